@@ -1,0 +1,1 @@
+"""The configuration: its schema and how a file becomes one. Nothing here opens a socket."""

@@ -1,0 +1,249 @@
+"""What a configuration file may say; every key, with its default and its bounds, in one place.
+
+All sections refuse unknown keys: a typo must never become a privacy hole.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from router.core.types import Locality, Sensitivity
+
+
+class Section(BaseModel):
+    """Base of all sections: immutable, no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class OnSensitive(str, Enum):
+    """What happens to a sensitive request."""
+
+    LOCAL = "local"
+    MASK = "mask"
+    BLOCK = "block"
+
+
+class SensitivityName(str, Enum):
+    """`core.types.Sensitivity` as it is written in YAML."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    CONFIDENTIAL = "confidential"
+    RESTRICTED = "restricted"
+
+    @property
+    def level(self) -> Sensitivity:
+        return Sensitivity[self.name]
+
+
+class LocalityName(str, Enum):
+    """`core.types.Locality` as it is written in YAML."""
+
+    LOCAL = "local"
+    REGION = "region"
+    ANY = "any"
+
+    @property
+    def level(self) -> Locality:
+        return Locality[self.name]
+
+
+class KeyConfig(Section):
+    """One API key that callers may use."""
+
+    id: str = Field(min_length=1, max_length=64)
+    key: SecretStr
+    tenant: str = "default"
+    models: tuple[str, ...] | None = None
+    max_locality: LocalityName = LocalityName.ANY
+    on_sensitive: OnSensitive | None = None
+
+
+class ServerConfig(Section):
+    """Where the router listens and what it accepts."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    keys: tuple[KeyConfig, ...] = ()
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    deadline_s: float = Field(300.0, gt=0)
+    """The longest that one request may take, everything included."""
+
+
+class LocalConfig(Section):
+    """The engine host: one that runs (`url`), one to start as a child (`managed`), or none."""
+
+    url: str | None = None
+    managed: Path | None = None
+    api_key: SecretStr | None = None
+    connect_s: float = Field(2.0, gt=0)
+    ttft_s: float = Field(60.0, gt=0)
+    total_s: float = Field(300.0, gt=0)
+
+    @model_validator(mode="after")
+    def _one_of(self) -> LocalConfig:
+        if self.url is not None and self.managed is not None:
+            raise ValueError("give either 'url' (a running engine host) or 'managed' (one to start), not both")
+        return self
+
+
+class ProviderConfig(BaseModel):
+    """A provider row; the keys beside these are the `Config` of the provider's kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+
+class PriceConfig(Section):
+    """US dollars for one million tokens."""
+
+    input: Decimal = Field(ge=0)
+    output: Decimal = Field(ge=0)
+    cached_input: Decimal | None = Field(None, ge=0)
+
+
+class DeploymentConfig(Section):
+    """One callable upstream of a model group."""
+
+    provider: str
+    model: str
+    weight: float = Field(1.0, ge=0)
+    price: PriceConfig | None = None
+    """Wins over the price list that ships with the router."""
+    context_tokens: int | None = Field(None, gt=0)
+    capabilities: frozenset[str] | None = None
+    locality: LocalityName = LocalityName.ANY
+
+
+class ModelConfig(Section):
+    """A model group: the name that clients use, and who answers to it."""
+
+    deployments: tuple[DeploymentConfig, ...] = Field(min_length=1)
+    fallbacks: tuple[str, ...] = ()
+    strategy: str = "weighted"
+
+
+class RouteRule(Section):
+    """An ordered rule: the first whose conditions all hold names the model groups to choose among."""
+
+    name: str
+    use: tuple[str, ...] = Field(min_length=1)
+    """Model groups, or `local`."""
+    min_input_tokens: int | None = None
+    max_input_tokens: int | None = None
+    needs: frozenset[str] = frozenset()
+    task: str | None = None
+    tier: str | None = None
+    tenant: str | None = None
+    key: str | None = None
+
+
+class AutoConfig(Section):
+    """What `model: auto` means when a request may leave."""
+
+    strategy: str = "cost"
+    among: tuple[str, ...] = ()
+    """Model groups to choose from; empty = all."""
+    rules: tuple[RouteRule, ...] = ()
+    options: dict[str, Any] = {}
+    """The strategy's own settings."""
+
+
+class BreakerConfig(Section):
+    """When a deployment is left alone, and for how long."""
+
+    failures: int = Field(5, ge=1)
+    """Failures in a row that open it."""
+    cooldown_s: float = Field(10.0, gt=0)
+
+
+class RoutingConfig(Section):
+    """How a request that may leave finds its deployment."""
+
+    auto: AutoConfig = AutoConfig()
+    connect_s: float = Field(3.0, gt=0)
+    ttft_s: float = Field(30.0, gt=0)
+    total_s: float = Field(300.0, gt=0)
+    retries: int = Field(1, ge=0, le=5)
+    breaker: BreakerConfig = BreakerConfig()
+    fallback_local: bool = True
+    """Whether the local engine answers when no cloud target does."""
+
+
+class EntityConfig(Section):
+    """How one entity type counts."""
+
+    sensitivity: SensitivityName | None = None
+    min_score: float | None = Field(None, ge=0, le=1)
+    on_sensitive: OnSensitive | None = None
+    enabled: bool = True
+
+
+class PolicyRule(Section):
+    """An ordered rule; the first that matches decides. Conditions left out always hold."""
+
+    name: str = Field(min_length=1)
+    entities: tuple[str, ...] = ()
+    """Any of these was found."""
+    min_sensitivity: SensitivityName | None = None
+    keys: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    then: Literal["local", "mask", "block", "allow"]
+
+
+class ScanConfig(Section):
+    """How much time and how many processes the scan gets."""
+
+    deadline_ms: float = Field(500.0, ge=0)
+    workers: int = Field(1, ge=1, le=64)
+    max_chars: int = Field(1_000_000, ge=1)
+    """A request with more text than this isn't scanned: it is RESTRICTED."""
+    enabled: bool = True
+    """False = every request counts as clean. For benchmarks and for traffic known to be harmless."""
+
+
+class PrivacyConfig(Section):
+    """What counts as sensitive and what is done about it."""
+
+    on_sensitive: OnSensitive = OnSensitive.LOCAL
+    threshold: SensitivityName = SensitivityName.CONFIDENTIAL
+    """A request of this sensitivity or above is sensitive."""
+    entities: dict[str, EntityConfig] = {}
+    recognizers: tuple[str, ...] | None = None
+    """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
+    rules: tuple[PolicyRule, ...] = ()
+    scan: ScanConfig = ScanConfig()
+
+
+class SonaConfig(Section):
+    """How an adapter is chosen for a request."""
+
+    enabled: bool = True
+    min_confidence: float | None = Field(None, ge=0, le=1)
+    """Below this the base model answers; None = what the selector was calibrated to."""
+
+
+class RecordConfig(Section):
+    """Where decision records go."""
+
+    path: Path = Path("var")
+    sinks: tuple[str, ...] = ("jsonl",)
+
+
+class RouterConfig(Section):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    local: LocalConfig | None = None
+    providers: dict[str, ProviderConfig] = {}
+    models: dict[str, ModelConfig] = {}
+    routing: RoutingConfig = RoutingConfig()
+    privacy: PrivacyConfig = PrivacyConfig()
+    sona: SonaConfig = SonaConfig()
+    record: RecordConfig = RecordConfig()

@@ -1,0 +1,364 @@
+"""The frozen values that pass between the stages of the pipeline; no behaviour beyond cheap derivations.
+
+A request flows `Request -> ScanReport -> Verdict -> Plan -> Cleared (per attempt) -> Delta -> Outcome`.
+No type in this module but `Request`, `Cleared` and `Delta` can hold prompt or answer text, so nothing
+made of the others (logs, metrics, decision records) can leak any.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import TypeAlias
+
+import msgspec
+
+JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+
+class Locality(IntEnum):
+    """How far a request may travel, or how far away a target is; a target needs `target <= verdict`."""
+
+    LOCAL = 0
+    REGION = 1
+    ANY = 2
+
+
+class Sensitivity(IntEnum):
+    """How sensitive a request's content is, least first."""
+
+    PUBLIC = 0
+    INTERNAL = 1
+    CONFIDENTIAL = 2
+    RESTRICTED = 3
+
+
+class ScanStatus(Enum):
+    """Whether the scan read everything. Anything but COMPLETE means the request stays local."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+class Masking(Enum):
+    """What is done to sensitive spans before a request leaves."""
+
+    NONE = "none"
+    PLACEHOLDER = "placeholder"
+
+
+class Principal(msgspec.Struct, frozen=True, kw_only=True):
+    """Who calls: one API key (or the anonymous loopback caller) and what it may do."""
+
+    id: str
+    tenant: str = "default"
+    allowed_models: tuple[str, ...] | None = None
+    """Model names this key may ask for; None = all."""
+    max_locality: Locality = Locality.ANY
+    on_sensitive: str | None = None
+    """Overrides `privacy.on_sensitive` for this key: local, mask or block."""
+
+
+class Hints(msgspec.Struct, frozen=True, kw_only=True):
+    """Wishes from `x-router-*` request headers; they may narrow a decision, never widen it."""
+
+    task: str | None = None
+    tier: str | None = None
+    session: str | None = None
+    max_cost_usd: Decimal | None = None
+    max_latency_ms: float | None = None
+    locality: Locality | None = None
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One decoded chat completion request.
+
+    `body` is the caller's whole decoded JSON object, unknown fields included. It is the only source of
+    what is scanned and of what is sent, so the two can't differ. Nobody changes it in place.
+    """
+
+    id: str
+    principal: Principal
+    model: str
+    body: JsonObject
+    stream: bool
+    hints: Hints
+    deadline_s: float
+    """Monotonic time (see `core.clock`) at which the whole request must be over."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One sensitive span: where it is and what it is. Never the matched text."""
+
+    entity: str
+    path: tuple[str | int, ...]
+    """Keys and indexes from the body's root to the string leaf, e.g. `("messages", 0, "content")`."""
+    start: int
+    end: int
+    """Character offsets in the leaf, end exclusive."""
+    score: float
+    recognizer: str
+
+
+class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the scan saw. `sensitivity` is RESTRICTED whenever `status` is not COMPLETE."""
+
+    status: ScanStatus
+    sensitivity: Sensitivity
+    findings: tuple[Finding, ...] = ()
+    scanned_chars: int = 0
+    elapsed_ms: float = 0.0
+    reason: str = ""
+    """Why it isn't COMPLETE: `deadline`, `worker_died`, `worker_error`, `oversize`, `unreadable:<part type>`…"""
+    ruleset: str = ""
+    """Version (hash) of the recognizers and thresholds that were used."""
+
+    @property
+    def entities(self) -> tuple[str, ...]:
+        """Entity types found, sorted, each once."""
+        return tuple(sorted({finding.entity for finding in self.findings}))
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The hard limit that policy sets: how far the request may go, masked how, and which rule said so."""
+
+    max_locality: Locality
+    masking: Masking
+    rule_id: str
+    reason: str
+    sensitivity: Sensitivity
+
+    @property
+    def sensitive(self) -> bool:
+        """Whether the content itself (and not a hint or a key's limit) made the rule fire."""
+        return self.rule_id != "" and self.sensitivity >= Sensitivity.CONFIDENTIAL
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars for one million tokens."""
+
+    input_usd: Decimal
+    output_usd: Decimal
+    cached_input_usd: Decimal | None = None
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """One place a request can be sent to: a deployment and, for the local engine, an adapter."""
+
+    group: str
+    """Model group the client asked for, or `local`."""
+    deployment: str
+    """Unique name, `<provider>/<upstream model>`; key of breaker and health."""
+    provider: str
+    upstream_model: str
+    locality: Locality
+    adapter: str | None = None
+    """`<name>@<version>` on the local engine; None = base model."""
+    select_adapter: bool = False
+    """True while SONA still has to choose the adapter; resolved just before the attempt."""
+
+    @property
+    def label(self) -> str:
+        """The value of `x-router-target`."""
+        if self.provider == "local":
+            return f"local/{self.adapter or 'base'}"
+        return f"{self.provider}/{self.upstream_model}"
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """What recent attempts say about a deployment."""
+
+    available: bool = True
+    """False while its breaker is open."""
+    ttft_ms: float | None = None
+    error_ratio: float = 0.0
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A target plus the facts a strategy ranks by. Unknown facts are None, never 0."""
+
+    target: Target
+    price: Price | None = None
+    weight: float = 1.0
+    context_tokens: int | None = None
+    capabilities: frozenset[str] | None = None
+    health: Health = Health()
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy may know of the request; computed in this process, holds no text."""
+
+    input_tokens: int
+    max_output_tokens: int | None
+    needs: frozenset[str]
+    """Capabilities the request uses: `tools`, `vision`, `json_schema`, `logprobs`, `audio`…"""
+    task: str | None = None
+    tier: str | None = None
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """SONA's answer: the adapter to use, or None for the base model, and why."""
+
+    adapter: str | None
+    """`<name>@<version>`, or None when no adapter fits."""
+    confidence: float
+    """0..1; with `adapter=None` the confidence of the best one that was turned down."""
+    margin: float
+    """Distance to the runner-up, 0..1."""
+    state_version: str
+    reason: str
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of a plan."""
+
+    target: Target
+    retries: int = 0
+    connect_s: float
+    ttft_s: float
+    total_s: float
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Ordered steps; the first is the choice, the others are fallbacks."""
+
+    steps: tuple[Step, ...]
+    reason: str
+    """The value of `x-router-reason` as long as the first step answers."""
+    strategy: str
+    scores: tuple[tuple[str, float], ...] = ()
+    """(deployment, score) of every ranked candidate, best first."""
+
+
+class Cleared(msgspec.Struct, frozen=True, kw_only=True):
+    """Permission for one request to go to one target. Built by `router.policy.clearance.clear` alone.
+
+    `body` is what may be sent: the scanned body itself, or its masked copy.
+    """
+
+    request_id: str
+    body: JsonObject
+    stream: bool
+    target: Target
+    rule_id: str
+    ruleset: str
+
+
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
+    """Token counts as the upstream reported them."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_input_tokens: int = 0
+    reasoning_tokens: int = 0
+
+
+class Delta(msgspec.Struct, frozen=True, kw_only=True):
+    """One piece of an answer: a whole `chat.completion`, or one `chat.completion.chunk` of a stream.
+
+    `payload` is its JSON as bytes; where the upstream speaks OpenAI's dialect, the bytes it sent.
+    """
+
+    payload: bytes
+    usage: Usage | None = None
+    finish_reason: str | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One actual try: where, how long, what came of it."""
+
+    target: str
+    locality: Locality
+    elapsed_ms: float
+    ttft_ms: float | None = None
+    error_code: str | None = None
+    usage: Usage | None = None
+    cost_usd: Decimal | None = None
+
+
+class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter's author says of it, in words; SONA's input. All of it optional."""
+
+    description: str = ""
+    keywords: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+    """Prompts the adapter is made for."""
+    negative_examples: tuple[str, ...] = ()
+    """Prompts that look alike and must not select it."""
+    languages: tuple[str, ...] = ()
+    system_prompt: str | None = None
+
+
+class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter version as the engine host reports it on `GET /v1/adapters`."""
+
+    name: str
+    version: str
+    """First 12 hex digits of the content hash."""
+    state: str
+    """discovered, copying, checking, stored, loading, canary, ready, draining, retired or quarantined."""
+    reason: str | None = None
+    """For a quarantined one: what is wrong, as a code."""
+    message: str | None = None
+    fix: str | None = None
+    """What the owner can do about it."""
+    residency: str = "disk"
+    """disk, host or device, as far as the host knows."""
+    rank: int | None = None
+    size_bytes: int = 0
+    load_ms: float | None = None
+    card: AdapterCard = AdapterCard()
+
+    @property
+    def id(self) -> str:
+        """Engine-side name, `<name>@<version>`."""
+        return f"{self.name}@{self.version}"
+
+
+class AdapterListing(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of the engine host's `GET /v1/adapters`. `revision` grows with every change."""
+
+    revision: int
+    base_model: str
+    data: tuple[AdapterInfo, ...]
+    object: str = "list"
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a request, for records. It has no field that could hold text of prompt or answer."""
+
+    request_id: str
+    decision_id: str
+    time_unix_s: float
+    principal_id: str
+    tenant: str
+    model: str
+    stream: bool
+    sensitivity: Sensitivity | None
+    entities: tuple[str, ...]
+    scan_status: ScanStatus | None
+    scan_reason: str
+    scan_ms: float
+    scanned_chars: int
+    rule_id: str
+    locality: Locality | None
+    masked: bool
+    reason: str
+    strategy: str
+    scores: tuple[tuple[str, float], ...]
+    selection: Selection | None
+    attempts: tuple[Attempt, ...]
+    status: int
+    error_code: str | None
+    blame: str | None
+    """Whose fault an error was: caller, policy, provider, engine or router."""
+    overhead_ms: float
+    ttft_ms: float | None
+    elapsed_ms: float
+    usage: Usage | None
+    cost_usd: Decimal | None
+    client_gone: bool
+
+
