@@ -130,11 +130,6 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     sensitivity: Sensitivity
 
-    @property
-    def sensitive(self) -> bool:
-        """Whether the content itself (and not a hint or a key's limit) made the rule fire."""
-        return self.rule_id != "" and self.sensitivity >= Sensitivity.CONFIDENTIAL
-
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars for one million tokens."""

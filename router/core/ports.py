@@ -1,0 +1,87 @@
+"""The seams between stages: what a part may ask of another without knowing which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Protocol
+
+import msgspec
+
+from router.core.types import (
+    Attempt,
+    Candidate,
+    Cleared,
+    Delta,
+    Features,
+    JsonObject,
+    Outcome,
+    Request,
+    ScanReport,
+    Selection,
+    Target,
+)
+
+
+class Clocks(msgspec.Struct, frozen=True, kw_only=True):
+    """How long one attempt may take, in seconds; never past the request's deadline."""
+
+    connect_s: float
+    ttft_s: float
+    total_s: float
+
+
+class Scanner(Protocol):
+    """Reads a request's text for sensitive data. Fails closed: never raises, reports what it couldn't read."""
+
+    async def scan(self, body: JsonObject) -> ScanReport: ...
+
+
+class Provider(Protocol):
+    """One API dialect with its credentials and its connections."""
+
+    def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
+        """Send one cleared request; yield its answer as OpenAI `chat.completion` JSON.
+
+        A streamed request yields one delta an event, the last with a finish reason; any other yields one
+        delta, the whole. Closing the generator cancels the upstream request.
+
+        Raises:
+            RouterError: of the `Upstream…` family, also when the answer ends before it is complete.
+        """
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class AdapterChooser(Protocol):
+    """Chooses the LoRA adapter for a request that will be answered locally."""
+
+    async def choose(self, request: Request) -> Selection: ...
+
+
+class Strategy(Protocol):
+    """A pure ranking of candidates: no I/O, no clock, no state."""
+
+    def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
+        """Score each candidate, higher is better, in the order given. `seed` is uniform in [0, 1)."""
+        ...
+
+
+class Sink(Protocol):
+    """Takes finished outcomes. Must return at once; whatever is slow happens in its own thread or task."""
+
+    def write(self, outcome: Outcome) -> None: ...
+
+    async def aclose(self) -> None: ...
+
+
+class Notes(Protocol):
+    """Collects, while a request runs, what its decision record will say."""
+
+    def selected(self, selection: Selection) -> None: ...
+
+    def calling(self, target: Target) -> None:
+        """Mark the end of the router's own work: the attempt's first byte leaves now."""
+        ...
+
+    def attempted(self, attempt: Attempt) -> None: ...

@@ -1,0 +1,1 @@
+"""Carrying a plan out: attempts, clocks, breakers, fallback, and the commit point."""

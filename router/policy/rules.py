@@ -1,0 +1,82 @@
+"""The judge: from a scan report, the policy and the caller's limits to a verdict. Pure."""
+
+from __future__ import annotations
+
+from router.config.schema import OnSensitive, PolicyRule, PrivacyConfig
+from router.core.errors import PolicyBlocked
+from router.core.types import Locality, Masking, Request, ScanReport, ScanStatus, Verdict
+
+_STRICTNESS = {"mask": 0, "local": 1, "block": 2}
+
+
+def judge(request: Request, report: ScanReport, policy: PrivacyConfig) -> Verdict:
+    """Decide how far a scanned request may travel. Ordered rules first, then `on_sensitive`.
+
+    An incomplete scan counts as the most sensitive content: no rule can allow it to leave, nor mask it.
+
+    Raises:
+        PolicyBlocked: the policy refuses the request; names the rule and entity types.
+    """
+    complete = report.status is ScanStatus.COMPLETE
+    action, rule_id, reason = _action(request, report, policy)
+    if not complete and action in ("mask", "allow"):
+        action, rule_id = "local", "scan_incomplete"
+    if not complete:
+        reason = f"the scan is {report.status.value}: {report.reason}"
+    if action == "block":
+        found = ", ".join(report.entities) or reason
+        raise PolicyBlocked(f"refused by privacy rule '{rule_id}': the request holds {found}")
+    limit = _caller_limit(request)
+    far, masking = Locality.ANY, Masking.NONE
+    if action == "local":
+        far = Locality.LOCAL
+    elif action == "mask":
+        masking = Masking.PLACEHOLDER
+    if limit < far:
+        far, rule_id, reason = limit, rule_id or "caller_limit", reason or "the key or a hint narrows the locality"
+    return Verdict(
+        max_locality=far, masking=masking, rule_id=rule_id, reason=reason, sensitivity=report.sensitivity
+    )
+
+
+def _action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tuple[str, str, str]:
+    """Find (action, rule id, reason); action "" = nothing applies."""
+    for rule in policy.rules:
+        if _matches(rule, request, report):
+            return rule.then, rule.name, f"rule '{rule.name}' matches"
+    if report.status is ScanStatus.COMPLETE and report.sensitivity < policy.threshold.level:
+        return "", "", ""
+    action, rule_id = _default_action(request, report, policy)
+    return action, rule_id, f"sensitivity {report.sensitivity.name.lower()}"
+
+
+def _default_action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tuple[str, str]:
+    """Take the strictest of what the key, the entities found and the whole policy say."""
+    rule_id = "sensitive" if report.status is ScanStatus.COMPLETE else "scan_incomplete"
+    if request.principal.on_sensitive is not None:
+        return request.principal.on_sensitive, rule_id
+    actions: list[OnSensitive] = []
+    for entity in report.entities:
+        config = policy.entities.get(entity)
+        if config is not None and config.on_sensitive is not None:
+            actions.append(config.on_sensitive)
+    if not actions or report.status is not ScanStatus.COMPLETE:
+        actions.append(policy.on_sensitive)
+    return max((action.value for action in actions), key=_STRICTNESS.__getitem__), rule_id
+
+
+def _matches(rule: PolicyRule, request: Request, report: ScanReport) -> bool:
+    if rule.entities and not set(rule.entities) & set(report.entities):
+        return False
+    if rule.min_sensitivity is not None and report.sensitivity < rule.min_sensitivity.level:
+        return False
+    if rule.keys and request.principal.id not in rule.keys:
+        return False
+    return not rule.tenants or request.principal.tenant in rule.tenants
+
+
+def _caller_limit(request: Request) -> Locality:
+    hinted = request.hints.locality
+    limit = request.principal.max_locality
+    return limit if hinted is None else min(limit, hinted)
+

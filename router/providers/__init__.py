@@ -1,0 +1,1 @@
+"""Provider dialects, one a file, named by the file: `Config` and `build(config, deps)`."""

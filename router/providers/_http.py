@@ -1,0 +1,233 @@
+"""The only way out: an HTTP client that sends nothing without a clearance, and speaks our errors.
+
+Bound to one base URL at construction: no caller, body or redirect can name another host.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+import msgspec
+from pyreqwest import exceptions as foreign
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.response import Response
+
+from router.core.errors import (
+    AdapterIncompatible,
+    AdapterNotFound,
+    AdapterNotReady,
+    ConfigError,
+    ContextTooLong,
+    InternalError,
+    LocalityViolation,
+    Overloaded,
+    RouterError,
+    SlotsExhausted,
+    UpstreamAuthFailed,
+    UpstreamFiltered,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from router.core.types import Cleared, Locality
+
+MAX_ERROR_BYTES = 64 * 1024
+"""How much of an upstream's error body is read."""
+
+MAX_ANSWER_BYTES = 256 * 1024 * 1024
+"""A whole answer larger than this is taken for a broken upstream."""
+
+_TRANSLATED: tuple[tuple[type[foreign.PyreqwestError], type[RouterError], str], ...] = (
+    (foreign.ConnectTimeoutError, UpstreamTimeout, "connect time is over"),
+    (foreign.RequestTimeoutError, UpstreamTimeout, "the connection timed out"),
+    (foreign.ConnectError, UpstreamUnavailable, "can't connect"),
+    (foreign.NetworkError, UpstreamUnavailable, "the connection broke"),
+    (foreign.TransportError, UpstreamUnavailable, "the connection failed"),
+    (foreign.DecodeError, UpstreamProtocolError, "the answer can't be decoded"),
+    (foreign.RedirectError, UpstreamProtocolError, "the upstream redirects"),
+    (foreign.StatusError, UpstreamProtocolError, "the upstream answered with an error status"),
+    (foreign.ClientClosedError, UpstreamUnavailable, "the router is shutting down"),
+    (foreign.RequestPanicError, InternalError, "the HTTP client failed"),
+    (foreign.BuilderError, InternalError, "the HTTP client refused the request"),
+    (foreign.RequestError, UpstreamUnavailable, "the request failed"),
+    (foreign.PyreqwestError, UpstreamUnavailable, "the request failed"),
+)
+"""Foreign exception -> ours, most specific first. A test walks the foreign tree: none is unmapped."""
+
+
+def translate(error: foreign.PyreqwestError, who: str) -> RouterError:
+    """Turn an exception of the HTTP client into one of ours. Its own text, which may hold a URL, is dropped."""
+    for kind, ours, what in _TRANSLATED:
+        if isinstance(error, kind):
+            return ours(f"{who}: {what}")
+    return InternalError(f"{who}: {type(error).__name__}")
+
+
+class Egress:
+    """Connections to one upstream."""
+
+    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connect_s: float, local: bool) -> None:
+        """Open no connection yet. `local` marks the engine host, the only one text may reach uncleared of policy.
+
+        Raises:
+            ConfigError: the base URL isn't http(s), or holds credentials.
+        """
+        parts = urlsplit(base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"'{base_url}' is not a URL; write http(s)://host[:port]/path")
+        if parts.username or parts.password:
+            raise ConfigError("a URL must not hold credentials; use 'api_key'")
+        self._name = name
+        self._base = base_url.rstrip("/")
+        self._local = local
+        builder = (
+            ClientBuilder()
+            .connect_timeout(timedelta(seconds=connect_s))
+            .follow_redirects(False)
+            .pool_max_idle_per_host(256)
+            .tcp_nodelay(True)
+            .user_agent("sona-router")
+            .default_headers(dict(headers))
+        )
+        if local or is_loopback(parts.hostname):
+            builder = builder.no_proxy()
+        self._client: Client = builder.build()
+
+    @asynccontextmanager
+    async def post(
+        self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
+    ) -> AsyncIterator[Response]:
+        """Send a cleared request; the response's body is still to be read. Leaving the block cancels it.
+
+        Raises:
+            LocalityViolation: no clearance, or one for another target.
+            RouterError: the upstream can't be reached or answers with an error status.
+        """
+        self._check(cleared)
+        request = self._client.post(self._base + path).header("content-type", "application/json").body_bytes(body)
+        if headers:
+            request = request.headers(dict(headers))
+        try:
+            async with request.build_streamed() as response:
+                if response.status >= 400:
+                    raise await self._refusal(response)
+                if response.status >= 300:
+                    raise UpstreamProtocolError(f"{self._name}: the upstream redirects; set base_url to where it is")
+                yield response
+        except foreign.PyreqwestError as error:
+            raise translate(error, self._name) from None
+
+    @asynccontextmanager
+    async def get(self, path: str, timeout_s: float) -> AsyncIterator[Response]:
+        """Ask for a resource; holds no text of any request, so it needs no clearance.
+
+        Raises:
+            RouterError: the upstream can't be reached or answers with an error status.
+        """
+        request = self._client.get(self._base + path).timeout(timedelta(seconds=timeout_s))
+        try:
+            async with request.build_streamed() as response:
+                if response.status >= 400:
+                    raise await self._refusal(response)
+                yield response
+        except foreign.PyreqwestError as error:
+            raise translate(error, self._name) from None
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    def _check(self, cleared: Cleared) -> None:
+        # Pyright proves it where types are known; this holds where they aren't.
+        if not isinstance(cleared, Cleared):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LocalityViolation(f"{self._name}: nothing is sent without a clearance")
+        if cleared.target.provider != self._name or (cleared.target.locality is Locality.LOCAL) != self._local:
+            raise LocalityViolation(f"{self._name}: the clearance is for {cleared.target.label}")
+
+    async def _refusal(self, response: Response) -> RouterError:
+        body = await read_bounded(response, MAX_ERROR_BYTES)
+        return refusal(self._name, response.status, body or b"", response.get_header("retry-after"), local=self._local)
+
+
+async def read_bounded(response: Response, limit: int) -> bytes | None:
+    """Read a whole body; None if it is longer than `limit` bytes."""
+    reader = response.body_reader
+    chunks: list[bytes] = []
+    size = 0
+    while (chunk := await reader.read_chunk()) is not None:
+        size += len(chunk)
+        if size > limit:
+            return None
+        chunks.append(bytes(chunk))
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class _ErrorBody(msgspec.Struct):
+    message: str | None = None
+    type: str | None = None
+    code: str | int | None = None
+
+
+class _ErrorEnvelope(msgspec.Struct):
+    error: _ErrorBody | str | None = None
+
+
+_ERROR = msgspec.json.Decoder(_ErrorEnvelope)
+_TOO_LONG = ("context_length_exceeded", "string_above_max_length")
+_FILTERED = ("content_filter", "content_policy_violation")
+_LOCAL_CODES: Mapping[str, type[RouterError]] = {
+    kind.code: kind for kind in (AdapterNotReady, SlotsExhausted, AdapterNotFound, AdapterIncompatible)
+}
+
+
+def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, local: bool) -> RouterError:
+    """Turn an upstream's error answer into our error, by status and code, never by words in its text.
+
+    The upstream's text isn't shown, for it may quote the prompt or a key; the local engine host's is ours.
+    """
+    error = _error_of(body)
+    code = str(error.code or error.type or "")
+    text = f": {error.message}" if local and error.message else (f" ({code[:64]})" if code else "")
+    wait_s = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
+    message = f"{who} answered {status}{text}"
+    if local and code in _LOCAL_CODES:
+        return _LOCAL_CODES[code](error.message or message, retry_after_s=wait_s)
+    if code in _TOO_LONG or status == 413:
+        return ContextTooLong(message)
+    if code in _FILTERED:
+        return UpstreamFiltered(message)
+    if status in (401, 403, 407):
+        return UpstreamAuthFailed(f"{who} refused the router's key for it ({status}); check its api_key")
+    if status == 429:
+        return UpstreamRateLimited(message, retry_after_s=wait_s)
+    if status == 404:
+        return UpstreamUnavailable(f"{who} doesn't know the model or path (404); check base_url and model")
+    if status == 408:
+        return UpstreamTimeout(message)
+    if status in (503, 529):
+        return Overloaded(message, retry_after_s=wait_s) if local else UpstreamUnavailable(message, retry_after_s=wait_s)
+    return UpstreamUnavailable(message) if status >= 500 else UpstreamRejected(message)
+
+
+def _error_of(body: bytes) -> _ErrorBody:
+    try:
+        error = _ERROR.decode(body).error
+    except msgspec.DecodeError:
+        return _ErrorBody()
+    return error if isinstance(error, _ErrorBody) else _ErrorBody(message=error)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""The soft choice among what policy allows. Pure: no I/O, no clock, no HTTP client."""

@@ -1,0 +1,58 @@
+"""The deployments that a configuration names, as candidates; and what a model name means."""
+
+from __future__ import annotations
+
+import msgspec
+
+from router.core.types import Candidate, Locality, Target
+
+AUTO = "auto"
+LOCAL = "local"
+LOCAL_BASE = "local/base"
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A model group: its candidates, how they are ranked, and which groups stand in for it."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+    fallbacks: tuple[str, ...] = ()
+    strategy: str = "weighted"
+
+
+class LocalModels(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine host serves, as last heard of."""
+
+    current: dict[str, str] = {}
+    """Adapter name -> id of its current ready version, `<name>@<version>`."""
+    ids: frozenset[str] = frozenset()
+    """Ids of all versions that can be asked for."""
+    known: frozenset[str] = frozenset()
+    """Names of all adapters in the folder, those that can't serve included."""
+
+
+def local_target(*, adapter: str | None = None, select: bool = False) -> Target:
+    """The engine host as a target: with an adapter, with the one that SONA will choose, or the base model."""
+    return Target(
+        group=LOCAL,
+        deployment=LOCAL,
+        provider=LOCAL,
+        upstream_model=LOCAL_BASE,
+        locality=Locality.LOCAL,
+        adapter=adapter,
+        select_adapter=select,
+    )
+
+
+def named_local_target(model: str, local: LocalModels) -> Target | None:
+    """The local target that a client's model name means; None where it means none."""
+    if model == LOCAL:
+        return local_target(select=True)
+    if model == LOCAL_BASE:
+        return local_target()
+    name = model.removeprefix("local/")
+    if name in local.current:
+        return local_target(adapter=local.current[name])
+    if name in local.ids or name.partition("@")[0] in local.known:
+        return local_target(adapter=name)
+    return None

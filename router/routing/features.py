@@ -1,0 +1,42 @@
+"""What a strategy may know of a request: counts and needs, never text."""
+
+from __future__ import annotations
+
+from router.core.types import Features, JsonObject, Request
+
+CHARS_PER_TOKEN = 4
+"""A rough, model-independent estimate; exact counts come back with the answer's usage."""
+
+_NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
+
+
+def features(request: Request, text_chars: int) -> Features:
+    """Compute the features of a request whose text has `text_chars` characters (as the scan counted)."""
+    body = request.body
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    return Features(
+        input_tokens=text_chars // CHARS_PER_TOKEN,
+        max_output_tokens=limit if isinstance(limit, int) else None,
+        needs=frozenset(_needs(body)),
+        task=request.hints.task,
+        tier=request.hints.tier,
+    )
+
+
+def _needs(body: JsonObject) -> set[str]:
+    needs: set[str] = set()
+    if body.get("tools") or body.get("functions"):
+        needs.add("tools")
+    if body.get("logprobs"):
+        needs.add("logprobs")
+    response_format = body.get("response_format")
+    if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
+        needs.add("json_schema")
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        content = message.get("content") if isinstance(message, dict) else None
+        for part in content if isinstance(content, list) else ():
+            kind = part.get("type") if isinstance(part, dict) else None
+            if isinstance(kind, str) and kind in _NEEDS_BY_PART:
+                needs.add(_NEEDS_BY_PART[kind])
+    return needs

@@ -1,0 +1,200 @@
+"""From what is allowed to an ordered plan: which target first, which ones stand in for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+
+import msgspec
+
+from router.config.schema import LocalConfig, RouteRule, RoutingConfig
+from router.core.errors import ContextTooLong, ModelNotFound, NoHealthyTarget, PermissionDenied, UnsupportedFeature
+from router.core.plugin import nearest
+from router.core.ports import Strategy
+from router.core.types import Candidate, Features, Health, Locality, Plan, Price, Request, Step, Target, Verdict
+from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
+
+
+_FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
+_LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What changes from request to request and isn't in the configuration."""
+
+    local: LocalModels
+    health: Callable[[str], Health]
+    """Health of a deployment by its name."""
+    seed: float
+    """Uniform in [0, 1): the only source of chance in a plan."""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """Ranked candidates and why they stand in this order."""
+
+    ranked: tuple[tuple[Candidate, float], ...]
+    reason: str
+    strategy: str
+
+
+class Planner:
+    """Holds the configured groups and strategies; `plan` is a pure function of them and its arguments."""
+
+    def __init__(
+        self,
+        groups: Mapping[str, Group],
+        strategies: Mapping[str, Strategy],
+        routing: RoutingConfig,
+        local: LocalConfig | None,
+    ) -> None:
+        """`strategies` holds one built strategy for every name that groups and `routing.auto` use."""
+        self._groups = groups
+        self._strategies = strategies
+        self._routing = routing
+        self._local = local
+
+    @property
+    def group_names(self) -> tuple[str, ...]:
+        """The model groups that clients may name."""
+        return tuple(self._groups)
+
+    def check_model(self, request: Request, local: LocalModels) -> None:
+        """Refuse a model name that means nothing, or that the caller's key may not use.
+
+        Raises:
+            ModelNotFound: names the nearest.
+            PermissionDenied: the key isn't allowed this model.
+        """
+        model = request.model
+        if model != AUTO and model not in self._groups and named_local_target(model, local) is None:
+            known = sorted({AUTO, LOCAL, LOCAL_BASE, *self._groups, *local.known})
+            raise ModelNotFound(f"there is no model '{model}'{nearest(model, known)}", param="model")
+        allowed = request.principal.allowed_models
+        if allowed is not None and model not in allowed:
+            raise PermissionDenied(f"this key may not use '{model}'; it may use: {', '.join(allowed)}", param="model")
+
+    def plan(self, request: Request, verdict: Verdict, features: Features, facts: Facts) -> Plan:
+        """Order the targets that the verdict allows.
+
+        Raises:
+            NoHealthyTarget: nothing that the verdict allows is configured.
+            UnsupportedFeature, ContextTooLong: deployments are allowed, but none can do what is asked.
+        """
+        named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
+        if named is not None or verdict.max_locality is Locality.LOCAL:
+            return self._local_plan(named or local_target(select=True), request, verdict)
+        choice = self._choose(request, features, facts)
+        allowed = [item for item in choice.ranked if item[0].target.locality <= verdict.max_locality]
+        use_local = self._has_local and self._routing.fallback_local
+        able = _able([candidate for candidate, _ in allowed], features, must=not use_local)
+        live = [candidate.target for candidate in able if candidate.health.available]
+        down = [candidate.target for candidate in able if not candidate.health.available]
+        named_already = any(target.provider == LOCAL for target in (*live, *down))
+        spare = [local_target(select=True)] if use_local and not named_already else []
+        # A target whose breaker is open is only tried when everything else has failed.
+        targets = [*live, *spare, *down]
+        if not targets:
+            raise NoHealthyTarget(self._nothing_allowed(verdict))
+        reason = choice.reason if live else ("offline" if use_local else choice.reason)
+        steps = tuple(self._step(target, alone=target is targets[-1]) for target in targets)
+        return Plan(steps=steps, reason=reason, strategy=choice.strategy, scores=_scores(choice))
+
+    def _group(self, name: str) -> Group:
+        return _LOCAL_GROUP if name == LOCAL else self._groups[name]
+
+    @property
+    def _has_local(self) -> bool:
+        return self._local is not None and (self._local.url is not None or self._local.managed is not None)
+
+    def _local_plan(self, target: Target, request: Request, verdict: Verdict) -> Plan:
+        if not self._has_local:
+            raise NoHealthyTarget(self._nothing_allowed(verdict))
+        forced = verdict.max_locality is Locality.LOCAL and request.model in (AUTO, *self._groups)
+        reason = f"policy:{verdict.rule_id}" if forced else "explicit"
+        return Plan(steps=(self._step(target, alone=True),), reason=reason, strategy="local")
+
+    def _nothing_allowed(self, verdict: Verdict) -> str:
+        if verdict.max_locality is Locality.LOCAL:
+            why = f"rule '{verdict.rule_id}' keeps this request local" if verdict.rule_id else "a local model was asked"
+            return f"{why}, and no local engine is configured; set 'local.url' or 'local.managed'"
+        return "no deployment is configured for this request and there is no local engine to fall back to"
+
+    def _choose(self, request: Request, features: Features, facts: Facts) -> Choice:
+        if request.model != AUTO:
+            group = self._group(request.model)
+            ranked = self._rank(group.strategy, [group.name], features, facts)
+            return Choice((*ranked, *self._fallbacks([group.name], features, facts)), "explicit", group.strategy)
+        auto = self._routing.auto
+        rule = next((rule for rule in auto.rules if _applies(rule, request, features)), None)
+        names = list((rule.use if rule else auto.among) or self._groups)
+        ranked = self._rank(auto.strategy, names, features, facts)
+        reason = f"rule:{rule.name}" if rule else f"strategy:{auto.strategy}"
+        return Choice((*ranked, *self._fallbacks(names, features, facts)), reason, auto.strategy)
+
+    def _fallbacks(
+        self, names: Sequence[str], features: Features, facts: Facts
+    ) -> tuple[tuple[Candidate, float], ...]:
+        """Rank the groups that stand in for `names`, theirs in turn included, each group once."""
+        seen, queue = set(names), list(names)
+        found: list[tuple[Candidate, float]] = []
+        while queue:
+            for name in self._group(queue.pop(0)).fallbacks:
+                if name not in seen:
+                    seen.add(name)
+                    queue.append(name)
+                    found.extend(self._rank(self._group(name).strategy, [name], features, facts))
+        return tuple(found)
+
+    def _rank(
+        self, strategy: str, names: Sequence[str], features: Features, facts: Facts
+    ) -> tuple[tuple[Candidate, float], ...]:
+        """Rank all candidates of some groups, best first; those that can't do what is needed left out."""
+        known = [
+            msgspec.structs.replace(candidate, health=facts.health(candidate.target.deployment))
+            for name in names
+            for candidate in self._group(name).candidates
+        ]
+        scores = self._strategies[strategy].rank(features, known, facts.seed)
+        return tuple(sorted(zip(known, scores, strict=True), key=lambda item: -item[1]))
+
+    def _step(self, target: Target, *, alone: bool) -> Step:
+        clocks = self._local if target.locality is Locality.LOCAL and self._local else self._routing
+        return Step(
+            target=target,
+            retries=self._routing.retries if alone else 0,
+            connect_s=clocks.connect_s,
+            ttft_s=clocks.ttft_s,
+            total_s=clocks.total_s,
+        )
+
+
+def _scores(choice: Choice) -> tuple[tuple[str, float], ...]:
+    return tuple((candidate.target.deployment, round(score, 6)) for candidate, score in choice.ranked)
+
+
+def _applies(rule: RouteRule, request: Request, features: Features) -> bool:
+    if rule.min_input_tokens is not None and features.input_tokens < rule.min_input_tokens:
+        return False
+    if rule.max_input_tokens is not None and features.input_tokens > rule.max_input_tokens:
+        return False
+    wanted = ((rule.task, features.task), (rule.tier, features.tier))
+    wanted += ((rule.tenant, request.principal.tenant), (rule.key, request.principal.id))
+    return rule.needs <= features.needs and all(want is None or want == have for want, have in wanted)
+
+
+def _able(candidates: Sequence[Candidate], features: Features, *, must: bool) -> list[Candidate]:
+    """Keep the candidates that can do what the request needs; what is unknown of one counts as able.
+
+    Raises:
+        UnsupportedFeature, ContextTooLong: there were some, none is left, and one `must` be.
+    """
+    able = [one for one in candidates if one.capabilities is None or features.needs <= one.capabilities]
+    if candidates and not able and must:
+        needs = ", ".join(sorted(features.needs))
+        raise UnsupportedFeature(f"no deployment of this model can do what the request needs: {needs}")
+    tokens = features.input_tokens + (features.max_output_tokens or 0)
+    fitting = [one for one in able if one.context_tokens is None or tokens <= one.context_tokens]
+    if able and not fitting and must:
+        window = max(one.context_tokens or 0 for one in able)
+        raise ContextTooLong(f"about {tokens} tokens are more than the largest context window here, {window}")
+    return fitting

@@ -1,0 +1,1 @@
+"""Dialects on the wire: bytes to values and back. No I/O."""

@@ -1,0 +1,201 @@
+"""OpenAI's chat completions dialect: checks a request's shape, reads what matters of an answer."""
+
+from __future__ import annotations
+
+import re
+
+
+import msgspec
+
+from router.core.errors import InvalidRequest
+from router.core.types import JsonObject, Usage
+
+
+class _Part(msgspec.Struct):
+    type: str
+
+
+class _Function(msgspec.Struct):
+    name: str
+    arguments: str = ""
+
+
+class _ToolCall(msgspec.Struct):
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(msgspec.Struct):
+    role: str
+    content: str | list[_Part] | None = None
+    name: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class Shape(msgspec.Struct):
+    """The fields that are checked, because something here or upstream relies on their type."""
+
+    model: str
+    messages: list[_Message]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    n: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    stop: str | list[str] | None = None
+    tools: list[dict[str, object]] | None = None
+    tool_choice: str | dict[str, object] | None = None
+    response_format: dict[str, object] | None = None
+    logprobs: bool | None = None
+
+
+_BODY = msgspec.json.Decoder(dict[str, object])
+_PATH = re.compile(r" - at `\$\.?(.*?)`$")
+
+
+def decode(data: bytes) -> tuple[JsonObject, Shape]:
+    """Decode a request body and check its shape; unknown fields are kept as they are.
+
+    Raises:
+        InvalidRequest: not JSON, not an object, or a field of the wrong type; `param` names it.
+    """
+    try:
+        body: JsonObject = _BODY.decode(data)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
+    except RecursionError:
+        raise InvalidRequest("the request body is nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"the request body is not valid JSON: {_reason(error)}") from None
+    try:
+        shape = msgspec.convert(body, Shape)
+    except msgspec.ValidationError as error:
+        path = _PATH.search(str(error))
+        param = path.group(1) if path else None
+        raise InvalidRequest(f"invalid request: {error}", param=param) from None
+    _check_bounds(shape)
+    return body, shape
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, msgspec.DecodeError) else "it holds invalid UTF-8"
+
+
+def _check_bounds(shape: Shape) -> None:
+    if not shape.model:
+        raise InvalidRequest("'model' is empty; send 'auto' to let the router choose", param="model")
+    if not shape.messages:
+        raise InvalidRequest("'messages' is empty; send at least one message", param="messages")
+    for name, low, high in (("n", 1, 128), ("max_tokens", 1, None), ("max_completion_tokens", 1, None)):
+        _in_bounds(name, getattr(shape, name), low, high)
+    _in_bounds("temperature", shape.temperature, 0, 2)
+    _in_bounds("top_p", shape.top_p, 0, 1)
+
+
+def _in_bounds(name: str, value: float | None, low: float, high: float | None) -> None:
+    if value is None or (value >= low and (high is None or value <= high)):
+        return
+    bounds = f"between {low} and {high}" if high is not None else f"at least {low}"
+    raise InvalidRequest(f"'{name}' must be {bounds}", param=name)
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Choice(msgspec.Struct):
+    finish_reason: str | None = None
+
+
+class _Answer(msgspec.Struct):
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: msgspec.Raw | None = None
+    object: str | None = None
+
+
+_ANSWER = msgspec.json.Decoder(_Answer)
+
+
+class Facts(msgspec.Struct, frozen=True):
+    """What the router needs to know of an answer or a chunk."""
+
+    usage: Usage | None
+    finish_reason: str | None
+    choices: int | None
+    """How many choices it holds; None = the field is missing."""
+    error: bool
+
+
+def facts(payload: bytes) -> Facts:
+    """Read usage, finish reason and error of one `chat.completion` or `chat.completion.chunk`.
+
+    Raises:
+        msgspec.DecodeError: not JSON, or not of that shape.
+    """
+    answer = _ANSWER.decode(payload)
+    finish = None
+    for choice in answer.choices or ():
+        finish = choice.finish_reason or finish
+    has_error = answer.error is not None and bytes(answer.error) != b"null"
+    count = None if answer.choices is None else len(answer.choices)
+    return Facts(_usage(answer.usage), finish, count, has_error)
+
+
+def _usage(usage: _Usage | None) -> Usage | None:
+    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
+        return None
+    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
+    return Usage(
+        input_tokens=usage.prompt_tokens or 0,
+        output_tokens=usage.completion_tokens or 0,
+        cached_input_tokens=(prompt.cached_tokens or 0) if prompt else 0,
+        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
+    )
+
+
+def instruction_text(body: JsonObject, limit: int = 8_000) -> str:
+    """Join what tells the task: the system text and the last user message, each cut to `limit` characters."""
+    system, user = "", ""
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict):
+            continue
+        if message.get("role") == "user":
+            user = text_of(message.get("content"))
+        elif message.get("role") in ("system", "developer"):
+            system = text_of(message.get("content"))
+    return f"{system[:limit]}\n{_ends(user, limit)}".strip()
+
+
+def text_of(content: object) -> str:
+    """Join the text of a message's content: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts: list[str] = []
+    for part in content:  # pyright: ignore[reportUnknownVariableType] decoded JSON
+        text = part.get("text") if isinstance(part, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if isinstance(text, str):
+            parts.append(text)
+    return "\n".join(parts)
+
+
+def _ends(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit // 2]}\n{text[-limit // 2 :]}"
