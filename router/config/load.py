@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import TypeVar, Union, cast, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -17,8 +17,10 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from router.config.schema import RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import nearest
+from router.core.types import JsonValue
 
 Loc = tuple[str | int, ...]
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Source:
@@ -37,8 +39,8 @@ class Source:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path}: can't read the configuration: {error}") from None
         try:
-            node = yaml.compose(text, Loader=yaml.SafeLoader)
-            self.data: Any = yaml.safe_load(text)
+            node = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
+            self.data: JsonValue = yaml.safe_load(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = f":{mark.line + 1}" if mark else ""
@@ -102,7 +104,7 @@ def load(path: Path) -> tuple[RouterConfig, Source]:
     return config.model_copy(update={"local": local, "record": record}), source
 
 
-def parse(source: Source, model: type[BaseModel], data: object, loc: Loc) -> Any:
+def parse(source: Source, model: type[Model], data: object, loc: Loc) -> Model:
     """Validate `data`, found at `loc` of the file, against a pydantic model.
 
     Raises:
@@ -147,7 +149,7 @@ def _unwrapped(annotation: object) -> object:
     return annotation
 
 
-def _secrets(source: Source, value: Any, loc: Loc) -> Any:
+def _secrets(source: Source, value: JsonValue, loc: Loc) -> object:
     """Replace `env:NAME` and `file:PATH` under keys named `key` or `api_key` by what they refer to."""
     if isinstance(value, dict):
         optional = bool(value.get("optional", False))
@@ -162,7 +164,7 @@ def _secrets(source: Source, value: Any, loc: Loc) -> Any:
     return value
 
 
-def _secret(source: Source, value: Any, loc: Loc, optional: bool) -> SecretStr | None:
+def _secret(source: Source, value: JsonValue, loc: Loc, optional: bool) -> SecretStr | None:
     if value is None:
         return None
     if not isinstance(value, str):

@@ -6,7 +6,7 @@ All sections refuse unknown keys: a typo must never become a privacy hole.
 from __future__ import annotations
 
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +21,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
-class OnSensitive(str, Enum):
+class OnSensitive(StrEnum):
     """What happens to a sensitive request."""
 
     LOCAL = "local"
@@ -29,7 +29,7 @@ class OnSensitive(str, Enum):
     BLOCK = "block"
 
 
-class SensitivityName(str, Enum):
+class SensitivityName(StrEnum):
     """`core.types.Sensitivity` as it is written in YAML."""
 
     PUBLIC = "public"
@@ -42,7 +42,7 @@ class SensitivityName(str, Enum):
         return Sensitivity[self.name]
 
 
-class LocalityName(str, Enum):
+class LocalityName(StrEnum):
     """`core.types.Locality` as it is written in YAML."""
 
     LOCAL = "local"
@@ -69,10 +69,10 @@ class ServerConfig(Section):
     """Where the router listens and what it accepts."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    port: int = Field(default=8080, ge=0, le=65535)
     keys: tuple[KeyConfig, ...] = ()
-    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
-    deadline_s: float = Field(300.0, gt=0)
+    max_body_bytes: int = Field(default=32 * 1024 * 1024, ge=1024)
+    deadline_s: float = Field(default=300.0, gt=0)
     """The longest that one request may take, everything included."""
 
 
@@ -82,9 +82,9 @@ class LocalConfig(Section):
     url: str | None = None
     managed: Path | None = None
     api_key: SecretStr | None = None
-    connect_s: float = Field(2.0, gt=0)
-    ttft_s: float = Field(60.0, gt=0)
-    total_s: float = Field(300.0, gt=0)
+    connect_s: float = Field(default=2.0, gt=0)
+    ttft_s: float = Field(default=60.0, gt=0)
+    total_s: float = Field(default=300.0, gt=0)
 
     @model_validator(mode="after")
     def _one_of(self) -> LocalConfig:
@@ -105,7 +105,7 @@ class PriceConfig(Section):
 
     input: Decimal = Field(ge=0)
     output: Decimal = Field(ge=0)
-    cached_input: Decimal | None = Field(None, ge=0)
+    cached_input: Decimal | None = Field(default=None, ge=0)
 
 
 class DeploymentConfig(Section):
@@ -113,10 +113,10 @@ class DeploymentConfig(Section):
 
     provider: str
     model: str
-    weight: float = Field(1.0, ge=0)
+    weight: float = Field(default=1.0, ge=0)
     price: PriceConfig | None = None
     """Wins over the price list that ships with the router."""
-    context_tokens: int | None = Field(None, gt=0)
+    context_tokens: int | None = Field(default=None, gt=0)
     capabilities: frozenset[str] | None = None
     locality: LocalityName = LocalityName.ANY
 
@@ -158,19 +158,19 @@ class AutoConfig(Section):
 class BreakerConfig(Section):
     """When a deployment is left alone, and for how long."""
 
-    failures: int = Field(5, ge=1)
+    failures: int = Field(default=5, ge=1)
     """Failures in a row that open it."""
-    cooldown_s: float = Field(10.0, gt=0)
+    cooldown_s: float = Field(default=10.0, gt=0)
 
 
 class RoutingConfig(Section):
     """How a request that may leave finds its deployment."""
 
     auto: AutoConfig = AutoConfig()
-    connect_s: float = Field(3.0, gt=0)
-    ttft_s: float = Field(30.0, gt=0)
-    total_s: float = Field(300.0, gt=0)
-    retries: int = Field(1, ge=0, le=5)
+    connect_s: float = Field(default=3.0, gt=0)
+    ttft_s: float = Field(default=30.0, gt=0)
+    total_s: float = Field(default=300.0, gt=0)
+    retries: int = Field(default=1, ge=0, le=5)
     breaker: BreakerConfig = BreakerConfig()
     fallback_local: bool = True
     """Whether the local engine answers when no cloud target does."""
@@ -180,7 +180,7 @@ class EntityConfig(Section):
     """How one entity type counts."""
 
     sensitivity: SensitivityName | None = None
-    min_score: float | None = Field(None, ge=0, le=1)
+    min_score: float | None = Field(default=None, ge=0, le=1)
     on_sensitive: OnSensitive | None = None
     enabled: bool = True
 
@@ -200,9 +200,9 @@ class PolicyRule(Section):
 class ScanConfig(Section):
     """How much time and how many processes the scan gets."""
 
-    deadline_ms: float = Field(500.0, ge=0)
-    workers: int = Field(1, ge=1, le=64)
-    max_chars: int = Field(1_000_000, ge=1)
+    deadline_ms: float = Field(default=500.0, ge=0)
+    workers: int = Field(default=1, ge=1, le=64)
+    max_chars: int = Field(default=1_000_000, ge=1)
     """A request with more text than this isn't scanned: it is RESTRICTED."""
     enabled: bool = True
     """False = every request counts as clean. For benchmarks and for traffic known to be harmless."""
@@ -225,7 +225,7 @@ class SonaConfig(Section):
     """How an adapter is chosen for a request."""
 
     enabled: bool = True
-    min_confidence: float | None = Field(None, ge=0, le=1)
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
     """Below this the base model answers; None = what the selector was calibrated to."""
 
 

@@ -6,34 +6,44 @@ import difflib
 import importlib
 import importlib.metadata
 import pkgutil
-from types import ModuleType
+from collections.abc import Sequence
+from typing import Any
 
 from router.core.errors import ConfigError
 
 
-def nearest(word: str, known: list[str]) -> str:
-    """Say which known name is meant, as a clause for an error message, e.g. `; did you mean 'cost'?`."""
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Say which known name is meant, as the end of an error message: `; did you mean 'cost'?`."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    hint = f"; did you mean '{close[0]}'?" if close else ""
-    return f"{hint} Known: {', '.join(known) or 'none'}." if not close else f"{hint}"
+    if close:
+        return f"; did you mean '{close[0]}'?"
+    return f"; known: {', '.join(known) or 'none'}"
+
+
+def group(package: str) -> str:
+    """Name the entry-point group of a plug-in package, e.g. `sona.router.providers`."""
+    return f"sona.{package}"
 
 
 def kinds(package: str) -> list[str]:
     """List the kinds that a plug-in package offers, third parties' included, without importing them."""
     paths = importlib.import_module(package).__path__
     own = [module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
-    foreign = [point.name for point in importlib.metadata.entry_points(group=f"sona_{package}".replace(".", "_"))]
+    foreign = [point.name for point in importlib.metadata.entry_points(group=group(package))]
     return sorted({*own, *foreign})
 
 
-def load(package: str, kind: str) -> ModuleType:
+def load(package: str, kind: str) -> Any:
     """Import the plug-in module `kind` of a package; only that one.
+
+    What a module must define is the package's own convention (`Config` and `build`), said in its docstring.
 
     Raises:
         ConfigError: no such kind; names the nearest.
     """
-    if kind not in kinds(package):
-        raise ConfigError(f"unknown kind '{kind}'{nearest(kind, kinds(package))}")
-    for point in importlib.metadata.entry_points(group=f"sona_{package}".replace(".", "_"), name=kind):
+    known = kinds(package)
+    if kind not in known:
+        raise ConfigError(f"there is no kind '{kind}'{nearest(kind, known)}")
+    for point in importlib.metadata.entry_points(group=group(package), name=kind):
         return point.load()
     return importlib.import_module(f"{package}.{kind}")

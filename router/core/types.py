@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import msgspec
 
-JsonValue: TypeAlias = "None | bool | int | float | str | list[JsonValue] | dict[str, JsonValue]"
+JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 JsonObject: TypeAlias = dict[str, JsonValue]
 
 
@@ -259,6 +259,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
     usage: Usage | None = None
     finish_reason: str | None = None
+    usage_only: bool = False
+    """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
@@ -355,5 +357,3 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     cost_usd: Decimal | None
     client_gone: bool
-
-

@@ -15,6 +15,7 @@ import msgspec
 
 from router.core import clock
 from router.core.errors import (
+    AdapterNotFound,
     AllTargetsFailed,
     InternalError,
     NoHealthyTarget,
@@ -60,10 +61,9 @@ class Executor:
             for tries_left in range(step.retries, -1, -1):
                 if clock.monotonic_s() >= request.deadline_s:
                     raise _timed_out(causes)
-                attempt = _Attempt(self, step, request, notes)
                 committed = False
                 try:
-                    async with aclosing(attempt.run(clear)) as deltas:
+                    async with aclosing(self._attempt(step, request, clear, notes)) as deltas:
                         async for delta in deltas:
                             committed = True
                             yield delta
@@ -77,6 +77,24 @@ class Executor:
                     if not await _pause(error, tries_left, request.deadline_s):
                         break
         raise _exhausted(plan, causes)
+
+    async def _attempt(
+        self, step: Step, request: Request, clear: Callable[[Target], Cleared], notes: Notes
+    ) -> AsyncGenerator[Delta, None]:
+        """Try a step once; if the adapter went away meanwhile, its successor, then the base model if SONA chose."""
+        target = await self.resolve(step.target, request, notes)
+        while True:
+            attempt = _Attempt(self, step, target, request, notes)
+            try:
+                async with aclosing(attempt.run(clear)) as deltas:
+                    async for delta in deltas:
+                        yield delta
+                return
+            except AdapterNotFound:
+                successor = _successor(target, request)
+                if successor is None:
+                    raise
+                target = successor
 
     async def resolve(self, target: Target, request: Request, notes: Notes) -> Target:
         """Let SONA choose the adapter where the plan left it open."""
@@ -98,7 +116,7 @@ class Executor:
 class _Attempt:
     """One try of one step: its clocks, its breaker, its entry in the record."""
 
-    def __init__(self, executor: Executor, step: Step, request: Request, notes: Notes) -> None:
+    def __init__(self, executor: Executor, step: Step, target: Target, request: Request, notes: Notes) -> None:
         self._executor = executor
         self._step = step
         self._request = request
@@ -106,14 +124,13 @@ class _Attempt:
         self._started_s = clock.monotonic_s()
         self._ttft_ms: float | None = None
         self._usage: Usage | None = None
-        self._target = step.target
+        self._target = target
 
     async def run(self, clear: Callable[[Target], Cleared]) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; note the attempt however it ends."""
         breakers, deployment = self._executor.breakers, self._step.target.deployment
         error_code: str | None = InternalError.code
         try:
-            self._target = await self._executor.resolve(self._step.target, self._request, self._notes)
             cleared = clear(self._target)
             breakers.begin(deployment, self._step.ttft_s)
             self._notes.calling(self._target)
@@ -157,8 +174,9 @@ class _Attempt:
         limit_s = first_s
         async with aclosing(self._executor.provider(self._target).send(cleared, clocks)) as deltas:
             while True:
+                timer = asyncio.timeout_at(start_s + limit_s)
                 try:
-                    async with asyncio.timeout_at(start_s + limit_s) as timer:
+                    async with timer:
                         delta = await anext(deltas, None)
                 except TimeoutError:
                     if not timer.expired():
@@ -172,6 +190,20 @@ class _Attempt:
 
     def _elapsed_ms(self) -> float:
         return (clock.monotonic_s() - self._started_s) * 1000
+
+
+def _successor(target: Target, request: Request) -> Target | None:
+    """What to ask for when an adapter version is gone: the name's current version, then the base model.
+
+    Only where the caller left it open: a version asked for by its name is honoured or refused.
+    """
+    if target.adapter is None or "@" in request.model:
+        return None
+    name, _, version = target.adapter.partition("@")
+    if version:
+        return msgspec.structs.replace(target, adapter=name)
+    explicit = request.model.removeprefix("local/") == name
+    return None if explicit else msgspec.structs.replace(target, adapter=None)
 
 
 async def _pause(error: RouterError, tries_left: int, deadline_s: float) -> bool:
@@ -200,7 +232,7 @@ def _exhausted(plan: Plan, causes: list[RouterError]) -> RouterError:
             why = f"this request must stay local ({plan.reason}) and the local engine is down: {last.message}"
             return NoHealthyTarget(why, retry_after_s=last.retry_after_s)
         return last
-    if len(causes) == 1:
+    if len(plan.steps) == 1:
         return last
     waits = [cause.retry_after_s for cause in causes if cause.retry_after_s is not None]
     message = f"every target failed: {_codes(causes)}"

@@ -6,9 +6,7 @@ from router.core.errors import LocalityViolation
 from router.core.types import Cleared, JsonObject, Locality, Masking, Request, ScanReport, Target, Verdict
 
 
-def clear(
-    request: Request, report: ScanReport, verdict: Verdict, target: Target, masked: JsonObject | None
-) -> Cleared:
+def clear(request: Request, report: ScanReport, verdict: Verdict, target: Target, masked: JsonObject | None) -> Cleared:
     """Permit one request to go to one target, as it is or masked, as the verdict says.
 
     A local target gets the text as it is; the masked copy is for those further away.

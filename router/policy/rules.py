@@ -34,9 +34,7 @@ def judge(request: Request, report: ScanReport, policy: PrivacyConfig) -> Verdic
         masking = Masking.PLACEHOLDER
     if limit < far:
         far, rule_id, reason = limit, rule_id or "caller_limit", reason or "the key or a hint narrows the locality"
-    return Verdict(
-        max_locality=far, masking=masking, rule_id=rule_id, reason=reason, sensitivity=report.sensitivity
-    )
+    return Verdict(max_locality=far, masking=masking, rule_id=rule_id, reason=reason, sensitivity=report.sensitivity)
 
 
 def _action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tuple[str, str, str]:
@@ -79,4 +77,3 @@ def _caller_limit(request: Request) -> Locality:
     hinted = request.hints.locality
     limit = request.principal.max_locality
     return limit if hinted is None else min(limit, hinted)
-

@@ -6,7 +6,7 @@ Bound to one base URL at construction: no caller, body or redirect can name anot
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -102,7 +102,7 @@ class Egress:
     @asynccontextmanager
     async def post(
         self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
-    ) -> AsyncIterator[Response]:
+    ) -> AsyncGenerator[Response]:
         """Send a cleared request; the response's body is still to be read. Leaving the block cancels it.
 
         Raises:
@@ -124,7 +124,7 @@ class Egress:
             raise translate(error, self._name) from None
 
     @asynccontextmanager
-    async def get(self, path: str, timeout_s: float) -> AsyncIterator[Response]:
+    async def get(self, path: str, timeout_s: float) -> AsyncGenerator[Response]:
         """Ask for a resource; holds no text of any request, so it needs no clearance.
 
         Raises:
@@ -211,7 +211,9 @@ def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, loca
     if status == 408:
         return UpstreamTimeout(message)
     if status in (503, 529):
-        return Overloaded(message, retry_after_s=wait_s) if local else UpstreamUnavailable(message, retry_after_s=wait_s)
+        return (
+            Overloaded(message, retry_after_s=wait_s) if local else UpstreamUnavailable(message, retry_after_s=wait_s)
+        )
     return UpstreamUnavailable(message) if status >= 500 else UpstreamRejected(message)
 
 

@@ -14,7 +14,6 @@ from router.core.ports import Strategy
 from router.core.types import Candidate, Features, Health, Locality, Plan, Price, Request, Step, Target, Verdict
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 
-
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
 _LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
 
@@ -131,9 +130,7 @@ class Planner:
         reason = f"rule:{rule.name}" if rule else f"strategy:{auto.strategy}"
         return Choice((*ranked, *self._fallbacks(names, features, facts)), reason, auto.strategy)
 
-    def _fallbacks(
-        self, names: Sequence[str], features: Features, facts: Facts
-    ) -> tuple[tuple[Candidate, float], ...]:
+    def _fallbacks(self, names: Sequence[str], features: Features, facts: Facts) -> tuple[tuple[Candidate, float], ...]:
         """Rank the groups that stand in for `names`, theirs in turn included, each group once."""
         seen, queue = set(names), list(names)
         found: list[tuple[Candidate, float]] = []

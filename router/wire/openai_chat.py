@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-
 import msgspec
 
 from router.core.errors import InvalidRequest

@@ -28,8 +28,7 @@ class Weighted:
         chance = random.Random(seed)
         draws = [chance.random() for _ in candidates]
         return [
-            draw ** (1.0 / one.weight) if one.weight > 0 else -1.0
-            for draw, one in zip(draws, candidates, strict=True)
+            draw ** (1.0 / one.weight) if one.weight > 0 else -1.0 for draw, one in zip(draws, candidates, strict=True)
         ]
 
 

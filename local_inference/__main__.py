@@ -1,0 +1,105 @@
+"""Command line: `python -m local_inference --config FILE`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from local_inference.host import Host
+from local_inference.server import create_app
+from local_inference.settings import Loaded, Settings, load
+from router.core.errors import ConfigError
+
+_PR_SET_PDEATHSIG = 1
+_GRACEFUL_S = 2
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; exit code 2 = the configuration must not start."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local_inference", description="Serve a model and hot-loaded adapters."
+    )
+    parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/local.yaml")
+    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started this ends")
+    arguments = parser.parse_args()
+    if arguments.exit_with_parent:
+        _exit_with_parent()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)
+    code = 0
+    try:
+        loaded = load(arguments.config)
+        listener = _listen(loaded.settings)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(loaded, listener))
+    except* ConfigError as errors:
+        for error in errors.exceptions:
+            sys.stderr.write(f"error: {error}\n")
+        code = 2
+    return code
+
+
+async def _serve(loaded: Loaded, listener: socket.socket) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ignore)  # uvicorn takes over; what it raises again at its end is absorbed here
+    host = Host(loaded)
+    config = uvicorn.Config(
+        create_app(host), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_S
+    )
+    server = uvicorn.Server(config)
+    address, port = listener.getsockname()[:2]
+    sys.stdout.write(f"engine host on http://{address}:{port}\n")
+    sys.stdout.flush()
+    async with asyncio.TaskGroup() as group:
+        running = group.create_task(host.run())
+        await server.serve([listener])
+        running.cancel()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Take the port before anything slow starts."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        raise ConfigError(
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror}; choose another `port`, or 0 for any"
+        ) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    pass
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+def _exit_with_parent() -> None:
+    """Ask Linux for SIGTERM when the parent ends; elsewhere this does nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() == 1:
+            raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

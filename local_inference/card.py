@@ -1,0 +1,110 @@
+"""Reads an adapter's card, what its author says of it in words; a bad card is worth a warning, never a refusal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import cast
+
+import msgspec
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from router.core.types import AdapterCard
+
+MAX_CARD_BYTES = 256 * 1024
+_FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+
+
+class _Example(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    prompt: str
+
+
+class _Card(BaseModel):
+    """The fields we know; README front matter holds others, for other tools."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    description: str = Field("", max_length=20_000)
+    keywords: tuple[str, ...] = ()
+    examples: tuple[str, ...] = Field((), max_length=2_000)
+    negative_examples: tuple[str, ...] = Field((), max_length=2_000)
+    languages: tuple[str, ...] = ()
+    system_prompt: str | None = Field(None, max_length=100_000)
+
+    @field_validator("examples", "negative_examples", mode="before")
+    @classmethod
+    def _prompts(cls, value: object) -> object:
+        """Take `{prompt, answer}` as well as plain prompts."""
+        if not isinstance(value, list):
+            return value
+        items = cast("list[object]", value)
+        return [_Example.model_validate(item).prompt if isinstance(item, dict) else item for item in items]
+
+    @field_validator("keywords", "languages", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+
+class CardReading(msgspec.Struct, frozen=True):
+    """A card and what was wrong with it."""
+
+    card: AdapterCard
+    warnings: tuple[str, ...] = ()
+
+
+def read_card(read: Callable[[str], bytes | None]) -> CardReading:
+    """Build a card from README.md's front matter and card.yaml; card.yaml wins field by field.
+
+    `read` gives a file's bytes by its name, or None where there is no such file.
+    """
+    fields: dict[str, object] = {}
+    warnings: list[str] = []
+    for name in ("README.md", "card.yaml"):
+        data = read(name)
+        if data is None:
+            continue
+        try:
+            fields |= _mapping(name, data)
+        except ValueError as error:
+            warnings.append(f"{name}: {error}")
+    return _build(fields, warnings)
+
+
+def _mapping(name: str, data: bytes) -> dict[str, object]:
+    if len(data) > MAX_CARD_BYTES:
+        raise ValueError(f"ignored, larger than {MAX_CARD_BYTES // 1024} KiB")
+    text = data.decode("utf-8", errors="replace")
+    if name == "README.md":
+        front = _FRONT_MATTER.match(text)
+        if front is None:
+            return {}
+        text = front.group(1)
+    try:
+        value: object = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ValueError(f"ignored, not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from None
+    except (RecursionError, ValueError):
+        raise ValueError("ignored, not valid YAML") from None
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError("ignored, it must hold `key: value` lines")
+    return {str(key): item for key, item in cast("dict[object, object]", value).items()}
+
+
+def _build(fields: dict[str, object], warnings: list[str]) -> CardReading:
+    """Validate what is known; drop single fields that are wrong and keep the rest."""
+    known = {key: value for key, value in fields.items() if key in _Card.model_fields and value is not None}
+    try:
+        card = _Card.model_validate(known)
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            field = str(problem["loc"][0])
+            if known.pop(field, None) is not None:
+                warnings.append(f"card: '{field}' ignored: {problem['msg']}")
+        card = _Card.model_validate(known)
+    return CardReading(AdapterCard(**card.model_dump()), tuple(warnings))

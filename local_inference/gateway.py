@@ -1,0 +1,242 @@
+"""The data path: one completion request to the engine and its answer back, as bytes, at the level of ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import msgspec
+from starlette.types import Message, Receive, Scope, Send
+
+from local_inference.catalog import Catalog, Entry
+from local_inference.ports import BASE_NAME, Answer, Engine
+from local_inference.residency import Residency
+from local_inference.supervisor import Supervisor
+from router.core.clock import monotonic_s
+from router.core.errors import (
+    AdapterNotReady,
+    InvalidRequest,
+    Overloaded,
+    RequestTooLarge,
+    RouterError,
+    StreamInterrupted,
+    UnsupportedFeature,
+    UpstreamUnavailable,
+)
+
+_EVENT_END = b"\n\n"
+_DONE = b"data: [DONE]"
+
+
+class Changes:
+    """Wakes everybody who waits for the catalog or the engine to change."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def notify(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout_s: float) -> bool:
+        """Wait for the next change; False = the time is over."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+
+class _Role(msgspec.Struct):
+    role: str
+
+
+class _Fields(msgspec.Struct):
+    """What has to be understood of a body; all other fields pass through as they are."""
+
+    model: str
+    stream: bool | None = None
+    echo: bool | None = None
+    prompt_logprobs: int | None = None
+
+
+_BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_FIELDS = msgspec.json.Decoder(_Fields)
+_ROLES = msgspec.json.Decoder(list[_Role])
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class Gateway:
+    """Serves completion routes. Raises `RouterError` only while nothing has been sent yet."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        catalog: Catalog,
+        residency: Residency,
+        supervisor: Supervisor,
+        changes: Changes,
+        base_names: frozenset[str],
+        ready_wait_s: float,
+        max_body_bytes: int,
+    ) -> None:
+        self._engine = engine
+        self._catalog = catalog
+        self._residency = residency
+        self._supervisor = supervisor
+        self._changes = changes
+        self._base_names = base_names
+        self._ready_wait_s = ready_wait_s
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one POST; a client that goes away cancels the engine's work."""
+        data = await self._read_body(receive)
+        if data is None:
+            return
+        body, fields = _decode(data)
+        await _until_disconnect(receive, self._serve(str(scope["path"]), body, fields, send))
+
+    async def _read_body(self, receive: Receive) -> bytes | None:
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            part: bytes = message.get("body", b"")
+            parts.append(part)
+            size += len(part)
+            if size > self._max_body_bytes:
+                raise RequestTooLarge(f"the request body is larger than {self._max_body_bytes} bytes")
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+    async def _serve(self, path: str, body: dict[str, msgspec.Raw], fields: _Fields, send: Send) -> None:
+        self._supervisor.check()
+        entry = None if fields.model in self._base_names else await self._ready(fields.model)
+        name = entry.id if entry else BASE_NAME
+        body["model"] = msgspec.Raw(msgspec.json.encode(name))
+        if entry is not None and entry.info.card.system_prompt:
+            _add_system_prompt(body, entry.info.card.system_prompt)
+        lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
+        with lease:
+            async with self._engine.send(path, msgspec.json.encode(body)) as answer:
+                if answer.status == 200 and fields.stream:
+                    await self._stream(answer, name, send)
+                else:
+                    await self._whole(answer, name, send)
+
+    async def _ready(self, model: str) -> Entry:
+        """Find the adapter; wait a while for one that is on its way."""
+        deadline_s = monotonic_s() + self._ready_wait_s
+        while True:
+            try:
+                return self._catalog.resolve(model)
+            except AdapterNotReady:
+                left_s = deadline_s - monotonic_s()
+                if left_s <= 0 or not await self._changes.wait(left_s):
+                    self._supervisor.check()
+                    raise
+            self._supervisor.check()
+
+    async def _whole(self, answer: Answer, name: str, send: Send) -> None:
+        data = await answer.read()
+        if answer.status >= 500 or answer.status in (401, 403):
+            self._supervisor.check()
+            raise UpstreamUnavailable(f"the engine failed with status {answer.status}")
+        if answer.status == 404:
+            raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
+        await send(_start(answer.status, answer.content_type, name, len(data)))
+        await send({"type": "http.response.body", "body": data})
+
+    async def _stream(self, answer: Answer, name: str, send: Send) -> None:
+        """Forward whole events as they come; a break becomes one error event and no [DONE]."""
+        await send(_start(200, answer.content_type, name))
+        rest, last = b"", b""
+        problem: RouterError | None = None
+        try:
+            async for chunk in answer.chunks():
+                rest += chunk
+                cut = rest.rfind(_EVENT_END) + len(_EVENT_END)
+                if cut >= len(_EVENT_END):
+                    events, rest = rest[:cut], rest[cut:]
+                    last = events
+                    await send({"type": "http.response.body", "body": events, "more_body": True})
+        except UpstreamUnavailable:
+            problem = StreamInterrupted("the engine ended while it answered")
+        if problem is None and not last.rstrip().endswith(_DONE):
+            problem = StreamInterrupted("the engine's answer broke off")
+        tail = b"data: " + problem.body() + _EVENT_END if problem else b""
+        await send({"type": "http.response.body", "body": tail})
+
+
+def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
+    try:
+        body = _BODY.decode(data)
+        fields = _FIELDS.decode(data)
+    except msgspec.ValidationError as error:
+        param = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
+        raise InvalidRequest(f"invalid request: {error}", param=param) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequest("the request body is not valid JSON") from None
+    if fields.prompt_logprobs is not None or (fields.echo and "logprobs" in body):
+        raise UnsupportedFeature(
+            "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
+        )
+    return body, fields
+
+
+def _add_system_prompt(body: dict[str, msgspec.Raw], prompt: str) -> None:
+    """Put an adapter's own system prompt first, unless the caller sent one."""
+    raw = body.get("messages")
+    if raw is None:
+        return
+    try:
+        roles = _ROLES.decode(raw)
+        messages = _RAW_LIST.decode(raw)
+    except msgspec.DecodeError:
+        return  # the engine says what is wrong with them
+    if any(message.role in ("system", "developer") for message in roles):
+        return
+    system = msgspec.Raw(msgspec.json.encode({"role": "system", "content": prompt}))
+    body["messages"] = msgspec.Raw(msgspec.json.encode([system, *messages]))
+
+
+def _start(status: int, content_type: str, name: str, size: int | None = None) -> Message:
+    headers = [(b"content-type", content_type.encode("latin-1")), (b"x-adapter", name.encode())]
+    if size is not None:
+        headers.append((b"content-length", str(size).encode()))
+    return {"type": "http.response.start", "status": status, "headers": headers}
+
+
+async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:
+    """Do the work; stop it when the client goes away."""
+    working = asyncio.ensure_future(work)
+    leaving = asyncio.ensure_future(_disconnect(receive))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, leaving):
+            task.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
+
+
+async def _disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+def retry_after(error: RouterError) -> list[tuple[bytes, bytes]]:
+    """Make the Retry-After header of an error, in whole seconds."""
+    seconds = (
+        error.retry_after_s if error.retry_after_s is not None else (1.0 if isinstance(error, Overloaded) else None)
+    )
+    return [] if seconds is None else [(b"retry-after", str(max(1, round(seconds))).encode())]

@@ -1,0 +1,172 @@
+"""Wires the engine host together, runs it, and says how it is; the only module that knows all the others."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+
+import msgspec
+
+from local_inference.base import read_base
+from local_inference.catalog import Catalog, State
+from local_inference.gateway import Changes, Gateway
+from local_inference.ingest import Limits, declared_rank
+from local_inference.lifecycle import Lifecycle
+from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
+from local_inference.residency import Residency
+from local_inference.settings import Loaded, Settings
+from local_inference.store import Store
+from local_inference.supervisor import Supervisor
+from local_inference.watcher import Watcher
+from router.core.clock import monotonic_s
+from router.core.errors import ConfigError
+from router.core.types import AdapterListing
+
+_log = logging.getLogger(__name__)
+_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
+_SMALLEST_AUTO_RANK = 16
+
+
+class Missing(msgspec.Struct, frozen=True):
+    """One thing that readiness waits for."""
+
+    what: str
+    state: str
+    seconds: float
+    detail: str = ""
+
+
+class Readiness(msgspec.Struct, frozen=True):
+    """Body of `GET /ready`."""
+
+    ready: bool
+    missing: tuple[Missing, ...]
+    engine: str
+    engine_restarts: int
+    adapters: dict[str, int]
+    """How many versions are in each state."""
+
+
+class Model(msgspec.Struct, frozen=True):
+    """One entry of `GET /v1/models`."""
+
+    id: str
+    root: str
+    parent: str | None = None
+    object: str = "model"
+    owned_by: str = "local"
+    created: int = 0
+
+
+class Host:
+    """One engine with its adapters. `engine` replaces the configured one in tests."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.settings: Settings = loaded.settings
+        config = sized(loaded.engine, self.settings)
+        self.engine: Engine = loaded.build_engine(
+            config, EngineDeps(log_path=self.settings.store_dir.parent / "engine.log")
+        )
+        self.changes = Changes()
+        self.catalog = Catalog(self.changes.notify)
+        self._started_s = monotonic_s()
+        self._first_load_done = False
+        self._residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
+        self._store = Store(self.settings.store_dir)
+        self.supervisor = Supervisor(self.engine, self._engine_down)
+        self._lifecycle = self._build_lifecycle(config)
+        self._watcher = Watcher(self.settings.adapters_dir, self.settings.poll_s, self._lifecycle.on_event)
+        self.gateway = self._build_gateway()
+
+    def _build_lifecycle(self, config: EngineConfig) -> Lifecycle:
+        assert isinstance(config.max_lora_rank, int)
+        return Lifecycle(
+            folder=self.settings.adapters_dir,
+            catalog=self.catalog,
+            residency=self._residency,
+            store=self._store,
+            engine=self.engine,
+            supervisor=self.supervisor,
+            limits=Limits(max_rank=config.max_lora_rank, max_bytes=int(self.settings.max_adapter_gib * 1024**3)),
+            read_base=lambda: read_base(config.model),
+            drain_s=self.settings.drain_s,
+        )
+
+    def _build_gateway(self) -> Gateway:
+        return Gateway(
+            engine=self.engine,
+            catalog=self.catalog,
+            residency=self._residency,
+            supervisor=self.supervisor,
+            changes=self.changes,
+            base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
+            ready_wait_s=self.settings.ready_wait_s,
+            max_body_bytes=self.settings.max_body_bytes,
+        )
+
+    async def run(self) -> None:
+        """Run until cancelled; the engine has ended when this returns.
+
+        Raises:
+            ConfigError: a folder can't be written.
+        """
+        try:
+            self.settings.adapters_dir.mkdir(parents=True, exist_ok=True)
+            self._store.open()
+        except OSError as error:
+            raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
+        async with asyncio.TaskGroup() as group:
+            for work in (self.supervisor.run(), self._lifecycle.run(), self._watcher.run(), self._await_first_load()):
+                group.create_task(work)
+
+    def readiness(self) -> Readiness:
+        """Say whether requests can be served: the engine runs, and what lay in the folder at the start is loaded."""
+        status = self.supervisor.status
+        missing: list[Missing] = []
+        if not self.supervisor.running:
+            missing.append(Missing("engine", status.state.value, _seconds_since(status.since_s), status.detail))
+        elif not self._first_load_done:
+            missing.append(Missing("adapters", "loading", _seconds_since(self._started_s)))
+        counts: dict[str, int] = {}
+        for entry in self.catalog.all():
+            counts[entry.info.state] = counts.get(entry.info.state, 0) + 1
+        return Readiness(not missing, tuple(missing), status.state.value, status.restarts, counts)
+
+    def models(self) -> list[Model]:
+        """List the names that answer now: the base model's and each ready adapter's."""
+        ready = sorted(entry.id for entry in self.catalog.all() if entry.state is State.READY)
+        adapters = [Model(id.partition("@")[0], id, BASE_NAME) for id in ready]
+        return [Model(self.settings.model_name, BASE_NAME), Model(BASE_NAME, BASE_NAME), *adapters]
+
+    def listing(self) -> AdapterListing:
+        """Describe all adapters."""
+        return self.catalog.listing(self.settings.model_name, self._residency.where)
+
+    def _engine_down(self) -> None:
+        self._lifecycle.engine_down()
+        self.changes.notify()
+
+    async def _await_first_load(self) -> None:
+        await self._watcher.settled.wait()
+        await self.supervisor.wait_running()
+        while not self._lifecycle.idle:
+            with suppress(TimeoutError):
+                await self.changes.wait(0.1)
+        self._first_load_done = True
+        _log.info("ready seconds=%.1f adapters=%d", _seconds_since(self._started_s), len(self.models()) - 2)
+
+
+def sized(config: EngineConfig, settings: Settings) -> EngineConfig:
+    """Resolve `max_lora_rank: auto` to the largest rank in the folder, rounded up to what engines accept."""
+    if config.max_lora_rank != "auto":
+        return config
+    folders = settings.adapters_dir.iterdir() if settings.adapters_dir.is_dir() else ()
+    ranks = [rank for folder in folders if (rank := declared_rank(folder)) is not None]
+    largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= _RANKS[-1])])
+    return config.model_copy(update={"max_lora_rank": next(rank for rank in _RANKS if rank >= largest)})
+
+
+def _seconds_since(when_s: float) -> float:
+    return round(monotonic_s() - when_s, 1)

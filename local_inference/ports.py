@@ -1,0 +1,99 @@
+"""The seam between the host and an engine: what any engine can do, and what it is given; no behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Literal, Protocol
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field
+
+BASE_NAME = "local/base"
+"""Engine-side name of the base model; adapters are called `<name>@<version>` there, so answers name themselves."""
+
+
+class EngineConfig(BaseModel):
+    """What every kind of engine is told; a kind's own `Config` adds to it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    kind: str
+    model: str
+    """Folder of the base model, or a hub name."""
+    max_loras: int = Field(4, ge=1)
+    """Device slots: adapters that can be in one batch."""
+    max_cpu_loras: int = Field(32, ge=1)
+    """Host slots: adapters kept in memory; the others are read again from the store when asked for."""
+    max_lora_rank: int | Literal["auto"] = "auto"
+
+
+class EngineDeps(msgspec.Struct, frozen=True, kw_only=True):
+    """What the host gives an engine."""
+
+    log_path: Path
+    """Where a child process' output goes."""
+
+
+class Answer(Protocol):
+    """An engine's answer to one request, its body not yet read."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def content_type(self) -> str: ...
+
+    async def read(self) -> bytes:
+        """Read the whole body."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's bytes as they come, cut anywhere."""
+        ...
+
+
+class Engine(Protocol):
+    """An inference engine that speaks OpenAI's dialect. Started and stopped any number of times."""
+
+    async def start(self, progress: Callable[[str], None]) -> None:
+        """Start it; return when it answers. `progress` hears the phase it is in.
+
+        Raises:
+            UpstreamUnavailable: it ended or never answered; the message quotes why.
+        """
+        ...
+
+    async def wait_exit(self) -> str:
+        """Wait until it ends by itself; return what is known of the reason."""
+        ...
+
+    async def stop(self) -> None:
+        """End it and everything it started, within a few seconds. Safe in any state."""
+        ...
+
+    async def load(self, name: str, path: Path) -> None:
+        """Load an adapter from an absolute path under a new name.
+
+        Raises:
+            UpstreamRejected: the engine refuses this adapter.
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
+    async def unload(self, name: str) -> None:
+        """Forget an adapter; not having it is no error.
+
+        Raises:
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
+    def send(self, path: str, body: bytes) -> AbstractAsyncContextManager[Answer]:
+        """Send one request body to an API path; leaving the context cancels whatever still runs.
+
+        Raises:
+            UpstreamUnavailable: the engine can't be reached, or breaks off while it answers.
+        """
+        ...

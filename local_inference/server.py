@@ -1,0 +1,139 @@
+"""The HTTP surface: routes, the key, and errors as OpenAI's JSON."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import msgspec
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from local_inference.gateway import retry_after
+from local_inference.host import Host
+from router.core.clock import monotonic_s
+from router.core.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, RouterError, Unauthenticated
+
+_log = logging.getLogger(__name__)
+_MAX_WAIT_S = 60.0
+_JSON = "application/json"
+
+
+def create_app(host: Host) -> ASGIApp:
+    """Build the application; `host` must run while it serves."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    _add_facts(app, host)
+    for path in ("/v1/chat/completions", "/v1/completions"):
+        app.router.routes.append(Route(path, endpoint=Guarded(host.gateway), methods=["POST"]))
+    app.add_exception_handler(RouterError, _router_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _bad_query)
+    return Keyed(app, host.settings.api_key.get_secret_value() if host.settings.api_key else None)
+
+
+def _add_facts(app: FastAPI, host: Host) -> None:
+    """Add the routes that tell about the host."""
+
+    @app.get("/health")
+    async def health() -> Response:  # pyright: ignore[reportUnusedFunction] FastAPI calls it
+        return _json({"status": "ok"})
+
+    @app.get("/ready")
+    async def ready() -> Response:  # pyright: ignore[reportUnusedFunction]
+        readiness = host.readiness()
+        return _json(readiness, 200 if readiness.ready else 503)
+
+    @app.get("/v1/models")
+    async def models() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return _json({"object": "list", "data": host.models()})
+
+    @app.get("/v1/adapters")
+    async def adapters(  # pyright: ignore[reportUnusedFunction]
+        after: int | None = None, wait_s: Annotated[float, Query(ge=0)] = 0.0
+    ) -> Response:
+        deadline_s = monotonic_s() + min(wait_s, _MAX_WAIT_S)
+        while after is not None and host.catalog.revision <= after and (left_s := deadline_s - monotonic_s()) > 0:
+            await host.changes.wait(left_s)
+        return _json(host.listing())
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type=_JSON)
+
+
+class Keyed:
+    """Asks for the key on every /v1 route; compares in constant time."""
+
+    def __init__(self, app: ASGIApp, key: str | None) -> None:
+        self._app = app
+        self._expected = f"Bearer {key}".encode() if key else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._expected is not None and str(scope["path"]).startswith("/v1"):
+            headers: list[tuple[bytes, bytes]] = scope["headers"]
+            given = next((value for name, value in headers if name == b"authorization"), b"")
+            if not hmac.compare_digest(given, self._expected):
+                await _respond(send, Unauthenticated("missing or wrong API key; send `Authorization: Bearer <key>`"))
+                return
+        await self._app(scope, receive, send)
+
+
+class Guarded:
+    """Turns what a raw ASGI handler raises into an error answer, as long as none was started."""
+
+    def __init__(self, handler: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._handler(scope, receive, sending)
+        except RouterError as error:
+            if started:
+                raise
+            await _respond(send, error)
+        except Exception:
+            if started:
+                raise
+            _log.exception("bug while answering path=%s", scope["path"])
+            await _respond(send, InternalError("internal error; see the engine host's log"))
+
+
+async def _respond(send: Send, error: RouterError) -> None:
+    headers = [(b"content-type", _JSON.encode()), *retry_after(error)]
+    await send({"type": "http.response.start", "status": error.http_status, "headers": headers})
+    await send({"type": "http.response.body", "body": error.body()})
+
+
+async def _router_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RouterError)
+    headers = {name.decode(): value.decode() for name, value in retry_after(error)}
+    return Response(error.body(), error.http_status, headers, media_type=_JSON)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    if error.status_code == 405:
+        return await _router_error(request, MethodNotAllowed(f"{request.method} is not allowed on {path}"))
+    if error.status_code == 404:
+        return await _router_error(request, NotFound(f"there is no route {path}"))
+    return await _router_error(request, InvalidRequest("the request can't be read"))
+
+
+async def _bad_query(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    return await _router_error(request, InvalidRequest(f"query parameter '{name}': {first['msg']}", param=name))

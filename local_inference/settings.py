@@ -1,0 +1,207 @@
+"""What the engine host's configuration file may say, and how it is read; every error names the key and the line."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Protocol, TypeVar, cast
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+)
+
+from local_inference.ports import Engine, EngineConfig, EngineDeps
+from router.core.errors import ConfigError
+from router.core.plugin import load as load_plugin
+from router.core.plugin import nearest
+
+ENGINES = "local_inference.engines"
+M = TypeVar("M", bound=BaseModel)
+
+
+def _resolve(path: Path, info: ValidationInfo) -> Path:
+    root = cast("dict[str, Path]", info.context or {}).get("root", Path())
+    return (root / path.expanduser()).resolve()
+
+
+FilePath = Annotated[Path, AfterValidator(_resolve)]
+"""A path that is relative to the configuration file's folder."""
+
+
+class EngineRow(BaseModel):
+    """The engine's section; the keys beside `kind` belong to the `Config` of that kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+
+class Settings(BaseModel):
+    """The whole file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, protected_namespaces=())
+
+    host: str = "127.0.0.1"
+    port: int = Field(8001, ge=0, le=65535)
+    """0 = any free port; the one taken is printed."""
+    api_key: SecretStr | None = None
+    """`env:NAME` or `file:PATH`; when set, every /v1 route needs `Authorization: Bearer`."""
+    model_name: str = Field("local", min_length=1)
+    """What clients may call the base model, beside `local/base` and `base`."""
+    adapters_dir: FilePath = Path("../adapters")
+    store_dir: FilePath = Path("../var/store")
+    poll_s: float = Field(0.25, gt=0, le=10)
+    """How often the folder is looked at; a copy counts as finished when nothing changed between two looks."""
+    ready_wait_s: float = Field(10.0, ge=0)
+    """How long a request waits for an adapter that is being loaded."""
+    drain_s: float = Field(60.0, ge=0)
+    """How long running requests may keep a replaced or removed adapter loaded."""
+    max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
+    max_adapter_gib: float = Field(8.0, gt=0)
+    engine: EngineRow
+
+
+class EnginePlugin(Protocol):
+    """What a module of `local_inference/engines/` offers."""
+
+    Config: type[EngineConfig]
+
+    def build(self, config: EngineConfig, deps: EngineDeps) -> Engine: ...
+
+
+class Loaded(BaseModel):
+    """A configuration that may start: settings, the engine's own, and the plug-in that builds it."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, frozen=True, protected_namespaces=())
+    settings: Settings
+    engine: EngineConfig
+    plugin: object
+
+    def build_engine(self, config: EngineConfig, deps: EngineDeps) -> Engine:
+        """Make the engine; it isn't started yet."""
+        return cast(EnginePlugin, self.plugin).build(config, deps)
+
+
+def load(path: Path) -> Loaded:
+    """Read and check a configuration file.
+
+    Raises:
+        ConfigError: says file, line, key path and what to write instead.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    tree = _Tree(path, text)
+    root = path.resolve().parent
+    settings = _validate(Settings, tree.value, tree, (), root)
+    settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})
+    try:
+        plugin = cast(EnginePlugin, load_plugin(ENGINES, settings.engine.kind))
+    except ConfigError as error:
+        raise tree.error(("engine", "kind"), error.message) from None
+    row = cast("dict[str, object]", tree.value["engine"])
+    model = row.get("model")
+    if isinstance(model, str):
+        row = {**row, "model": _model(model, tree, root)}
+    engine = _validate(plugin.Config, row, tree, ("engine",), root)
+    _check_exposure(settings, tree)
+    return Loaded(settings=settings, engine=engine, plugin=plugin)
+
+
+class _Tree:
+    """A parsed YAML file that knows the line of each key."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self._path = path
+        try:
+            self._node: yaml.Node | None = yaml.compose(text, Loader=yaml.SafeLoader)  # pyright: ignore[reportUnknownMemberType] untyped
+            value: object = yaml.safe_load(text)
+        except (yaml.YAMLError, RecursionError) as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f":{mark.line + 1}" if mark is not None else ""
+            raise ConfigError(f"{path}{line}: not valid YAML: {getattr(error, 'problem', error)}") from None
+        if not isinstance(value, dict):
+            raise ConfigError(f"{path}: must hold settings as `key: value` lines")
+        self.value = cast("dict[str, object]", value)
+
+    def error(self, keys: tuple[str | int, ...], message: str) -> ConfigError:
+        where = ".".join(str(key) for key in keys)
+        return ConfigError(f"{self._path}:{self._line(keys)}: {where}: {message}", param=where)
+
+    def _line(self, keys: tuple[str | int, ...]) -> int:
+        node, line = self._node, 1
+        for key in keys:
+            if not isinstance(node, yaml.MappingNode):
+                break
+            pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+            found = next(((k, v) for k, v in pairs if k.value == str(key)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        return line
+
+
+def _validate(model: type[M], value: object, tree: _Tree, at: tuple[str, ...], root: Path) -> M:
+    try:
+        return model.model_validate(value, context={"root": root})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        keys = (*at, *first["loc"])
+        if first["type"] == "extra_forbidden":
+            raise tree.error(keys, f"unknown key{nearest(str(keys[-1]), sorted(model.model_fields))}") from None
+        raise tree.error(keys, first["msg"]) from None
+
+
+def _secret(value: SecretStr | None, tree: _Tree, root: Path) -> SecretStr | None:
+    if value is None:
+        return None
+    kind, _, rest = value.get_secret_value().partition(":")
+    if kind == "env":
+        found = os.environ.get(rest, "")
+    elif kind == "file":
+        try:
+            found = (root / Path(rest).expanduser()).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise tree.error(("api_key",), f"'{rest}' can't be read: {error}") from None
+    else:
+        raise tree.error(("api_key",), "write `env:NAME` or `file:PATH`, not the key itself")
+    if not found:
+        raise tree.error(("api_key",), f"'{rest}' is empty or not set")
+    return SecretStr(found)
+
+
+def _model(model: str, tree: _Tree, root: Path) -> str:
+    """Make a path absolute; leave a hub name as it is."""
+    path = root / Path(model).expanduser()
+    if path.exists():
+        return str(path.resolve())
+    if model.startswith((".", "/", "~")):
+        raise tree.error(("engine", "model"), f"there is no folder '{path.resolve()}'; write a path or a hub name")
+    return model
+
+
+def _check_exposure(settings: Settings, tree: _Tree) -> None:
+    if settings.api_key is None and not is_loopback(settings.host):
+        raise tree.error(
+            ("host",),
+            f"'{settings.host}' can be reached from other machines and no key is set; "
+            "write `api_key: env:NAME`, or `host: 127.0.0.1`",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address to listen on is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,140 @@
+"""Keeps immutable copies of adapters, each under the hash of its content; the engine reads nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from local_inference.errors import Rejected
+from local_inference.ingest import CONFIG, WEIGHTS
+
+_FILES = (CONFIG, WEIGHTS)
+_CHUNK_BYTES = 1024 * 1024
+_INCOMING = ".incoming"
+
+
+class Copy(msgspec.Struct, frozen=True):
+    """A copy of an adapter's files: in the store already, or still to be kept or dropped."""
+
+    sha256: str
+    path: Path
+
+
+class Store:
+    """Content-addressed folders below one root, which belongs to this process alone."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def open(self) -> None:
+        """Create the root; clear what an earlier process left half done."""
+        shutil.rmtree(self._root / _INCOMING, ignore_errors=True)
+        (self._root / _INCOMING).mkdir(parents=True)
+
+    def take(self, folder: Path) -> Copy:
+        """Copy an adapter's files, hashing on the way, unless the store has that content.
+
+        Raises:
+            Rejected: symlink, special_file.
+            OSError: a file vanished, or the disk is full.
+        """
+        sha256 = _transfer(folder, None)
+        if (self._root / sha256).is_dir():
+            return Copy(sha256, self._root / sha256)
+        incoming = Path(tempfile.mkdtemp(dir=self._root / _INCOMING))
+        try:
+            sha256 = _transfer(folder, incoming)
+        except BaseException:
+            shutil.rmtree(incoming, ignore_errors=True)
+            raise
+        return Copy(sha256, incoming)
+
+    def keep(self, copy: Copy) -> Path:
+        """Give a checked copy its place; return its absolute path."""
+        final = self._root / copy.sha256
+        if copy.path == final:
+            return final
+        try:
+            copy.path.rename(final)
+        except OSError:
+            if not final.is_dir():
+                raise
+            self.drop(copy)  # another folder brought the same content a moment ago
+        _sync(self._root)
+        return final
+
+    def drop(self, copy: Copy) -> None:
+        """Delete a copy that was not kept."""
+        if copy.path.parent.name == _INCOMING:
+            shutil.rmtree(copy.path, ignore_errors=True)
+
+
+def read_small(folder: Path, name: str, most_bytes: int) -> bytes | None:
+    """Read up to one byte more than `most_bytes` of a folder's file; None if it isn't a readable regular file."""
+    try:
+        with _open_regular(folder, name) as file:
+            return file.read(most_bytes + 1)
+    except (OSError, Rejected):
+        return None
+
+
+def _transfer(folder: Path, to: Path | None) -> str:
+    """Hash an adapter's files, and copy them where `to` is given."""
+    digest = hashlib.sha256()
+    for name in _FILES:
+        with _open_regular(folder, name) as source:
+            digest.update(f"{name}\0{os.fstat(source.fileno()).st_size}\0".encode())
+            with _target(to, name) as target:
+                while chunk := source.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    if target is not None:
+                        target.write(chunk)
+    if to is not None:
+        _sync(to)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _open_regular(folder: Path, name: str) -> Generator[BinaryIO]:
+    """Open a regular file that really lies in the folder: no link is followed on the last two steps."""
+    try:
+        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except NotADirectoryError:
+        raise Rejected("symlink", f"'{folder.name}' is not a real folder", "copy the folder itself") from None
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
+    finally:
+        os.close(directory)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Rejected("special_file", f"'{name}' is not a regular file", "delete it")
+        yield file
+
+
+@contextmanager
+def _target(to: Path | None, name: str) -> Generator[BinaryIO | None]:
+    if to is None:
+        yield None
+        return
+    with (to / name).open("xb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+    (to / name).chmod(0o444)
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,156 @@
+"""Reads safetensors files without torch: the header, and the values that matter, from untrusted bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+MAX_HEADER_BYTES = 64 * 1024 * 1024
+Floats: TypeAlias = NDArray[np.floating] | NDArray[np.uint16]
+"""A tensor's values, flat; BF16 as its raw 16 bits."""
+
+_ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
+_NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+class BadFile(Exception):
+    """Not a safetensors file, or one that contradicts itself."""
+
+
+class Tensor(msgspec.Struct, frozen=True):
+    """One tensor's place in a file: byte offsets from the start of the file, end exclusive."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class Header(msgspec.Struct, frozen=True):
+    """A file's tensors, and the exact size that the file must have."""
+
+    tensors: dict[str, Tensor]
+    file_bytes: int
+
+
+class _Entry(msgspec.Struct):
+    dtype: str
+    shape: tuple[int, ...]
+    data_offsets: tuple[int, int]
+
+
+_HEADER = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_ENTRY = msgspec.json.Decoder(_Entry)
+
+
+def header_bytes(prefix: bytes) -> int | None:
+    """Read from a file's first 8 bytes how long its header is; None while they are not written yet.
+
+    Raises:
+        BadFile: no header is that long.
+    """
+    if len(prefix) < 8 or prefix[:8] == bytes(8):
+        return None
+    length = int.from_bytes(prefix[:8], "little")
+    if length > MAX_HEADER_BYTES:
+        raise BadFile("its first bytes are not those of a safetensors file")
+    return length
+
+
+def parse_header(data: bytes) -> Header:
+    """Parse a header, given without the 8 bytes before it.
+
+    Raises:
+        BadFile: not a header, or its offsets overlap or leave holes.
+    """
+    try:
+        raw = _HEADER.decode(data)
+        entries = {name: _ENTRY.decode(value) for name, value in raw.items() if name != "__metadata__"}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise BadFile("its header is not the JSON of a safetensors file") from None
+    base = 8 + len(data)
+    end = 0
+    for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
+        start, stop = entry.data_offsets
+        if start != end or stop < start or min((0, *entry.shape)) < 0:
+            raise BadFile(f"the offsets of tensor '{name}' overlap or leave a hole")
+        width = _ITEM_BYTES.get(entry.dtype)
+        if width is not None and stop - start != width * _count(entry.shape):
+            raise BadFile(f"the size of tensor '{name}' contradicts its shape")
+        end = stop
+    tensors = {
+        name: Tensor(e.dtype, e.shape, base + e.data_offsets[0], base + e.data_offsets[1])
+        for name, e in entries.items()
+    }
+    return Header(tensors, base + end)
+
+
+def read_header(path: Path) -> Header | None:
+    """Read a file's header; None while it isn't all there.
+
+    Raises:
+        BadFile: see `parse_header`.
+        OSError: the file can't be read.
+    """
+    with path.open("rb") as file:
+        length = header_bytes(file.read(8))
+        data = file.read(length) if length is not None else b""
+    if length is None or len(data) < length or not data.strip(b"\0"):
+        return None
+    return parse_header(data)
+
+
+def values(path: Path, tensor: Tensor) -> Floats:
+    """Map a tensor's values without reading the whole file; BF16 comes as its raw 16 bits.
+
+    Raises:
+        BadFile: its type isn't a float of 16, 32 or 64 bits.
+    """
+    if tensor.dtype not in _NUMPY:
+        raise BadFile(f"type {tensor.dtype} is not a float of 16, 32 or 64 bits")
+    count = _count(tensor.shape)
+    if count == 0:
+        return np.zeros(0, np.float32)
+    data = np.memmap(path, dtype=_NUMPY[tensor.dtype], mode="r", offset=tensor.start, shape=(count,))
+    return cast(Floats, data)
+
+
+def is_finite(data: Floats) -> bool:
+    """Say whether no value is NaN or infinite."""
+    if data.dtype == np.uint16:
+        return not bool(np.any(np.bitwise_and(_bits(data), 0x7F80) == 0x7F80))
+    return bool(np.all(np.isfinite(data)))
+
+
+def is_zero(data: Floats) -> bool:
+    """Say whether every value is zero, of either sign."""
+    return not bool(np.any(np.bitwise_and(_bits(data), 0x7FFF) if data.dtype == np.uint16 else data))
+
+
+def _bits(data: Floats) -> NDArray[np.uint16]:
+    return cast("NDArray[np.uint16]", data)
+
+
+def read_json(path: Path) -> object:
+    """Read a JSON file.
+
+    Raises:
+        ValueError: not JSON.
+        OSError: it can't be read.
+    """
+    try:
+        return cast(object, json.loads(path.read_bytes()))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

@@ -1,0 +1,189 @@
+"""Sees adapters come, change and go in a folder; polling decides, file system events only wake it earlier."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+import watchfiles
+
+from local_inference.errors import Rejected
+from local_inference.ingest import MAX_FILES, check_name, missing
+from router.core.clock import monotonic_s
+
+_log = logging.getLogger(__name__)
+_SHORTEST_POLL_S = 0.05
+_GONE_AFTER = 2
+"""Looks without a folder after which it counts as removed; one may fall into a swap of two folders."""
+
+Snapshot: TypeAlias = "tuple[tuple[str, int, int, int, int], ...]"
+"""Name, size, mtime, ctime and inode of each entry of a folder."""
+
+
+class Copying(msgspec.Struct, frozen=True):
+    """A folder is new, or changes, or isn't complete."""
+
+    name: str
+    message: str
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A folder is complete and nothing in it changed for a while."""
+
+    name: str
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """A folder was removed."""
+
+    name: str
+
+
+Event: TypeAlias = "Copying | Settled | Gone"
+
+
+class _Seen(msgspec.Struct):
+    snapshot: Snapshot
+    changed_s: float
+    message: str = ""
+    settled: bool = False
+    absent: int = 0
+
+
+class Tracker:
+    """Turns looks at a folder into events. `missing` says what a folder still lacks, None = nothing."""
+
+    def __init__(self, *, stable_s: float, missing: Callable[[str], str | None]) -> None:
+        self._stable_s = stable_s
+        self._missing = missing
+        self._seen: dict[str, _Seen] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """Whether some folder's copy is still going on."""
+        return any(not seen.settled for seen in self._seen.values())
+
+    def step(self, snapshots: Mapping[str, Snapshot], now_s: float) -> list[Event]:
+        """Take one look at the folder."""
+        events = [event for name, snapshot in snapshots.items() for event in self._look(name, snapshot, now_s)]
+        for name in [name for name in self._seen if name not in snapshots]:
+            self._seen[name].absent += 1
+            if self._seen[name].absent >= _GONE_AFTER:
+                del self._seen[name]
+                events.append(Gone(name))
+        return events
+
+    def _look(self, name: str, snapshot: Snapshot, now_s: float) -> list[Event]:
+        seen = self._seen.get(name)
+        if seen is None or seen.snapshot != snapshot:
+            fresh = seen is None or seen.settled
+            message = "being copied" if fresh or seen is None else seen.message
+            self._seen[name] = _Seen(snapshot, now_s, message)
+            return [Copying(name, message)] if fresh else []
+        seen.absent = 0
+        if seen.settled or now_s - seen.changed_s < self._stable_s:
+            return []
+        lacks = self._missing(name)
+        if lacks is None:
+            seen.settled = True
+            return [Settled(name)]
+        if lacks != seen.message:
+            seen.message = lacks
+            return [Copying(name, lacks)]
+        return []
+
+
+def look(folder: Path) -> dict[str, Snapshot]:
+    """Take a snapshot of every adapter folder; hidden names and those of copies in progress are left out.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    with os.scandir(folder) as entries:
+        names = sorted(entry.name for entry in entries if not _ignored(entry.name) and entry.is_dir())
+    return {name: _snapshot(folder / name) for name in names}
+
+
+def lacking(folder: Path) -> str | None:
+    """Say what an adapter folder still lacks; None also for one that is wrong whatever comes."""
+    try:
+        check_name(folder.name)
+    except Rejected:
+        return None
+    return None if folder.is_symlink() else missing(folder)
+
+
+class Watcher:
+    """Watches one folder until cancelled; events go to `on_event`, in order. `looked` is set after the first look."""
+
+    def __init__(self, folder: Path, poll_s: float, on_event: Callable[[Event], None]) -> None:
+        self._folder = folder
+        self._poll_s = poll_s
+        self._on_event = on_event
+        self._wake = asyncio.Event()
+        self._tracker = Tracker(stable_s=poll_s, missing=lambda name: lacking(folder / name))
+        self._readable = True
+        self.settled = asyncio.Event()
+        """Set once everything that was there at the start is complete or known to be incomplete."""
+
+    async def run(self) -> None:
+        """Look again and again."""
+        started_s = monotonic_s()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._wake_early())
+            while True:
+                for event in await asyncio.to_thread(self._step):
+                    self._on_event(event)
+                if monotonic_s() - started_s > 3 * self._poll_s or (self._readable and not self._tracker.waiting):
+                    self.settled.set()
+                await self._pause()
+
+    def _step(self) -> list[Event]:
+        try:
+            snapshots = look(self._folder)
+        except OSError as error:  # unreadable is not empty: nothing is taken for removed
+            if self._readable:
+                _log.warning("adapters folder unreadable path=%s error=%s", self._folder, error.strerror)
+            self._readable = False
+            return []
+        self._readable = True
+        return self._tracker.step(snapshots, monotonic_s())
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(_SHORTEST_POLL_S)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(0.0, self._poll_s - _SHORTEST_POLL_S))
+        self._wake.clear()
+
+    async def _wake_early(self) -> None:
+        try:
+            async for _ in watchfiles.awatch(self._folder, step=50, debounce=200, watch_filter=None):  # pyright: ignore[reportUnknownMemberType]
+                self._wake.set()
+        except (OSError, RuntimeError) as error:
+            _log.info("no file system events, polling alone path=%s error=%s", self._folder, error)
+
+
+def _ignored(name: str) -> bool:
+    return name.startswith(".") or name.endswith((".tmp", ".part"))
+
+
+def _snapshot(folder: Path) -> Snapshot:
+    facts: list[tuple[str, int, int, int, int]] = []
+    try:
+        if folder.is_symlink():
+            return (("", 0, 0, 0, folder.lstat().st_ino),)
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if len(facts) > MAX_FILES:
+                    break
+                at = entry.stat(follow_symlinks=False)
+                facts.append((entry.name, at.st_size, at.st_mtime_ns, at.st_ctime_ns, at.st_ino))
+    except OSError:
+        pass  # it changes under our eyes; the next look sees what it became
+    return tuple(sorted(facts))

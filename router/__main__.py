@@ -1,0 +1,5 @@
+"""`python -m router` is `sona-router`."""
+
+from router.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""The command line: serve, check-config, explain."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from router.core.errors import ConfigError, RouterError
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Private AI routing."
+)
+
+CONFIG_ERROR = 2
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
+PortOption = Annotated[int | None, typer.Option("--port", "-p", help="Listen here instead of on server.port.")]
+
+
+@app.command()
+def serve(config: ConfigOption, port: PortOption = None) -> None:
+    """Serve; starts the engine host too if local.managed is set."""
+    from router.serve import serve as run
+
+    with _clear_errors():
+        run(config, port)
+
+
+@app.command("check-config")
+def check_config(file: Annotated[Path, typer.Argument(help="The configuration file.")]) -> None:
+    """Check a configuration: exit 0, or 2 with file, line, key and what to write instead."""
+    from router import compose
+    from router.config.load import load
+
+    with _clear_errors():
+        loaded, source = load(file)
+        compose.check(loaded, source)
+    typer.echo(f"{file}: fine ({len(loaded.providers)} providers, {len(loaded.models)} model groups)")
+
+
+@app.command()
+def explain(config: ConfigOption) -> None:
+    """Read a request as JSON from standard input; print the decision and its reasons. Calls no model."""
+    with _clear_errors():
+        explained = asyncio.run(_explain(config, sys.stdin.buffer.read()))
+    typer.echo(msgspec.json.format(explained, indent=2).decode())
+
+
+async def _explain(file: Path, data: bytes) -> bytes:
+    from router import compose
+    from router.config.load import load
+    from router.core import clock
+    from router.core.types import Hints, Request
+    from router.server.auth import ANONYMOUS
+    from router.wire import openai_chat
+
+    config, source = load(file)
+    body, shape = openai_chat.decode(data)
+    runtime = compose.build(config, source, engine=compose.engine_host(config), records=False)
+    deadline_s = clock.monotonic_s() + config.server.deadline_s
+    request = Request(
+        id="explain",
+        principal=ANONYMOUS,
+        model=shape.model,
+        body=body,
+        stream=bool(shape.stream),
+        hints=Hints(),
+        deadline_s=deadline_s,
+    )
+    async with runtime.running():
+        return msgspec.json.encode(await runtime.pipeline.explain(request, runtime.trace("explain")))
+
+
+class _clear_errors:
+    """Shows an error as one line, never as a stack."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, RouterError):
+            typer.echo(f"error: {error.message}", err=True)
+            raise typer.Exit(CONFIG_ERROR if isinstance(error, ConfigError) else 1) from None
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

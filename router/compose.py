@@ -1,0 +1,230 @@
+"""Wires a validated configuration to running parts; the only place that knows all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from router.config.load import Source, parse
+from router.config.schema import DeploymentConfig, RouterConfig
+from router.core.errors import ConfigError
+from router.core.plugin import load as load_plugin
+from router.core.plugin import nearest
+from router.core.ports import Provider, Sink, Strategy
+from router.core.types import Candidate, Price, Target
+from router.directory import AdapterDirectory
+from router.execution.breaker import Breakers
+from router.execution.executor import Executor
+from router.pipeline import Pipeline
+from router.privacy.scanner import Scanner
+from router.privacy.scanner import validate as validate_privacy
+from router.providers._http import is_loopback
+from router.providers.local import NAME as LOCAL
+from router.providers.local import EngineHost
+from router.record.metrics import Metrics
+from router.record.pricing import list_price
+from router.record.recorder import Recorder
+from router.routing.candidates import AUTO, Group
+from router.routing.planner import Planner
+from router.runtime import Runtime
+from router.server.auth import Authenticator
+from sona.embedder import load_embedder
+from sona.selector import Selector
+
+
+def check(config: RouterConfig, source: Source) -> None:
+    """Check what no schema can: names that refer to each other, plug-ins and their options, open doors.
+
+    Raises:
+        ConfigError: the first thing that is wrong, with its line.
+    """
+    _check_server(config, source)
+    _check_models(config, source)
+    for name in config.providers:
+        _provider_config(config, source, name)
+    for kind, loc in _strategy_kinds(config):
+        _strategy(config, source, kind, loc)
+    for index, sink in enumerate(config.record.sinks):
+        _plugin(source, "router.record.sinks", sink, ("record", "sinks", index))
+    try:
+        validate_privacy(config.privacy)
+    except ConfigError as error:
+        raise source.error(("privacy",), error.message) from None
+
+
+def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, records: bool = True) -> Runtime:
+    """Build a runtime; opens no connection and starts no process yet.
+
+    `engine` is the engine host to use, where there is one. `records=False` writes no decision records.
+
+    Raises:
+        ConfigError: as `check`.
+    """
+    check(config, source)
+    clouds, disabled = _providers(config, source)
+    providers: dict[str, Provider] = {**clouds, **({LOCAL: engine} if engine is not None else {})}
+    prices: dict[str, Price] = {}
+    groups = {name: _group(config, name, clouds, prices) for name in config.models}
+    strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
+    planner = Planner(groups, strategies, config.routing, config.local if engine is not None else None)
+    breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
+    directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
+    scanner = Scanner(config.privacy)
+    executor = Executor(providers, breakers, directory)
+    metrics = Metrics()
+    sinks: list[Sink] = [metrics]
+    if records:
+        sinks.extend(load_plugin("router.record.sinks", kind).build(config.record.path) for kind in config.record.sinks)
+    return Runtime(
+        config=config,
+        scanner=scanner,
+        authenticator=Authenticator(config.server.keys),
+        planner=planner,
+        pipeline=Pipeline(scanner, config.privacy, planner, executor, directory),
+        directory=directory,
+        breakers=breakers,
+        providers=providers,
+        host=engine,
+        recorder=Recorder(sinks),
+        metrics=metrics,
+        prices=prices,
+        disabled=disabled,
+    )
+
+
+def engine_host(config: RouterConfig) -> EngineHost | None:
+    """The client of the engine host that the configuration names by `url`; None without one."""
+    local = config.local
+    if local is None or local.url is None:
+        return None
+    key = local.api_key.get_secret_value() if local.api_key else None
+    return EngineHost(local.url, key, connect_s=local.connect_s)
+
+
+def _selector(config: RouterConfig) -> Selector:
+    """Load the embedder (built once, then kept beside the records) and make an empty selector."""
+    return Selector(load_embedder(config.record.path / "sona"), min_confidence=config.sona.min_confidence)
+
+
+def _check_server(config: RouterConfig, source: Source) -> None:
+    server = config.server
+    if not server.keys and not is_loopback(server.host):
+        message = f"refusing to listen on {server.host} without keys: add 'server.keys', or use 127.0.0.1"
+        raise source.error(("server", "host"), message)
+    seen: set[str] = set()
+    for index, key in enumerate(server.keys):
+        if key.id in seen:
+            raise source.error(("server", "keys", index, "id"), f"the id '{key.id}' stands twice")
+        seen.add(key.id)
+        if len(key.key.get_secret_value()) < 16:
+            raise source.error(("server", "keys", index, "key"), "a key needs at least 16 characters")
+
+
+def _check_models(config: RouterConfig, source: Source) -> None:
+    providers, groups = sorted(config.providers), sorted(config.models)
+    if LOCAL in config.providers:
+        raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    for name, model in config.models.items():
+        if name in (AUTO, LOCAL) or name.startswith("local/"):
+            raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")
+        for index, deployment in enumerate(model.deployments):
+            loc = ("models", name, "deployments", index, "provider")
+            _known(source, deployment.provider, providers, loc, "provider")
+        for index, fallback in enumerate(model.fallbacks):
+            _known(source, fallback, [*groups, LOCAL], ("models", name, "fallbacks", index), "model group")
+    auto = config.routing.auto
+    for index, name in enumerate(auto.among):
+        _known(source, name, [*groups, LOCAL], ("routing", "auto", "among", index), "model group")
+    for number, rule in enumerate(auto.rules):
+        for index, name in enumerate(rule.use):
+            loc = ("routing", "auto", "rules", number, "use", index)
+            _known(source, name, [*groups, LOCAL], loc, "model group")
+
+
+def _known(source: Source, name: str, known: list[str], loc: tuple[str | int, ...], what: str) -> None:
+    if name not in known:
+        raise source.error(loc, f"there is no {what} '{name}'{nearest(name, known)}")
+
+
+def _plugin(source: Source, package: str, kind: str, loc: tuple[str | int, ...]) -> Any:
+    try:
+        return load_plugin(package, kind)
+    except ConfigError as error:
+        raise source.error(loc, error.message) from None
+
+
+def _provider_config(config: RouterConfig, source: Source, name: str) -> BaseModel:
+    row = config.providers[name]
+    if row.kind == LOCAL:
+        raise source.error(("providers", name, "kind"), "the engine host isn't a provider row; set 'local.url'")
+    module = _plugin(source, "router.providers", row.kind, ("providers", name, "kind"))
+    return parse(source, module.Config, row.model_extra or {}, ("providers", name))
+
+
+def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider], dict[str, str]]:
+    """Build (providers by name, why others were left out)."""
+    built: dict[str, Provider] = {}
+    disabled: dict[str, str] = {}
+    for name, row in config.providers.items():
+        settings = _provider_config(config, source, name)
+        if getattr(settings, "optional", False) and getattr(settings, "api_key", None) is None:
+            disabled[name] = "it is optional and its api_key is not set"
+            continue
+        try:
+            built[name] = load_plugin("router.providers", row.kind).build(settings, name)
+        except ConfigError as error:
+            raise source.error(("providers", name), error.message) from None
+    return built, disabled
+
+
+def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], prices: dict[str, Price]) -> Group:
+    """Build a model group of the deployments whose provider is there; note their prices by target label."""
+    model = config.models[name]
+    candidates: list[Candidate] = []
+    for deployment in model.deployments:
+        if deployment.provider not in providers:
+            continue
+        candidate = _candidate(config, name, deployment)
+        if candidate.price is not None:
+            prices[candidate.target.label] = candidate.price
+        candidates.append(candidate)
+    return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
+
+
+def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig) -> Candidate:
+    row = config.providers[deployment.provider]
+    base_url = (row.model_extra or {}).get("base_url")
+    vendors = (deployment.provider, row.kind)
+    price, window = list_price(deployment.model, vendors, base_url)
+    if deployment.price is not None:
+        own = deployment.price
+        price = Price(input_usd=own.input, output_usd=own.output, cached_input_usd=own.cached_input)
+    target = Target(
+        group=group,
+        deployment=f"{deployment.provider}/{deployment.model}",
+        provider=deployment.provider,
+        upstream_model=deployment.model,
+        locality=deployment.locality.level,
+    )
+    return Candidate(
+        target=target,
+        price=price,
+        weight=deployment.weight,
+        context_tokens=deployment.context_tokens or window,
+        capabilities=deployment.capabilities,
+    )
+
+
+def _strategy_kinds(config: RouterConfig) -> Iterable[tuple[str, tuple[str | int, ...]]]:
+    yield config.routing.auto.strategy, ("routing", "auto", "strategy")
+    for name, model in config.models.items():
+        yield model.strategy, ("models", name, "strategy")
+
+
+def _strategy(config: RouterConfig, source: Source, kind: str, loc: tuple[str | int, ...]) -> Strategy:
+    module = _plugin(source, "router.routing.strategies", kind, loc)
+    auto = config.routing.auto
+    options = auto.options if kind == auto.strategy else {}
+    return module.build(parse(source, module.Config, options, ("routing", "auto", "options")))

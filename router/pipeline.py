@@ -1,0 +1,122 @@
+"""The one way through the router: scan, judge, plan, execute. Names no vendor and no dialect's details."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from router.config.schema import PrivacyConfig
+from router.core.ports import Scanner
+from router.core.types import Cleared, Delta, JsonObject, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
+from router.directory import AdapterDirectory
+from router.execution.executor import Executor
+from router.policy.clearance import clear
+from router.policy.rules import judge
+from router.privacy.masking import mask
+from router.privacy.unmasking import Unmasker
+from router.record.trace import Trace
+from router.routing.features import features
+from router.routing.planner import Facts, Planner
+
+
+class Pipeline:
+    """Takes a decoded request through all stages. Holds what the stages need, no state of any request."""
+
+    def __init__(
+        self,
+        scanner: Scanner,
+        policy: PrivacyConfig,
+        planner: Planner,
+        executor: Executor,
+        directory: AdapterDirectory,
+    ) -> None:
+        self._scanner = scanner
+        self._policy = policy
+        self._planner = planner
+        self._executor = executor
+        self._directory = directory
+
+    async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
+        """Yield the answer's deltas; every stage's result is noted in `trace`.
+
+        Raises:
+            RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
+        """
+        report, verdict, plan = await self._decide(request, trace)
+        masked: JsonObject | None = None
+        unmasker: Unmasker | None = None
+        if verdict.masking is Masking.PLACEHOLDER:
+            masked, vault = mask(request.body, report.findings)
+            unmasker = Unmasker(vault)
+
+        def permit(target: Target) -> Cleared:
+            return clear(request, report, verdict, target, masked)
+
+        async with aclosing(self._executor.execute(plan, request, permit, trace)) as deltas:
+            async for delta in deltas:
+                trace.delta(delta)
+                yield unmasker.restore(delta) if unmasker is not None else delta
+
+    async def explain(self, request: Request, trace: Trace) -> dict[str, JsonValue]:
+        """Say what would be done with a request, and why; calls nobody.
+
+        Raises:
+            RouterError: the request would be refused.
+        """
+        report, verdict, plan = await self._decide(request, trace)
+        first = await self._executor.resolve(plan.steps[0].target, request, trace)
+        trace.resolved(first)
+        return {
+            "decision": {
+                "target": first.label,
+                "locality": "local" if first.locality == 0 else "cloud",
+                "reason": plan.reason,
+                "strategy": plan.strategy,
+                "masked": verdict.masking is not Masking.NONE and first.locality > 0,
+            },
+            "scan": {
+                "status": report.status.value,
+                "reason": report.reason,
+                "sensitivity": report.sensitivity.name.lower(),
+                "entities": list(report.entities),
+                "findings": [
+                    {
+                        "entity": finding.entity,
+                        "path": list(finding.path),
+                        "start": finding.start,
+                        "end": finding.end,
+                        "score": finding.score,
+                        "recognizer": finding.recognizer,
+                    }
+                    for finding in report.findings
+                ],
+                "scanned_chars": report.scanned_chars,
+                "elapsed_ms": report.elapsed_ms,
+            },
+            "verdict": {
+                "max_locality": verdict.max_locality.name.lower(),
+                "masking": verdict.masking.value,
+                "rule": verdict.rule_id,
+                "reason": verdict.reason,
+            },
+            "plan": [_label(step.target) for step in plan.steps],
+            "scores": [{"deployment": name, "score": score} for name, score in plan.scores],
+            "selection": trace.selection_facts(),
+        }
+
+    async def _decide(self, request: Request, trace: Trace) -> tuple[ScanReport, Verdict, Plan]:
+        local = self._directory.models
+        self._planner.check_model(request, local)
+        report = await self._scanner.scan(request.body)
+        trace.scanned(report)
+        verdict = judge(request, report, self._policy)
+        trace.judged(verdict)
+        facts = Facts(local, self._executor.breakers.health, random.random())
+        plan = self._planner.plan(request, verdict, features(request, report.scanned_chars), facts)
+        trace.planned(plan)
+        return report, verdict, plan
+
+
+def _label(target: Target) -> str:
+    return f"{target.label} (SONA chooses the adapter)" if target.select_adapter else target.label

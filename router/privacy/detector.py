@@ -1,0 +1,212 @@
+"""Finds sensitive spans in the texts of one request; runs inside a worker, where Presidio may be imported."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, cast
+
+from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from router.config.schema import PrivacyConfig
+from router.core.types import Sensitivity
+from router.privacy import engine
+from router.privacy.gate import Gate
+from router.privacy.severity import QUALIFIER, Rule, Span, judge, rules
+from router.privacy.views import View, views
+
+SEGMENT, OVERLAP = 1500, 200
+"""Characters per piece of a long text, and how many of them the next piece repeats."""
+JOINT = 64
+"""Characters on each side of a seam between two texts that belong together."""
+SEPARATOR = "\n~\n"
+"""Stands between two texts of a document; no expression matches across it."""
+
+
+class Match(NamedTuple):
+    """One finding, in the numbers a worker sends back: `leaf` is an index; `in_key` says it's in the leaf's key."""
+
+    leaf: int
+    in_key: bool
+    start: int
+    end: int
+    entity: str
+    score: float
+    recognizer: str
+
+
+class _Part(NamedTuple):
+    start: int
+    end: int
+    leaf: int
+    shift: int
+    """Offset in the leaf = offset in the document - shift."""
+    in_key: bool = False
+    seam: int = -1
+    """For a part that shows two leaves' ends: where the second begins. Only spans across it count."""
+
+
+class Document:
+    """All texts of a request as one, so that each is read once and small ones don't cost a call each."""
+
+    def __init__(self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, int]]) -> None:
+        self._parts: list[_Part] = []
+        self._pieces: list[str] = []
+        self._length = 0
+        for index, (key, text) in enumerate(leaves):
+            if key:
+                self._add(key, index, 0, in_key=True)
+                self._skip(": ")
+            self._add(text, index, 0)
+            self._skip(SEPARATOR)
+        for left, right in joints:
+            tail, head = leaves[left][1][-JOINT:], leaves[right][1][:JOINT]
+            seam = self._length + len(tail)
+            self._add(tail, left, len(leaves[left][1]) - len(tail), seam=seam)
+            self._add(head, right, 0, seam=seam)
+            self._skip(SEPARATOR)
+        self.text = "".join(self._pieces)
+        self._starts = [part.start for part in self._parts]
+
+    def _skip(self, text: str) -> None:
+        self._pieces.append(text)
+        self._length += len(text)
+
+    def _add(self, text: str, leaf: int, offset: int, *, in_key: bool = False, seam: int = -1) -> None:
+        start = self._length
+        self._skip(text)
+        self._parts.append(_Part(start, self._length, leaf, start - offset, in_key, seam))
+
+    def places(self, start: int, end: int) -> Iterator[_Part]:
+        """Yield the parts that a span lies in, cut to the span; nothing for a seam's parts if it isn't crossed."""
+        index = max(bisect_right(self._starts, start) - 1, 0)
+        while index < len(self._parts) and self._parts[index].start < end:
+            part = self._parts[index]
+            cut = part._replace(start=max(start, part.start), end=min(end, part.end))
+            if cut.start < cut.end and (part.seam < 0 or start < part.seam < end):
+                yield cut
+            index += 1
+
+
+def segments(text: str) -> Iterator[tuple[int, int]]:
+    """Cut a long text into overlapping pieces, between words where it has any."""
+    start = 0
+    while len(text) - start > SEGMENT:
+        end = _gap(text, start + SEGMENT)
+        yield start, end
+        start = _gap(text, end - OVERLAP)
+    yield start, len(text)
+
+
+def _gap(text: str, place: int) -> int:
+    """Return the last word boundary in the 50 characters before `place`, or `place`."""
+    for near in range(place, place - 50, -1):
+        if text[near - 1].isspace():
+            return near
+    return place
+
+
+_PEM = re.compile(r"-----BEGIN [^-]{1,60}-----")
+_PEM_END = re.compile(r"-----END [^-]{1,60}-----")
+
+
+class Detector:
+    """Presidio's engine behind the gate; not thread-safe."""
+
+    def __init__(self, config: PrivacyConfig) -> None:
+        self._rules = rules(config.entities)
+        self.deadline = engine.Deadline()
+        self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
+        self._engine, self._registry = engine.build(self._rules, self._recognizers)
+        self._artifacts = cast(NlpArtifacts, engine.BlankNlpEngine().process_text("", engine.LANGUAGE))
+        self._entities = sorted(self._rules)
+        expressions: list[str] = []
+        self._owners: list[tuple[int, bool]] = []
+        for index, recognizer in enumerate(self._recognizers):
+            for expression, is_context in _expressions(recognizer, self._rules):
+                expressions.append(expression)
+                self._owners.append((index, is_context))
+        self._gate = Gate(expressions)
+        self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
+        self._context_gated = {index for index, is_context in self._owners if is_context}
+
+    def detect(
+        self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, int]]
+    ) -> tuple[Sensitivity, list[Match]]:
+        """Read (key, text) pairs and say what is in them.
+
+        Raises:
+            DeadlinePassed: `self.deadline` came first; nothing is known then.
+        """
+        document = Document(leaves, joints)
+        found: set[Span] = set()
+        for view in views(document.text):
+            found.update(self._read(view))
+        spans = [span for span in _widest(found) if any(document.places(span.start, span.end))]
+        matches = [
+            Match(part.leaf, part.in_key, part.start - part.shift, part.end - part.shift, *_facts(span))
+            for span in spans
+            for part in document.places(span.start, span.end)
+            if self._rules[span.entity].sensitivity > Sensitivity.PUBLIC
+        ]
+        return judge(spans, self._rules), list(dict.fromkeys(matches))
+
+    def _read(self, view: View) -> Iterator[Span]:
+        for start, end in segments(view.text):
+            self.deadline.left_s()
+            text = view.text[start:end]
+            for result in self._analyze(text):
+                rule = self._rules.get(result.entity_type)
+                if rule is None or result.score < rule.min_score:
+                    continue
+                if start and result.start == 0 and result.end < OVERLAP:
+                    continue  # cut off at the left; the segment before has it whole
+                if end < len(view.text) and result.end == len(text) and result.start > len(text) - OVERLAP + 50:
+                    continue  # cut off at the right; the next segment has it whole
+                last = start + result.end
+                if result.entity_type == "SECRET" and _PEM.match(text, result.start):
+                    closing = _PEM_END.search(view.text, last - 1, last + 20_000)
+                    last = max(last, closing.end() if closing else last)
+                name = cast(dict[str, str], result.recognition_metadata)[RecognizerResult.RECOGNIZER_NAME_KEY]
+                yield Span(result.entity_type, *view.original(start + result.start, last), result.score, name)
+
+    def _analyze(self, text: str) -> list[RecognizerResult]:
+        shapes: set[int] = set()
+        contexts: set[int] = set()
+        for hit in self._gate.hits(text):
+            index, is_context = self._owners[hit]
+            (contexts if is_context else shapes).add(index)
+        active = [self._recognizers[i] for i in sorted(shapes) if i in contexts or i not in self._context_gated]
+        self._registry.active = [*self._always, *active]
+        if not self._registry.active:
+            return []
+        return self._engine.analyze(
+            text, engine.LANGUAGE, entities=self._entities, score_threshold=0.0, nlp_artifacts=self._artifacts
+        )
+
+
+def _facts(span: Span) -> tuple[str, float, str]:
+    return span.entity, span.score, span.recognizer
+
+
+def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, bool]]:
+    """Yield the expressions that must hit before a recognizer is worth running; True marks its context words."""
+    for pattern in getattr(recognizer, "patterns", ()):
+        yield pattern.regex, False
+    entity = recognizer.supported_entities[0]
+    if by_entity[entity].needs_context and recognizer.context:
+        yield "|".join(re.escape(word.strip()) for word in recognizer.context), True
+
+
+def _widest(found: set[Span]) -> list[Span]:
+    """Drop each span that lies within another of the same entity, or within a surer one."""
+    kept: list[Span] = []
+    widest: Span | None = None
+    for span in sorted(found, key=lambda s: (s.start, -s.end, -s.score)):
+        rival = widest
+        if rival is None or span.end > rival.end or (span.entity != rival.entity and span.score > rival.score):
+            kept.append(span)
+            widest = span if span.entity != QUALIFIER else widest
+    return kept

@@ -1,0 +1,49 @@
+"""What travels between the router and its scan workers: length-prefixed msgpack frames. Findings come back, never text."""
+
+from __future__ import annotations
+
+import struct
+from typing import TypeAlias
+
+import msgspec
+
+from router.core.types import Sensitivity
+
+HEADER = struct.Struct("!I")
+"""A frame is the length of its body in 4 bytes, then the body."""
+
+
+class Job(msgspec.Struct, frozen=True, array_like=True):
+    """One scan for a worker."""
+
+    id: int
+    deadline_s: float
+    """On the monotonic clock, which all processes of a machine share."""
+    leaves: list[tuple[str, str]]
+    """(key, text)."""
+    joints: list[tuple[int, int]]
+
+
+WireMatch: TypeAlias = tuple[int, bool, int, int, str, float, str]
+"""leaf, in_key, start, end, entity, score, recognizer: a `detector.Match`."""
+
+
+class Reply(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker answers. `error` is empty, or why nothing is known: `deadline`, `worker_error`, `worker_died`."""
+
+    id: int
+    error: str = ""
+    sensitivity: int = Sensitivity.RESTRICTED
+    matches: list[WireMatch] = []
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """First frame of the template process and of each worker."""
+
+    pid: int
+    error: str = ""
+
+
+def frame(body: bytes) -> bytes:
+    """Put the length in front."""
+    return HEADER.pack(len(body)) + body

@@ -1,0 +1,116 @@
+"""The scan as the pipeline sees it: a body in, a report out; every failure is a report that says *sensitive*."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from itertools import count
+from pathlib import Path
+
+from router.config.schema import PrivacyConfig
+from router.core.clock import monotonic_s
+from router.core.types import Finding, JsonObject, ScanReport, ScanStatus, Sensitivity
+from router.privacy.leaves import Reading, leaves
+from router.privacy.pool import Pool
+from router.privacy.protocol import Job, Reply
+from router.privacy.severity import validate
+
+__all__ = ["Scanner", "validate"]
+
+
+def ruleset(config: PrivacyConfig) -> str:
+    """Hash all that decides what is found and how it counts: this package's files, Presidio's version, the settings."""
+    digest = hashlib.sha256(importlib.metadata.version("presidio-analyzer").encode())
+    folder = Path(__file__).parent
+    for file in sorted(folder.rglob("*")):
+        if file.suffix in (".py", ".npz"):
+            digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
+    digest.update(config.model_dump_json(include={"entities", "recognizers"}).encode())
+    return digest.hexdigest()[:12]
+
+
+class Scanner:
+    """Scans request bodies in worker processes. Start it before use; one per configuration."""
+
+    def __init__(self, config: PrivacyConfig) -> None:
+        self._config = config.scan
+        self._ruleset = ruleset(config)
+        self._validated = config
+        self._pool = Pool(config.model_dump_json().encode(), config.scan.workers)
+        self._ids = count(1)
+
+    async def start(self) -> None:
+        """Start and warm up the workers.
+
+        Raises:
+            ConfigError: an unknown entity type or recognizer; names the nearest.
+        """
+        validate(self._validated)
+        if self._config.enabled:
+            await self._pool.start()
+            for _ in range(self._config.workers):
+                await self._pool.run(Job(0, monotonic_s() + 10, [("", "Hello")], []))
+
+    async def aclose(self) -> None:
+        """End every process of the scan."""
+        await self._pool.aclose()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a scan would find a worker."""
+        return not self._config.enabled or self._pool.ready
+
+    @property
+    def ruleset(self) -> str:
+        """Version (hash) of recognizers, thresholds and severities."""
+        return self._ruleset
+
+    @property
+    def worker_pids(self) -> tuple[int, ...]:
+        """Process ids of the workers, for health reports and tests."""
+        return self._pool.pids
+
+    async def scan(self, body: JsonObject) -> ScanReport:
+        """Read every text of the body. Never raises (but on cancellation): what fails is reported as sensitive."""
+        started_s = monotonic_s()
+        if not self._config.enabled:
+            return ScanReport(status=ScanStatus.COMPLETE, sensitivity=Sensitivity.PUBLIC, ruleset=self._ruleset)
+        try:
+            reading = leaves(body)
+            if reading.chars > self._config.max_chars:
+                return self._report(started_s, Reply(0, "oversize"), reading, ScanStatus.PARTIAL)
+            return self._report(started_s, await self._run(started_s, reading), reading)
+        except Exception:  # noqa: BLE001  fail closed whatever it is; the message may quote text, so it isn't kept
+            return self._report(started_s, Reply(0, "worker_error"), Reading([], (), [], 0))
+
+    async def _run(self, started_s: float, reading: Reading) -> Reply:
+        if self._config.deadline_ms <= 0:
+            return Reply(0, "deadline")
+        texts = [(leaf.key, leaf.text) for leaf in reading.leaves]
+        return await self._pool.run(
+            Job(next(self._ids), started_s + self._config.deadline_ms / 1000, texts, reading.joints)
+        )
+
+    def _report(
+        self, started_s: float, reply: Reply, reading: Reading, status: ScanStatus = ScanStatus.FAILED
+    ) -> ScanReport:
+        reason = reply.error
+        if not reason:
+            status = ScanStatus.PARTIAL if reading.unreadable else ScanStatus.COMPLETE
+            reason = f"unreadable:{reading.unreadable[0]}" if reading.unreadable else ""
+        complete = status is ScanStatus.COMPLETE
+        return ScanReport(
+            status=status,
+            sensitivity=Sensitivity(reply.sensitivity) if complete else Sensitivity.RESTRICTED,
+            findings=tuple(
+                Finding(
+                    entity=entity, path=reading.leaves[leaf].path, start=0 if in_key else start,
+                    end=0 if in_key else end, score=round(score, 3), recognizer=recognizer,
+                )
+                for leaf, in_key, start, end, entity, score, recognizer in reply.matches
+            ),
+            scanned_chars=reading.chars if not reply.error else 0,
+            elapsed_ms=(monotonic_s() - started_s) * 1000,
+            reason=reason,
+            ruleset=self._ruleset,
+        )  # fmt: skip

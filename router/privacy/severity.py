@@ -1,0 +1,138 @@
+"""How sensitive each entity type is, and what a set of findings adds up to. Pure: no Presidio, no text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from router.config.schema import EntityConfig, PrivacyConfig
+from router.core.errors import ConfigError
+from router.core.plugin import kinds, nearest
+from router.core.types import Sensitivity
+
+PUBLIC, INTERNAL, CONFIDENTIAL, RESTRICTED = Sensitivity
+
+QUALIFIER = "QUALIFIER"
+"""Pseudo entity: a word that makes a name near it sensitive (diagnosis, dismissal, debt…). Never reported."""
+
+REACH = 120
+"""A qualifier counts for a name at most this many characters away."""
+
+RECOGNIZERS = "router.privacy.recognizers"
+"""Package of the recognizer plug-ins."""
+
+
+class Rule(NamedTuple):
+    """How one entity type counts."""
+
+    sensitivity: Sensitivity
+    min_score: float = 0.4
+    needs_context: bool = False
+    """One of its context words must stand near: the shape, even with a checksum, is too common alone."""
+    on: bool = True
+    """Whether it is looked for when the configuration doesn't name it."""
+
+
+class Span(NamedTuple):
+    """One match in the text that is scanned; offsets in characters, end exclusive."""
+
+    entity: str
+    start: int
+    end: int
+    score: float
+    recognizer: str
+
+
+def _rules() -> dict[str, Rule]:
+    groups: dict[Rule, str] = {
+        Rule(RESTRICTED): "CREDIT_CARD IBAN_CODE US_SSN US_ITIN UK_NINO IT_FISCAL_CODE FI_PERSONAL_IDENTITY_CODE "
+        "SECRET PASSWORD MEDICAL_RECORD BANK_ACCOUNT PASSPORT HEALTH_INSURANCE US_PRESCRIPTION_NUMBER",
+        Rule(RESTRICTED, 0.5): "US_MBI ES_NIF ES_NIE SG_NRIC_FIN KR_RRN KR_FRN DE_SOCIAL_SECURITY",
+        Rule(RESTRICTED, 0.4, needs_context=True): "PL_PESEL SE_PERSONNUMMER IN_AADHAAR IN_PAN DE_TAX_ID DE_TAX_NUMBER "
+        "DE_PASSPORT DE_ID_CARD DE_HEALTH_INSURANCE AU_TFN AU_MEDICARE CA_SIN NG_NIN TH_TNIN TR_NATIONAL_ID UK_NHS "
+        "ZA_ID_NUMBER PH_UMID PH_TIN ES_PASSPORT IN_PASSPORT IN_VOTER IT_PASSPORT IT_IDENTITY_CARD KR_PASSPORT "
+        "PH_PASSPORT UK_PASSPORT US_PASSPORT ZA_PASSPORT FR_NIR NL_BSN BE_NATIONAL_NUMBER BR_CPF MX_CURP CN_RIC "
+        "CH_AHV AT_VNR DK_CPR NO_FNR PT_NIF JP_MY_NUMBER IE_PPS IL_ID RO_CNP CZ_RC HR_OIB BG_EGN EE_IK LT_AK "
+        "GR_AMKA CL_RUT AR_CUIT CO_NIT EC_CI PE_CUI TW_NIC HK_ID MY_NRIC ID_NIK",
+        Rule(CONFIDENTIAL): "EMAIL_ADDRESS PHONE_NUMBER STREET_ADDRESS DATE_OF_BIRTH PERSONAL_ID TAX_ID VEHICLE_ID "
+        "USER_NAME CRYPTO UK_DRIVING_LICENCE US_CLAIM_NUMBER US_PRIOR_AUTHORIZATION_NUMBER US_REFERRAL_NUMBER",
+        Rule(CONFIDENTIAL, 0.4, needs_context=True): "US_DRIVER_LICENSE ABA_ROUTING_NUMBER MEDICAL_LICENSE US_NPI "
+        "DE_FUEHRERSCHEIN DE_KFZ IT_DRIVER_LICENSE KR_DRIVER_LICENSE ZA_DRIVER_LICENSE ZA_LICENSE_PLATE "
+        "ZA_TRAFFIC_REGISTER_NUMBER TR_LICENSE_PLATE UK_VEHICLE_REGISTRATION IN_VEHICLE_REGISTRATION "
+        "NG_VEHICLE_REGISTRATION ZA_INCOME_TAX_NUMBER US_PROVIDER_TAX_ID DE_LANR",
+        Rule(INTERNAL): "PERSON LOCATION IP_ADDRESS MAC_ADDRESS",
+        Rule(INTERNAL, 0.4, needs_context=True): "AU_ABN AU_ACN SG_UEN KR_BRN ZA_COMPANY_REGISTRATION IN_GSTIN "
+        "DE_HANDELSREGISTER DE_VAT_ID IT_VAT_CODE ZA_VAT_NUMBER SE_ORGANISATIONSNUMMER DE_BSNR CA_POSTAL_CODE "
+        "UK_POSTCODE DE_PLZ",
+        Rule(INTERNAL, 0.5, on=False): "URL UUID DATE_TIME",
+        Rule(PUBLIC): QUALIFIER,
+    }
+    return {entity: rule for rule, entities in groups.items() for entity in entities.split()}
+
+
+DEFAULTS = _rules()
+"""Every entity type there is, with its default rule."""
+
+
+def rules(entities: dict[str, EntityConfig]) -> dict[str, Rule]:
+    """Lay the configuration over the defaults; entity types that are off are left out.
+
+    An explicit `min_score` also lifts the need for a context word: whoever sets it knows the trade.
+
+    Raises:
+        ConfigError: an entity type that doesn't exist; names the nearest.
+    """
+    for entity in entities:
+        if entity not in DEFAULTS or entity == QUALIFIER:
+            known = sorted(DEFAULTS.keys() - {QUALIFIER})
+            raise ConfigError(f"privacy.entities: unknown entity type '{entity}'{nearest(entity, known)}")
+    merged: dict[str, Rule] = {}
+    for entity, rule in DEFAULTS.items():
+        own = entities.get(entity)
+        if own is None and rule.on:
+            merged[entity] = rule
+        elif own is not None and own.enabled:
+            merged[entity] = Rule(
+                rule.sensitivity if own.sensitivity is None else own.sensitivity.level,
+                rule.min_score if own.min_score is None else own.min_score,
+                rule.needs_context and own.min_score is None,
+            )
+    return merged
+
+
+def validate(config: PrivacyConfig) -> None:
+    """Check every name in the configuration without importing a recognizer.
+
+    Raises:
+        ConfigError: an unknown entity type or recognizer; names the nearest.
+    """
+    rules(config.entities)
+    known = sorted(DEFAULTS.keys() - {QUALIFIER})
+    for rule in config.rules:
+        for entity in rule.entities:
+            if entity not in known:
+                raise ConfigError(f"privacy.rules.{rule.name}: unknown entity type '{entity}'{nearest(entity, known)}")
+    names = kinds(RECOGNIZERS)
+    for name in config.recognizers or ():
+        if name not in names:
+            raise ConfigError(f"privacy.recognizers: unknown recognizer '{name}'{nearest(name, names)}")
+
+
+def _near(name: Span, others: Iterable[Span]) -> bool:
+    return any(other.start - name.end <= REACH and name.start - other.end <= REACH for other in others)
+
+
+def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
+    """Say how sensitive the text is that holds these spans: the worst of them, or a name with a qualifier near it.
+
+    A name alone is as sensitive as its rule says; a name beside a qualifier or beside anything of
+    CONFIDENTIAL or more is RESTRICTED.
+    """
+    worst = max((by_entity[span.entity].sensitivity for span in spans), default=PUBLIC)
+    names = [span for span in spans if span.entity == "PERSON"]
+    if not names or worst is RESTRICTED:
+        return worst
+    qualifiers = [
+        span for span in spans if span.entity == QUALIFIER or by_entity[span.entity].sensitivity >= CONFIDENTIAL
+    ]
+    return RESTRICTED if any(_near(name, qualifiers) for name in names) else worst

@@ -1,0 +1,122 @@
+"""The scan's processes: a template that loads everything once, and workers forked from it in milliseconds.
+
+The template listens on a control socket: each message is `F` with a socket attached; it forks a worker that serves
+that socket. It ends when the router's end closes; its workers end with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import os
+import signal
+import socket
+import sys
+from typing import BinaryIO
+
+import msgspec
+
+from router.config.schema import PrivacyConfig
+from router.privacy.protocol import HEADER, Hello, Job, Reply, frame
+
+FORK = b"F"
+UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
+"""Packages that Presidio imports where they happen to be installed, and that the scan has no use for."""
+_PR_SET_PDEATHSIG = 1
+
+
+def main(control_fd: int) -> None:
+    """Be the template process: load, report, fork on demand until the router is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = socket.socket(fileno=control_fd)
+    with control.makefile("rb") as stream:
+        config = PrivacyConfig.model_validate_json(_receive(stream))
+    sys.modules.update(dict.fromkeys(UNWANTED))  # type: ignore[arg-type]  None makes an import fail
+    try:
+        server = Server(config)
+    except Exception as error:  # noqa: BLE001  whatever it is, the router must hear of it and not start
+        _send(control, msgspec.msgpack.encode(Hello(os.getpid(), f"{type(error).__name__}: {error}")))
+        return
+    gc.collect()
+    gc.freeze()
+    _send(control, msgspec.msgpack.encode(Hello(os.getpid())))
+    while True:
+        command, sockets, _, _ = socket.recv_fds(control, 1, 1)
+        if command != FORK:
+            return
+        _reap()
+        if os.fork() == 0:
+            _become_worker(control, sockets[0], server)
+        os.close(sockets[0])
+
+
+def _become_worker(control: socket.socket, fd: int, server: Server) -> None:
+    """Serve one socket; never returns."""
+    try:
+        control.close()
+        _die_with_parent()
+        server.serve(socket.socket(fileno=fd))
+    finally:
+        os._exit(0)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this worker when the template dies; elsewhere its socket's end must do."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+class Server:
+    """Answers scan jobs, one after the other."""
+
+    def __init__(self, config: PrivacyConfig) -> None:
+        from router.privacy.detector import Detector
+        from router.privacy.engine import DeadlinePassed
+
+        self._detector = Detector(config)
+        self._passed = DeadlinePassed
+        self._decode = msgspec.msgpack.Decoder(Job).decode
+        self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [("", WARM_UP)], [])))
+
+    def serve(self, connection: socket.socket) -> None:
+        """Answer until the other end closes."""
+        _send(connection, msgspec.msgpack.encode(Hello(os.getpid())))
+        with connection.makefile("rb", buffering=1 << 16) as stream:
+            while body := _receive(stream):
+                _send(connection, self.answer(body))
+
+    def answer(self, body: bytes) -> bytes:
+        """Scan one job. Whatever goes wrong becomes an error code: a reply never holds text."""
+        job = self._decode(body)
+        try:
+            self._detector.deadline.at_s = job.deadline_s
+            sensitivity, matches = self._detector.detect(job.leaves, job.joints)
+        except self._passed:
+            return msgspec.msgpack.encode(Reply(job.id, "deadline"))
+        except Exception:  # noqa: BLE001  fail closed, and keep its message, which may quote text, in here
+            return msgspec.msgpack.encode(Reply(job.id, "worker_error"))
+        return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches)))
+
+
+WARM_UP = (
+    "Patient Jane Example, born 1 May 1980, lives at 12 Station Road, e-mail jane@example.com, phone +1 202 555 0143, "
+    "card 4111 1111 1111 1111, IBAN GB82 WEST 1234 5698 7654 32, SSN 856-45-6789, password: q8Zr!vT2mLx9."
+)
+"""A text that makes every common path run once, so that the first request is as fast as the others."""
+
+
+def _receive(stream: BinaryIO) -> bytes:
+    """Read one frame; empty at the end of the stream."""
+    header = stream.read(HEADER.size)
+    return stream.read(HEADER.unpack(header)[0]) if len(header) == HEADER.size else b""
+
+
+def _send(connection: socket.socket, body: bytes) -> None:
+    connection.sendall(frame(body))

@@ -1,0 +1,1 @@
+"""What came of each request: prices, metrics and decision records. Never text."""

@@ -1,0 +1,92 @@
+"""Prometheus metrics of finished requests. Labels are codes and configured names, never text or ids."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from router.core.types import Attempt, Outcome
+
+_FAST_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
+_SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+class Metrics:
+    """A sink of its own registry, so that tests and reloads don't collide."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "sona_requests", "Finished requests", ["locality", "status", "code", "blame"], registry=registry
+        )
+        self._overhead = Histogram(
+            "sona_overhead_seconds",
+            "The router's own time before upstream",
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self._scan = Histogram("sona_scan_seconds", "Time to scan a request", buckets=_FAST_S, registry=registry)
+        self._ttft = Histogram(
+            "sona_ttft_seconds", "Time to the first byte of an answer", ["locality"], buckets=_SLOW_S, registry=registry
+        )
+        self._elapsed = Histogram(
+            "sona_request_seconds", "Time of a whole request", ["locality"], buckets=_SLOW_S, registry=registry
+        )
+        self._scans = Counter("sona_scans", "Scans by result", ["status", "sensitivity"], registry=registry)
+        self._entities = Counter(
+            "sona_entities", "Requests with an entity type", ["entity"], registry=registry
+        )
+        self._adapters = Counter("sona_adapter_selections", "What SONA chose", ["adapter"], registry=registry)
+        self._attempts = Counter("sona_attempts", "Upstream attempts", ["target", "code"], registry=registry)
+        self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
+        self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
+        self._breakers = Gauge(
+            "sona_breaker_open", "1 = not closed", ["deployment"], registry=registry
+        )
+        self.loop_lag = Gauge(
+            "sona_event_loop_lag_seconds", "Delay of the event loop", registry=registry
+        )
+        self.in_flight = Gauge("sona_requests_in_flight", "Requests under way", registry=registry)
+
+    def write(self, outcome: Outcome) -> None:
+        """Count one finished request; see `core.ports.Sink`."""
+        locality = _locality(outcome)
+        self._requests.labels(locality, str(outcome.status), outcome.error_code or "", outcome.blame or "").inc()
+        self._overhead.observe(outcome.overhead_ms / 1000)
+        self._elapsed.labels(locality).observe(outcome.elapsed_ms / 1000)
+        if outcome.ttft_ms is not None:
+            self._ttft.labels(locality).observe(outcome.ttft_ms / 1000)
+        if outcome.scan_status is not None and outcome.sensitivity is not None:
+            self._scan.observe(outcome.scan_ms / 1000)
+            self._scans.labels(outcome.scan_status.value, outcome.sensitivity.name.lower()).inc()
+        for entity in outcome.entities:
+            self._entities.labels(entity).inc()
+        if outcome.selection is not None:
+            self._adapters.labels((outcome.selection.adapter or "none").partition("@")[0]).inc()
+        for attempt in outcome.attempts:
+            self._attempt(attempt)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self._attempts.labels(attempt.target, attempt.error_code or "").inc()
+        if attempt.usage is not None:
+            self._tokens.labels(attempt.target, "input").inc(attempt.usage.input_tokens)
+            self._tokens.labels(attempt.target, "output").inc(attempt.usage.output_tokens)
+        if attempt.cost_usd is not None:
+            self._cost.labels(attempt.target).inc(float(attempt.cost_usd))
+
+    def breakers(self, states: dict[str, str]) -> None:
+        """Set the state of every deployment's breaker."""
+        for deployment, state in states.items():
+            self._breakers.labels(deployment).set(0 if state == "closed" else 1)
+
+    def render(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    async def aclose(self) -> None:
+        """Nothing to close."""
+
+
+def _locality(outcome: Outcome) -> str:
+    if outcome.locality is None:
+        return "none"
+    return "local" if outcome.locality == 0 else "cloud"

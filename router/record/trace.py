@@ -1,0 +1,195 @@
+"""What is known so far of a request under way; becomes its outcome, and its response headers."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from decimal import Decimal
+
+import msgspec
+
+from router.core import clock
+from router.core.errors import RouterError
+from router.core.types import (
+    Attempt,
+    Delta,
+    JsonValue,
+    Locality,
+    Masking,
+    Outcome,
+    Plan,
+    Price,
+    Request,
+    ScanReport,
+    Selection,
+    Target,
+    Usage,
+    Verdict,
+)
+from router.record.pricing import cost
+
+SCHEMA = "1"
+
+
+class Trace:
+    """Collects the facts of one request. The stages write it, headers and the record read it."""
+
+    def __init__(self, request_id: str, price_of: Callable[[str], Price | None]) -> None:
+        """`price_of` maps a target's label to its price."""
+        self.request_id = request_id
+        self.decision_id = uuid.uuid4().hex
+        self._price_of = price_of
+        self._started_s = clock.monotonic_s()
+        self._time_unix_s = clock.unix_s()
+        self._overhead_ms: float | None = None
+        self._ttft_ms: float | None = None
+        self.request: Request | None = None
+        self.report: ScanReport | None = None
+        self.verdict: Verdict | None = None
+        self._plan: Plan | None = None
+        self._selection: Selection | None = None
+        self._target: Target | None = None
+        self._attempts: list[Attempt] = []
+        self._under_way = False
+        self._usage: Usage | None = None
+        self._error: RouterError | None = None
+        self.client_gone = False
+
+    def decoded(self, request: Request) -> None:
+        self.request = request
+
+    def scanned(self, report: ScanReport) -> None:
+        self.report = report
+
+    def judged(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+
+    def planned(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def selected(self, selection: Selection) -> None:
+        """See `core.ports.Notes`."""
+        self._selection = selection
+
+    def resolved(self, target: Target) -> None:
+        """The target is known, adapter included, and nobody is called."""
+        self._target = target
+
+    def selection_facts(self) -> dict[str, JsonValue] | None:
+        """SONA's answer as plain values, for `/v1/route/explain`."""
+        return msgspec.to_builtins(self._selection) if self._selection is not None else None
+
+    def calling(self, target: Target) -> None:
+        """See `core.ports.Notes`."""
+        self._target = target
+        self._under_way = True
+        if self._overhead_ms is None:
+            self._overhead_ms = self.elapsed_ms()
+
+    def attempted(self, attempt: Attempt) -> None:
+        """See `core.ports.Notes`."""
+        self._under_way = False
+        price = self._price_of(attempt.target)
+        self._attempts.append(msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, price)))
+
+    def delta(self, delta: Delta) -> None:
+        """A piece of the answer came."""
+        if self._ttft_ms is None:
+            self._ttft_ms = self.elapsed_ms()
+        self._usage = delta.usage or self._usage
+
+    def failed(self, error: RouterError) -> None:
+        """The request ended with an error."""
+        self._error = error
+
+    def elapsed_ms(self) -> float:
+        return (clock.monotonic_s() - self._started_s) * 1000
+
+    @property
+    def reason(self) -> str:
+        """The value of `x-router-reason`."""
+        failed = [attempt.error_code for attempt in self._attempts if attempt.error_code is not None]
+        if self._target is not None and self._plan is not None and failed:
+            first = self._plan.steps[0].target
+            if (first.deployment, first.group) != (self._target.deployment, self._target.group):
+                return f"fallback:{failed[-1]}"
+        if self._plan is not None:
+            return self._plan.reason
+        return f"policy:{self.verdict.rule_id}" if self.verdict is not None and self.verdict.rule_id else ""
+
+    def headers(self, *, final: bool) -> list[tuple[str, str]]:
+        """Response headers as far as known now; `final` = the whole answer is known."""
+        out = [
+            ("x-router-schema", SCHEMA),
+            ("x-request-id", self.request_id),
+            ("x-router-decision-id", self.decision_id),
+        ]
+        if self.report is not None:
+            out.append(("x-router-sensitivity", self.report.sensitivity.name.lower()))
+            out.append(("x-router-entities", ",".join(self.report.entities)))
+        if self.reason:
+            out.append(("x-router-reason", self.reason))
+        if self._target is not None:
+            local = self._target.locality is Locality.LOCAL
+            out.append(("x-router-locality", "local" if local else "cloud"))
+            out.append(("x-router-target", self._target.label))
+            if local:
+                out.append(("x-router-adapter", (self._target.adapter or "none").partition("@")[0]))
+                confidence = self._selection.confidence if self._selection is not None else 1.0
+                out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
+        attempts = len(self._attempts) + int(self._under_way)
+        out.append(("x-router-attempts", str(attempts)))
+        if self._overhead_ms is not None:
+            out.append(("x-router-overhead-ms", f"{self._overhead_ms:.3f}"))
+        spent = self.cost_usd() if final else None
+        if spent is not None:
+            out.append(("x-router-cost-usd", format(spent.normalize(), "f")))
+        return out
+
+    def cost_usd(self) -> Decimal | None:
+        """What all attempts cost together; None where one that was billed has no known price."""
+        billed = [attempt for attempt in self._attempts if attempt.usage is not None]
+        known = [attempt.cost_usd for attempt in billed if attempt.cost_usd is not None]
+        if not billed or len(known) < len(billed):
+            return None
+        return sum(known, Decimal(0))
+
+    def outcome(self) -> Outcome:
+        """Sum up a finished request."""
+        request, report, verdict, plan, error = self.request, self.report, self.verdict, self._plan, self._error
+        return Outcome(
+            request_id=self.request_id,
+            decision_id=self.decision_id,
+            time_unix_s=self._time_unix_s,
+            principal_id=request.principal.id if request else "",
+            tenant=request.principal.tenant if request else "",
+            model=request.model if request else "",
+            stream=request.stream if request else False,
+            sensitivity=report.sensitivity if report else None,
+            entities=report.entities if report else (),
+            scan_status=report.status if report else None,
+            scan_reason=report.reason if report else "",
+            scan_ms=round(report.elapsed_ms, 3) if report else 0.0,
+            scanned_chars=report.scanned_chars if report else 0,
+            rule_id=verdict.rule_id if verdict else "",
+            locality=self._target.locality if self._target else None,
+            masked=self._masked(),
+            reason=self.reason,
+            strategy=plan.strategy if plan else "",
+            scores=plan.scores if plan else (),
+            selection=self._selection,
+            attempts=tuple(self._attempts),
+            status=error.http_status if error else 200,
+            error_code=error.code if error else None,
+            blame=error.blame.value if error else None,
+            overhead_ms=round(self._overhead_ms if self._overhead_ms is not None else self.elapsed_ms(), 3),
+            ttft_ms=self._ttft_ms,
+            elapsed_ms=round(self.elapsed_ms(), 3),
+            usage=self._usage,
+            cost_usd=self.cost_usd(),
+            client_gone=self.client_gone,
+        )
+
+    def _masked(self) -> bool:
+        away = self._target is not None and self._target.locality is not Locality.LOCAL
+        return away and self.verdict is not None and self.verdict.masking is not Masking.NONE

@@ -1,0 +1,120 @@
+"""Everything long-lived of one running router, and the order in which it starts and ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import msgspec
+
+from router.config.schema import RouterConfig
+from router.core import clock
+from router.core.ports import Provider
+from router.core.types import Price
+from router.directory import AdapterDirectory
+from router.execution.breaker import Breakers
+from router.pipeline import Pipeline
+from router.privacy.scanner import Scanner
+from router.providers.local import EngineHost
+from router.record.metrics import Metrics
+from router.record.recorder import Recorder
+from router.record.trace import Trace
+from router.routing.planner import Planner
+from router.server.auth import Authenticator
+
+_LAG_PROBE_S = 0.25
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `/ready`."""
+
+    ready: bool
+    missing: tuple[str, ...]
+    """What isn't there yet, or not any more, in words."""
+    disabled: Mapping[str, str]
+    """Providers that were left out, and why."""
+
+
+class Runtime:
+    """Built by `router.compose`; starts nothing until `running` is entered."""
+
+    def __init__(
+        self,
+        *,
+        config: RouterConfig,
+        scanner: Scanner,
+        authenticator: Authenticator,
+        planner: Planner,
+        pipeline: Pipeline,
+        directory: AdapterDirectory,
+        breakers: Breakers,
+        providers: Mapping[str, Provider],
+        host: EngineHost | None,
+        recorder: Recorder,
+        metrics: Metrics,
+        prices: Mapping[str, Price],
+        disabled: Mapping[str, str],
+    ) -> None:
+        self.config = config
+        self.authenticator = authenticator
+        self.planner = planner
+        self.pipeline = pipeline
+        self.directory = directory
+        self.breakers = breakers
+        self.host = host
+        self.recorder = recorder
+        self.metrics = metrics
+        self.disabled = disabled
+        self.started_unix_s = int(clock.unix_s())
+        self._scanner = scanner
+        self._providers = providers
+        self._prices = prices
+        self._was_ready = False
+
+    def trace(self, request_id: str) -> Trace:
+        """Begin the record of one request."""
+        return Trace(request_id, self._prices.get)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Start the scan workers and background tasks; end them in reverse order."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self.recorder.aclose)
+            for provider in self._providers.values():
+                stack.push_async_callback(provider.aclose)
+            stack.callback(self.directory.close)
+            stack.push_async_callback(self._scanner.aclose)
+            await self._scanner.start()
+            tasks = [asyncio.create_task(self._watch_loop_lag())]
+            if self.host is not None:
+                tasks.append(asyncio.create_task(self.directory.follow(self.host)))
+            stack.push_async_callback(_cancel, tasks)
+            yield
+
+    async def readiness(self) -> Readiness:
+        """Ask every part whether it can serve. Once the router was ready, a lost engine host doesn't make it
+        unready while a cloud is configured: it is named, and what needs it answers 503."""
+        missing: list[str] = []
+        if not self._scanner.ready:
+            missing.append("scanner: no worker is up")
+        engine = await self.host.ready() if self.host is not None else None
+        if engine is not None:
+            missing.append(f"local engine: {engine}")
+        vital = not self._scanner.ready or (engine is not None and not (self._was_ready and len(self._providers) > 1))
+        self._was_ready = self._was_ready or not vital
+        return Readiness(ready=not vital, missing=tuple(missing), disabled=self.disabled)
+
+    async def _watch_loop_lag(self) -> None:
+        """Measure how late the event loop wakes us: what blocks it shows here."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + _LAG_PROBE_S
+            await asyncio.sleep(_LAG_PROBE_S)
+            self.metrics.loop_lag.set(max(0.0, loop.time() - due))
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

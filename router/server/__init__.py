@@ -1,0 +1,1 @@
+"""The HTTP surface: FastAPI for the routes, pure ASGI around answers and streams."""

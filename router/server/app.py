@@ -1,0 +1,64 @@
+"""The ASGI application: routes, authentication and error bodies, wired to a runtime."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from router.core.errors import MethodNotAllowed, NotFound, RouterError
+from router.runtime import Runtime
+from router.server.exchange import Exchange
+from router.server.routes import models, operations
+from router.server.routes.chat import ChatCompletions, Explain
+
+OPEN_PATHS = frozenset({"/health", "/ready"})
+"""Paths that need no key: a probe has none, and they tell nothing of anybody's traffic."""
+
+
+def create_app(runtime: Runtime) -> FastAPI:
+    """Build the application on a runtime that is running."""
+    app = FastAPI(title="sona-router", docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(runtime), methods=["POST"]))
+    app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
+    app.include_router(models.build(runtime))
+    app.include_router(operations.build(runtime))
+    app.add_middleware(Guard, runtime=runtime)
+    app.add_exception_handler(RouterError, _router_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    return app
+
+
+class Guard:
+    """Lets nobody without a key past, whatever the route; the chat endpoint then asks who it is."""
+
+    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+        self._app = app
+        self._authenticator = runtime.authenticator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer 401."""
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            exchange = Exchange(scope, receive, send)
+            try:
+                scope["sona.principal"] = self._authenticator.principal(exchange.headers.get("authorization"))
+            except RouterError as error:
+                await exchange.error(error, [("x-request-id", exchange.request_id)])
+                return
+        await self._app(scope, receive, send)
+
+
+async def _router_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RouterError)
+    return Response(error.body(), error.http_status, media_type="application/json")
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path = request.url.path
+    shown = MethodNotAllowed if status == 405 else NotFound
+    message = "see the documentation for the endpoints there are"
+    return await _router_error(request, shown(f"{request.method} {path[:200]} is not served here; {message}"))

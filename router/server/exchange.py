@@ -1,0 +1,149 @@
+"""One HTTP exchange over bare ASGI: reading a bounded body, answering, streaming, noticing a caller who left."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from starlette.types import Receive, Scope, Send
+
+from router.core.errors import RequestTooLarge, RouterError
+from router.core.types import Locality, Principal
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_DRAIN_BYTES = 256 * 1024 * 1024
+_DRAIN_S = 10.0
+"""A refused upload is read and thrown away up to these bounds, so that the caller sees the answer."""
+
+NOBODY = Principal(id="nobody", allowed_models=(), max_locality=Locality.LOCAL)
+"""Stands where no guard has said who calls: may ask for nothing."""
+
+Headers = Sequence[tuple[str, str]]
+
+
+class ClientGone(Exception):
+    """The caller closed the connection."""
+
+
+class Exchange:
+    """One request and its answer. Header names are lower-case."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = self.headers.get("x-request-id", "")
+        self.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        self.principal: Principal = scope.get("sona.principal", NOBODY)
+        self.started = False
+
+    async def body(self, limit: int) -> bytes:
+        """Read the whole body.
+
+        Raises:
+            RequestTooLarge: it is longer than `limit` bytes.
+            ClientGone: the caller left before its end.
+        """
+        length = self.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            await self._drain()
+            raise _too_large(limit)
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in self._chunks():
+            size += len(chunk)
+            if size > limit:
+                await self._drain()
+                raise _too_large(limit)
+            chunks.append(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
+
+    async def _drain(self) -> None:
+        read = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_S):
+                async for chunk in self._chunks():
+                    read += len(chunk)
+                    if read > _DRAIN_BYTES:
+                        return
+
+    @asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Cancel what runs inside the block as soon as the caller leaves.
+
+        Raises:
+            ClientGone: the caller left.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        gone = False
+
+        async def watch() -> None:
+            nonlocal gone
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            gone = True
+            task.cancel()
+
+        watcher = asyncio.create_task(watch())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not gone:
+                raise
+            task.uncancel()
+            raise ClientGone from None
+        finally:
+            watcher.cancel()
+
+    async def json(self, status: int, payload: bytes, headers: Headers = ()) -> None:
+        """Send a whole JSON answer."""
+        await self._start(
+            status, [("content-type", "application/json"), ("content-length", str(len(payload))), *headers]
+        )
+        await self._send({"type": "http.response.body", "body": payload})
+
+    async def error(self, error: RouterError, headers: Headers = ()) -> None:
+        """Send an error in OpenAI's JSON; clients retry only where we say after how long."""
+        if error.retry_after_s is not None:
+            extra = ("retry-after", str(max(1, round(error.retry_after_s))))
+        else:
+            extra = ("x-should-retry", "false")
+        await self.json(error.http_status, error.body(), [*headers, extra])
+
+    async def begin_stream(self, headers: Headers) -> None:
+        """Send the head of an event stream."""
+        await self._start(
+            200,
+            [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"), *headers],
+        )
+
+    async def chunk(self, data: bytes, *, last: bool = False) -> None:
+        """Send a piece of the stream."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        self.started = True
+        encoded = [(name.encode("latin-1"), _clean(value)) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+
+
+def _clean(value: str) -> bytes:
+    """Encode a header's value; characters that a header can't hold become `?`."""
+    return "".join(char if char >= " " else "?" for char in value).encode("latin-1", "replace")
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"the request body is larger than {limit} bytes (server.max_body_bytes)")

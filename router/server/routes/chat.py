@@ -1,0 +1,186 @@
+"""`POST /v1/chat/completions` and `POST /v1/route/explain`: the same body, answered or explained."""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from decimal import Decimal, InvalidOperation
+
+import msgspec
+from starlette.types import Receive, Scope, Send
+
+from router.core import clock
+from router.core.errors import InternalError, InvalidRequest, RouterError, StreamInterrupted
+from router.core.types import Delta, Hints, Locality, Request
+from router.record.trace import Trace
+from router.runtime import Runtime
+from router.server.exchange import ClientGone, Exchange
+from router.wire import openai_chat, sse
+
+_log = logging.getLogger(__name__)
+
+_WORD = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
+
+
+class ChatCompletions:
+    """The main endpoint."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, over bare ASGI."""
+        runtime, exchange = self._runtime, Exchange(scope, receive, send)
+        trace = runtime.trace(exchange.request_id)
+        runtime.metrics.in_flight.inc()
+        try:
+            request = await decode(exchange, runtime)
+            trace.decoded(request)
+            async with exchange.watched():
+                await self._answer(exchange, request, trace)
+        except ClientGone:
+            trace.client_gone = True
+        except RouterError as error:
+            await self._fail(exchange, trace, error)
+        except Exception as error:  # noqa: BLE001 the last resort: a bug of ours must not look like the caller's
+            _log.error("request %s failed by a bug of the router\n%s", exchange.request_id, stack_of(error))
+            await self._fail(exchange, trace, InternalError("the router failed; its log says how"))
+        finally:
+            runtime.metrics.in_flight.dec()
+            runtime.recorder.record(trace)
+
+    async def _answer(self, exchange: Exchange, request: Request, trace: Trace) -> None:
+        async with aclosing(self._runtime.pipeline.answer(request, trace)) as deltas:
+            if request.stream:
+                await _stream(exchange, request, trace, deltas)
+                return
+            delta = await anext(deltas, None)
+            if delta is None:
+                raise InternalError("the upstream gave no answer")
+            await anext(deltas, None)  # lets the attempt end, so that its cost is known
+            await exchange.json(200, delta.payload, trace.headers(final=True))
+
+    async def _fail(self, exchange: Exchange, trace: Trace, error: RouterError) -> None:
+        trace.failed(error)
+        if not exchange.started:
+            await exchange.error(error, trace.headers(final=True))
+        elif isinstance(error, StreamInterrupted):
+            # The answer can't be taken back: one explicit error event, and no [DONE].
+            await exchange.chunk(sse.frame(error.body()), last=True)
+        else:
+            await exchange.chunk(b"", last=True)
+
+
+def stack_of(error: BaseException) -> str:
+    """The places an exception came through, without its message, which could quote a prompt."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join([*(f"  {one.filename}:{one.lineno} {one.name}" for one in frames), type(error).__name__])
+
+
+async def _stream(exchange: Exchange, request: Request, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:
+    wants_usage = _wants_usage(request)
+    async for delta in deltas:
+        if not exchange.started:
+            await exchange.begin_stream(trace.headers(final=False))
+        if not delta.usage_only or wants_usage:
+            await exchange.chunk(sse.frame(delta.payload))
+    await exchange.chunk(sse.DONE, last=True)
+
+
+def _wants_usage(request: Request) -> bool:
+    options = request.body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+class Explain:
+    """The decision and its reasons; calls no model."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Explain one request, over bare ASGI."""
+        exchange = Exchange(scope, receive, send)
+        trace = self._runtime.trace(exchange.request_id)
+        try:
+            request = await decode(exchange, self._runtime)
+            trace.decoded(request)
+            explained = await self._runtime.pipeline.explain(request, trace)
+            await exchange.json(200, msgspec.json.encode(explained), trace.headers(final=False))
+        except ClientGone:
+            return
+        except RouterError as error:
+            await exchange.error(error, trace.headers(final=False))
+
+
+async def decode(exchange: Exchange, runtime: Runtime) -> Request:
+    """Read, authenticate and check one chat request.
+
+    Raises:
+        RouterError: a bad key, body or hint.
+        ClientGone: the caller left.
+    """
+    deadline_s = clock.monotonic_s() + runtime.config.server.deadline_s
+    body, shape = openai_chat.decode(await exchange.body(runtime.config.server.max_body_bytes))
+    return Request(
+        id=exchange.request_id,
+        principal=exchange.principal,
+        model=shape.model,
+        body=body,
+        stream=bool(shape.stream),
+        hints=hints(exchange.headers),
+        deadline_s=deadline_s,
+    )
+
+
+def hints(headers: Mapping[str, str]) -> Hints:
+    """Read the `x-router-*` request headers.
+
+    Raises:
+        InvalidRequest: one of them makes no sense; `param` names it.
+    """
+    return Hints(
+        task=_word(headers, "x-router-task"),
+        tier=_word(headers, "x-router-tier"),
+        session=_word(headers, "x-router-session"),
+        max_cost_usd=_amount(headers, "x-router-max-cost-usd"),
+        max_latency_ms=_number(headers, "x-router-max-latency-ms"),
+        locality=_locality(headers),
+    )
+
+
+def _word(headers: Mapping[str, str], name: str) -> str | None:
+    value = headers.get(name)
+    if value is not None and not _WORD.fullmatch(value):
+        raise InvalidRequest(f"'{name}' must be 1 to 128 letters, digits or ._:/-", param=name)
+    return value
+
+
+def _amount(headers: Mapping[str, str], name: str) -> Decimal | None:
+    value = headers.get(name)
+    if value is None:
+        return None
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    if not amount.is_finite() or amount < 0:
+        raise InvalidRequest(f"'{name}' must be a number of US dollars, 0 or more", param=name)
+    return amount
+
+
+def _number(headers: Mapping[str, str], name: str) -> float | None:
+    amount = _amount(headers, name)
+    return None if amount is None else float(amount)
+
+
+def _locality(headers: Mapping[str, str]) -> Locality | None:
+    value = headers.get("x-router-locality")
+    if value is None:
+        return None
+    if value.lower() not in ("local", "region", "any"):
+        raise InvalidRequest("'x-router-locality' must be local, region or any", param="x-router-locality")
+    return Locality[value.upper()]

@@ -1,0 +1,56 @@
+"""`GET /v1/models` and `GET /v1/adapters`: what a client may ask for."""
+
+from __future__ import annotations
+
+import msgspec
+from fastapi import APIRouter, Response
+
+from router.core.errors import ModelNotFound
+from router.core.plugin import nearest
+from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE
+from router.runtime import Runtime
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry, in OpenAI's shape."""
+
+    id: str
+    created: int
+    owned_by: str
+    object: str = "model"
+
+
+def models(runtime: Runtime) -> list[Model]:
+    """List every model name that works now."""
+    named = [(AUTO, "sona-router"), *((name, "cloud") for name in runtime.planner.group_names)]
+    if runtime.host is not None:
+        local = runtime.directory.models
+        named += [(LOCAL, "local"), (LOCAL_BASE, "local"), *((name, "adapter") for name in sorted(local.current))]
+        named += [(one, "adapter") for one in sorted(local.ids)]
+    return [Model(id=name, created=runtime.started_unix_s, owned_by=owner) for name, owner in named]
+
+
+def build(runtime: Runtime) -> APIRouter:
+    """Make the routes."""
+    routes = APIRouter()
+
+    async def list_models() -> Response:
+        return _json({"object": "list", "data": models(runtime)})
+
+    async def one_model(model: str) -> Response:
+        known = {entry.id: entry for entry in models(runtime)}
+        if model not in known:
+            raise ModelNotFound(f"there is no model '{model}'{nearest(model, sorted(known))}", param="model")
+        return _json(known[model])
+
+    async def list_adapters() -> Response:
+        return _json(runtime.directory.listing)
+
+    routes.add_api_route("/v1/models", list_models, methods=["GET"])
+    routes.add_api_route("/v1/models/{model:path}", one_model, methods=["GET"])
+    routes.add_api_route("/v1/adapters", list_adapters, methods=["GET"])
+    return routes
+
+
+def _json(value: object) -> Response:
+    return Response(msgspec.json.encode(value), media_type="application/json")

@@ -1,0 +1,56 @@
+"""What SONA knows of one adapter: the texts that speak for it and against it, from its card; no vectors."""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+from router.core.types import AdapterInfo
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """The texts of one adapter version. The same card gives the same profile, whatever the version."""
+
+    adapter: str
+    """`<name>@<version>`."""
+    summary: str
+    """Name and description, one sentence or two."""
+    hints: tuple[str, ...]
+    """Texts that describe prompts rather than being one, the summary first."""
+    examples: tuple[str, ...]
+    negatives: tuple[str, ...]
+    languages: tuple[str, ...]
+
+    @property
+    def positives(self) -> tuple[str, ...]:
+        """All that speaks for the adapter, hints first."""
+        return self.hints + self.examples
+
+
+def build_profile(info: AdapterInfo) -> Profile:
+    """Read a card. A field that is missing is only missing: the name alone makes a profile."""
+    card = info.card
+    name = " ".join(info.name.replace("_", "-").split("-"))
+    summary = f"{name}: {card.description.strip()}" if card.description.strip() else name
+    keywords = [word.strip() for word in card.keywords if word.strip()]
+    hints = (summary, f"{name} {', '.join(keywords)}") if keywords else (summary,)
+    return Profile(
+        adapter=info.id,
+        summary=summary,
+        hints=hints,
+        examples=_texts(card.examples),
+        negatives=_texts(card.negative_examples),
+        languages=tuple(sorted({language.strip().lower() for language in card.languages if language.strip()})),
+    )
+
+
+def profiles_version(profiles: tuple[Profile, ...], embedder_version: str) -> str:
+    """Hash all that a selection depends on: twelve hex digits."""
+    content = msgspec.json.encode([embedder_version, profiles])
+    return hashlib.blake2b(content, digest_size=6).hexdigest()
+
+
+def _texts(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Drop empty and repeated texts, keep the order."""
+    return tuple(dict.fromkeys(value.strip() for value in values if value.strip()))
