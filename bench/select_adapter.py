@@ -9,6 +9,7 @@ draws them from one source and tests on all others. CARDS maps adapter names to 
 
 from __future__ import annotations
 
+# ruff: noqa: T201 (a command that prints a table)
 import argparse
 import gzip
 import json
@@ -17,6 +18,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -32,10 +34,10 @@ Floats = NDArray[np.float32]
 Pools = dict[str, dict[str, list[str]]]
 """Prompts by adapter (empty name = none fits) and source."""
 
-WORDS = (
+TEXT = (
     "please write me a short note about the meeting on Tuesday that we moved because the room was taken and nobody "
     "had asked the office before sending the invitation to all of the guests from the other building in town"
-).split()
+)
 
 
 class Trial(NamedTuple):
@@ -67,7 +69,7 @@ def ready(name: str, card: AdapterCard) -> AdapterInfo:
 
 
 def words(count: int) -> str:
-    return " ".join(WORDS[index % len(WORDS)] for index in range(count))
+    return " ".join(islice(cycle(TEXT.split()), count))
 
 
 def median_ms(action: Callable[[], object], repeats: int) -> float:
@@ -99,12 +101,12 @@ def measure_speed(embedder: Embedder) -> dict[str, float]:
 
 
 def read_pools(path: Path) -> Pools:
-    opened = gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    content = path.read_bytes()
+    text = gzip.decompress(content) if path.suffix == ".gz" else content
     pools: Pools = defaultdict(lambda: defaultdict(list))
-    with opened as file:
-        for line in file:
-            row = json.loads(line)
-            pools[row["adapter"] or ""][row.get("source", "")].append(row["prompt"])
+    for line in text.splitlines():
+        row = json.loads(line)
+        pools[row["adapter"] or ""][row.get("source", "")].append(row["prompt"])
     return pools
 
 
@@ -136,7 +138,9 @@ def score(trial: Trial, cards: dict[str, AdapterCard], embedder: Embedder) -> di
     threshold = Selector(embedder).min_confidence
     selector.update(
         [
-            ready(name, AdapterCard(description=cards[name].description, keywords=cards[name].keywords, examples=tuple(e)))
+            ready(
+                name, AdapterCard(description=cards[name].description, keywords=cards[name].keywords, examples=tuple(e))
+            )
             for name, e in trial.examples.items()
         ]
     )

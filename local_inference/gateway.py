@@ -22,6 +22,7 @@ from router.core.errors import (
     RouterError,
     StreamInterrupted,
     UnsupportedFeature,
+    UpstreamProtocolError,
     UpstreamUnavailable,
 )
 
@@ -123,11 +124,14 @@ class Gateway:
             _add_system_prompt(body, entry.info.card.system_prompt)
         lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
         with lease:
-            async with self._engine.send(path, msgspec.json.encode(body)) as answer:
-                if answer.status == 200 and fields.stream:
-                    await self._stream(answer, name, send)
-                else:
-                    await self._whole(answer, name, send)
+            try:
+                async with self._engine.send(path, msgspec.json.encode(body)) as answer:
+                    if answer.status == 200 and fields.stream:
+                        await self._stream(answer, name, send)
+                    else:
+                        await self._whole(answer, name, send)
+            except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
+                raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _ready(self, model: str) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
@@ -146,7 +150,7 @@ class Gateway:
         data = await answer.read()
         if answer.status >= 500 or answer.status in (401, 403):
             self._supervisor.check()
-            raise UpstreamUnavailable(f"the engine failed with status {answer.status}")
+            raise UpstreamProtocolError(f"the engine failed with status {answer.status}")
         if answer.status == 404:
             raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
         await send(_start(answer.status, answer.content_type, name, len(data)))

@@ -5,15 +5,16 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import NamedTuple
 
 from router.config.schema import PrivacyConfig
 from router.core.ports import Scanner
-from router.core.types import Cleared, Delta, JsonObject, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
+from router.core.types import Cleared, Delta, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
 from router.policy.clearance import clear
-from router.policy.rules import judge
-from router.privacy.masking import mask
+from router.policy.rules import judge, keep_local
+from router.privacy.masking import Masked, Unmaskable, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
@@ -43,15 +44,12 @@ class Pipeline:
         Raises:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
-        report, verdict, plan = await self._decide(request, trace)
-        masked: JsonObject | None = None
-        unmasker: Unmasker | None = None
-        if verdict.masking is Masking.PLACEHOLDER:
-            masked, vault = mask(request.body, report.findings)
-            unmasker = Unmasker(vault)
+        decision = await self._decide(request, trace)
+        report, verdict, plan, masked = decision.report, decision.verdict, decision.plan, decision.masked
+        unmasker = Unmasker(masked.vault) if masked is not None else None
 
         def permit(target: Target) -> Cleared:
-            return clear(request, report, verdict, target, masked)
+            return clear(request, report, verdict, target, masked.body if masked is not None else None)
 
         async with aclosing(self._executor.execute(plan, request, permit, trace)) as deltas:
             async for delta in deltas:
@@ -64,7 +62,8 @@ class Pipeline:
         Raises:
             RouterError: the request would be refused.
         """
-        report, verdict, plan = await self._decide(request, trace)
+        decision = await self._decide(request, trace)
+        report, verdict, plan = decision.report, decision.verdict, decision.plan
         first = await self._executor.resolve(plan.steps[0].target, request, trace)
         trace.resolved(first)
         return {
@@ -105,17 +104,33 @@ class Pipeline:
             "selection": trace.selection_facts(),
         }
 
-    async def _decide(self, request: Request, trace: Trace) -> tuple[ScanReport, Verdict, Plan]:
+    async def _decide(self, request: Request, trace: Trace) -> _Decision:
         local = self._directory.models
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
         trace.scanned(report)
         verdict = judge(request, report, self._policy)
+        masked: Masked | None = None
+        if verdict.masking is Masking.PLACEHOLDER:
+            try:
+                masked = mask(request.body, report.findings)
+            except Unmaskable as error:
+                verdict = keep_local(verdict, str(error))
         trace.judged(verdict)
         facts = Facts(local, self._executor.breakers.health, random.random())
         plan = self._planner.plan(request, verdict, features(request, report.scanned_chars), facts)
         trace.planned(plan)
-        return report, verdict, plan
+        return _Decision(report, verdict, plan, masked)
+
+
+class _Decision(NamedTuple):
+    """What the first three stages came to."""
+
+    report: ScanReport
+    verdict: Verdict
+    plan: Plan
+    masked: Masked | None
+    """The copy that may leave, where the verdict demands one."""
 
 
 def _label(target: Target) -> str:

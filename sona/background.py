@@ -45,6 +45,7 @@ who invented the telephone
 What are the primary colours of light?
 Which sea lies between Italy and Croatia?
 what's the population of New Zealand
+Write a friendly reply to this message from a client: Your last invoice was wrong again.
 In Greek mythology, who stole fire from the gods?
 # explanations
 Explain how photosynthesis works to a ten-year-old.
@@ -93,7 +94,7 @@ Extract the names of all people from this text: Yesterday Maria and Tom met Dr. 
 What is the tone of this message? "Fine. Do whatever you want."
 Here is my diary entry. What do you think of it? Today I walked along the beach for two hours and thought about changing my job. I felt calm for the first time in weeks.
 Turn these notes into a paragraph: budget approved, hiring freeze ends in May, new office in Leeds
-Shorten this text to fifty words
+Shorten this email to fifty words: Hello, I am writing because my order has not arrived and I would like to know where it is.
 # programming
 Write a Python function that reverses a linked list.
 How do I center a div with CSS?
@@ -103,6 +104,7 @@ Write unit tests for a function that parses phone numbers.
 What is a race condition, and how can I avoid one?
 Refactor this class so that it uses dependency injection.
 def f(x): return x*x  # what does this do?
+Can you walk me through this query? SELECT id FROM users WHERE active = 1 ORDER BY id;
 I get a segmentation fault in my C program, where do I start looking?
 What's the best way to learn Rust when I know Java?
 Write a regular expression that matches email addresses.
@@ -193,18 +195,16 @@ Make a quiz with five questions about space.
 Which is better for a small flat, a cat or a dog?
 apple, river, engine, violin, snow
 Write a sentence with these words: lamp, garden, whistle, bread
-blah blah test test
 asdf qwerty
 ok
 yes please, do that
 Lorem ipsum dolor sit amet, consectetur adipiscing elit.
-12345
 Can you help me with something?
 # data and documents without a clear task
-Name, city, age: Ada, London, 36; Linus, Helsinki, 21
+Who is older, Ada or Linus? [{"name": "Ada", "age": 36}, {"name": "Linus", "age": 21}]
 The quick brown fox jumps over the lazy dog.
 Dear team, please find attached the minutes of our last meeting. Best regards, Nora
-ERROR 500: internal server error at line 42
+What does this message mean? bash: ./start.sh: No such file or directory
 2024-03-01 12:00:07 INFO server started on port 8080
 According to the report, sales rose by four percent in the second quarter while costs stayed flat.
 # other languages

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sona.profile import FEW_EXAMPLES
+
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
@@ -18,9 +20,6 @@ NONE_SPREADS = 2.0
 OWN_SHARE = 0.15
 """How far the centre moves from there towards the adapter's own weakest examples, if these score higher."""
 OWN_QUANTILE = 0.2
-FEW_EXAMPLES = 3
-BLIND_OFFSET = 0.05
-"""Added for an adapter with fewer examples, whose own scores say nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ def calibrate(
 
 def _centre(own: Doubles, floor: float) -> float:
     if len(own) < FEW_EXAMPLES:
-        return floor + BLIND_OFFSET
+        return floor
     return floor + OWN_SHARE * max(0.0, _quantile(own, OWN_QUANTILE) - floor)
 
 

@@ -106,12 +106,13 @@ class OnnxEmbedder:
         return rows
 
     def _embed_one(self, text: str) -> Floats:
-        ids = np.array([self._token_ids(text)], dtype=np.int64)
+        ids = np.array([self.token_ids(text)], dtype=np.int64)
         hidden = self._session.run(["hidden"], {"ids": ids})[0]
         mean: Floats = hidden[0].mean(axis=0)
         return mean / np.float32(np.linalg.norm(mean))
 
-    def _token_ids(self, text: str) -> list[int]:
+    def token_ids(self, text: str) -> list[int]:
+        """Return what the encoder sees of a text: all of a short one, both ends of a long one."""
         ids = self._tokenizer.encode(window(text)).ids
         if len(ids) <= HEAD_TOKENS + TAIL_TOKENS:
             return ids

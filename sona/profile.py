@@ -8,6 +8,9 @@ import msgspec
 
 from router.core.types import AdapterInfo
 
+FEW_EXAMPLES = 3
+"""With fewer examples, each keyword stands in for a prompt of its own."""
+
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of one adapter version. The same card gives the same profile, whatever the version."""
@@ -33,13 +36,14 @@ def build_profile(info: AdapterInfo) -> Profile:
     card = info.card
     name = " ".join(info.name.replace("_", "-").split("-"))
     summary = f"{name}: {card.description.strip()}" if card.description.strip() else name
-    keywords = [word.strip() for word in card.keywords if word.strip()]
-    hints = (summary, f"{name} {', '.join(keywords)}") if keywords else (summary,)
+    keywords, examples = _texts(card.keywords), _texts(card.examples)
+    if keywords and len(examples) >= FEW_EXAMPLES:
+        keywords = (f"{name} {', '.join(keywords)}",)
     return Profile(
         adapter=info.id,
         summary=summary,
-        hints=hints,
-        examples=_texts(card.examples),
+        hints=_texts((summary, *keywords)),
+        examples=examples,
         negatives=_texts(card.negative_examples),
         languages=tuple(sorted({language.strip().lower() for language in card.languages if language.strip()})),
     )

@@ -12,6 +12,7 @@ from router.core.types import AdapterInfo, Selection
 from sona.background import BACKGROUND
 from sona.embedder import Embedder
 from sona.profile import Profile, build_profile, profiles_version
+from sona.reading import Reading, read
 from sona.snapshot import Snapshot, build_snapshot
 
 Floats = NDArray[np.float32]
@@ -27,7 +28,7 @@ class Selector:
         self._embedder = embedder
         self.min_confidence = MIN_CONFIDENCE if min_confidence is None else min_confidence
         self._updating = threading.Lock()
-        self._vectors: dict[str, Floats] = {}
+        self._readings: dict[str, Reading] = {}
         self._snapshot: Snapshot | None = None
         self._version = profiles_version((), embedder.version)
 
@@ -48,8 +49,8 @@ class Selector:
             if not profiles:
                 self._snapshot = None
                 return
-            self._vectors = self._embed(profiles)
-            self._snapshot = build_snapshot(version, profiles, BACKGROUND, self._vectors)
+            self._readings = self._read(profiles)
+            self._snapshot = build_snapshot(version, profiles, BACKGROUND, self._readings)
 
     def select(self, text: str, *, language: str | None = None) -> Selection:
         """Pick the best adapter for an instruction text, or none. Blocking: it embeds the text.
@@ -61,7 +62,7 @@ class Selector:
             return self._abstain(self._version, "no adapter is ready")
         if not text.strip():
             return self._abstain(snapshot.version, "no text")
-        confidences = snapshot.confidences(text, self._embedder.embed([text])[0])
+        confidences = snapshot.confidences(read(self._embedder, [text])[0])
         allowed = [index for index, known in enumerate(snapshot.languages) if _speaks(known, language)]
         if not allowed:
             return self._abstain(snapshot.version, "no adapter for the language")
@@ -84,14 +85,14 @@ class Selector:
     def _abstain(self, version: str, reason: str) -> Selection:
         return Selection(adapter=None, confidence=0.0, margin=0.0, state_version=version, reason=reason)
 
-    def _embed(self, profiles: Sequence[Profile]) -> dict[str, Floats]:
-        """Vectors of all texts that the next snapshot needs; those of the last one are kept, not made again."""
+    def _read(self, profiles: Sequence[Profile]) -> dict[str, Reading]:
+        """Readings of all texts that the next snapshot needs; those of the last one are kept, not made again."""
         needed = dict.fromkeys(BACKGROUND)
         for profile in profiles:
             needed.update(dict.fromkeys(profile.positives + profile.negatives))
-        new = [text for text in needed if text not in self._vectors]
-        made = dict(zip(new, self._embedder.embed(new), strict=True))
-        return {text: made[text] if text in made else self._vectors[text] for text in needed}
+        new = [text for text in needed if text not in self._readings]
+        made = dict(zip(new, read(self._embedder, new), strict=True))
+        return {text: made[text] if text in made else self._readings[text] for text in needed}
 
 
 def _speaks(known: tuple[str, ...], language: str | None) -> bool:

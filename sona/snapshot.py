@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 
 from sona.calibrate import Calibration, calibrate
 from sona.profile import Profile
-from sona.text import term_weights
+from sona.reading import Reading
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
-Vectors = Mapping[str, Floats]
-"""Unit vector of every text that is asked for."""
 
 RIDGE = 0.08
-"""Regularisation per row of the same label, so that it doesn't depend on how many adapters there are."""
+"""Regularisation per row among a row's peers, so that it doesn't depend on how many adapters there are."""
 SUMMARY_WEIGHT = 0.5
 """Weight of the plain similarity to an adapter's summary: it carries prompts that no example resembles."""
 UNKNOWN_TERM_WEIGHT = 0.1
@@ -50,10 +48,10 @@ class Snapshot:
     bias: Floats
     calibration: Calibration
 
-    def confidences(self, text: str, vector: Floats) -> Floats:
+    def confidences(self, text: Reading) -> Floats:
         """Return (adapters,) float32 in 0..1: how surely each adapter, rather than none, fits the text."""
-        indexes, weights = _weigh(term_weights(text), self.terms, self.term_idf)
-        scores = vector @ self.meaning + weights @ self.term_scores[indexes] + self.bias
+        indexes, weights = _weigh(text.terms, self.terms, self.term_idf)
+        scores = text.vector @ self.meaning + weights @ self.term_scores[indexes] + self.bias
         return self.calibration.confidences(scores.astype(np.float32))
 
 
@@ -63,23 +61,26 @@ class _Rows:
 
     texts: tuple[str, ...]
     labels: Labels
+    peers: Labels
+    """How many rows share the weight of each row: its adapter's, for a negative example too, so that it counts."""
     examples: NDArray[np.bool_]
     """Which rows are examples of an adapter."""
     background: NDArray[np.bool_]
 
 
-def build_snapshot(version: str, profiles: Sequence[Profile], background: Sequence[str], vectors: Vectors) -> Snapshot:
-    """Solve for all adapters at once. `vectors` holds every text of the profiles and of the background."""
+def build_snapshot(
+    version: str, profiles: Sequence[Profile], background: Sequence[str], readings: Mapping[str, Reading]
+) -> Snapshot:
+    """Solve for all adapters at once. `readings` holds every text of the profiles and of the background."""
     rows = _collect(profiles, background)
     count = len(profiles)
-    points = np.stack([vectors[text] for text in rows.texts])
-    found = [term_weights(text) for text in rows.texts]
+    points = np.stack([readings[text].vector for text in rows.texts])
+    found = [readings[text].terms for text in rows.texts]
     terms, idf = _vocabulary(found)
     weighed = [_weigh(own, terms, idf) for own in found]
 
-    sizes = np.bincount(rows.labels, minlength=count + 1)
     gram = points @ points.T + _term_gram(weighed, len(terms)) + 1.0
-    gram[np.diag_indices_from(gram)] += RIDGE * sizes[rows.labels]
+    gram[np.diag_indices_from(gram)] += RIDGE * rows.peers
     inverse = np.linalg.inv(gram.astype(np.float64))
     targets = np.eye(count + 1)[rows.labels]
     dual = inverse @ targets
@@ -87,7 +88,7 @@ def build_snapshot(version: str, profiles: Sequence[Profile], background: Sequen
 
     # Only the lead over "none" matters, so that twins don't take the score from each other.
     lead = (dual[:, :count] - dual[:, count:]).astype(np.float32)
-    summaries = np.stack([vectors[profile.summary] for profile in profiles])
+    summaries = np.stack([readings[profile.summary].vector for profile in profiles])
     ordinary = (points[rows.background] @ summaries.T).mean(axis=0)
     term_scores = np.zeros((len(terms), count), dtype=np.float32)
     for (indexes, weights), row in zip(weighed, lead, strict=True):
@@ -108,23 +109,22 @@ def build_snapshot(version: str, profiles: Sequence[Profile], background: Sequen
 
 def _collect(profiles: Sequence[Profile], background: Sequence[str]) -> _Rows:
     none = len(profiles)
-    texts: list[str] = []
-    labels: list[int] = []
-    examples: list[bool] = []
-    for label, profile in enumerate(profiles):
-        texts += profile.positives
-        labels += [label] * len(profile.positives)
-        examples += [False] * len(profile.hints) + [True] * len(profile.examples)
-    negatives = [text for profile in profiles for text in profile.negatives]
-    own = len(texts)
-    texts += [*background, *negatives]
-    total = len(texts)
-    position = np.arange(total)
+    groups = [
+        *((profile.positives, label, len(profile.positives)) for label, profile in enumerate(profiles)),
+        (tuple(background), none, len(background)),
+        *((profile.negatives, none, len(profile.positives)) for profile in profiles),
+    ]
+    sizes = [len(texts) for texts, _, _ in groups]
+    first_examples = [len(profile.hints) for profile in profiles]
     return _Rows(
-        texts=tuple(texts),
-        labels=np.array(labels + [none] * (total - own), dtype=np.int64),
-        examples=np.array(examples + [False] * (total - own), dtype=np.bool_),
-        background=(position >= own) & (position < own + len(background)),
+        texts=tuple(text for texts, _, _ in groups for text in texts),
+        labels=np.repeat([label for _, label, _ in groups], sizes),
+        peers=np.repeat([peers for _, _, peers in groups], sizes),
+        examples=np.concatenate(
+            [np.arange(size) >= first for size, first in zip(sizes, first_examples, strict=False)]
+            + [np.zeros(sum(sizes[none:]), dtype=np.bool_)]
+        ),
+        background=np.repeat(np.arange(len(groups)) == none, sizes),
     )
 
 

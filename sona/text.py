@@ -1,4 +1,4 @@
-"""What SONA reads of a text, and the word features of it; knows no adapter and no model."""
+"""What SONA reads of a text: its ends, its instruction, its words; knows no adapter and no model."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
 
-EDGE_WORDS = 40
-"""Of a longer text, the words kept at each end: that is where instructions stand, and pasted text in between."""
-
 WINDOW_CHARS = 2048
 """Characters read at each end, so that the cost of a text has a bound."""
 
+EDGE_WORDS = 40
+"""Of a longer text, the words that are counted at each end: instructions stand there, pasted text in between."""
+
+LONG_WORDS = 40
+"""From here on a text is expected to hold more than its instruction."""
+PART_WORDS = 20
+"""Words kept of a line or sentence that may be the instruction."""
+MARKED_WORDS = 3
+"""Words that a line needs for its colon or question mark to mean something: `Answer:` says nothing."""
+
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
+_PART_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 
 
 def window(text: str) -> str:
@@ -24,10 +32,29 @@ def window(text: str) -> str:
     return f"{text[:WINDOW_CHARS]} {text[-WINDOW_CHARS:]}"
 
 
+def instruction(text: str) -> str | None:
+    """Guess which words of a long text say what to do with the rest; None for a short one, which says it whole.
+
+    Instructions stand first or last: best a part that ends in a colon or a question mark, else a short line of its
+    own, else the first and the last sentence.
+    """
+    text = window(text).strip()
+    if len(text.split()) <= LONG_WORDS:
+        return None
+    parts = [part for part in _PART_END.split(text) if part.strip()]
+    ends = (_first(parts[0]), _last(parts[-1]))
+    lines = [line for line in text.splitlines() if line.strip()]
+    marked = [part for part in ends if part[-1] in ":?" and len(part.split()) >= MARKED_WORDS]
+    short = [line for line in (lines[0], lines[-1]) if len(lines) > 1 and len(line.split()) <= PART_WORDS]
+    return " ".join(dict.fromkeys(marked or short or ends))
+
+
 def term_weights(text: str) -> dict[str, float]:
-    """Return the words and word pairs of a text's two ends, each with 1 + log(count)."""
+    """Return the words and word pairs of a text's two ends, weighed by 1 + log(count), of length one in all."""
     counts = Counter(_terms(_edges(window(text))))
-    return {term: 1.0 + math.log(count) for term, count in counts.items()}
+    weights = {term: 1.0 + math.log(count) for term, count in counts.items()}
+    length = math.sqrt(sum(weight * weight for weight in weights.values()))
+    return {term: weight / length for term, weight in weights.items()}
 
 
 def _edges(text: str) -> str:
@@ -35,6 +62,14 @@ def _edges(text: str) -> str:
     if len(words) <= 2 * EDGE_WORDS:
         return text
     return " ".join([*words[:EDGE_WORDS], "|", *words[-EDGE_WORDS:]])
+
+
+def _first(part: str) -> str:
+    return " ".join(part.split()[:PART_WORDS])
+
+
+def _last(part: str) -> str:
+    return " ".join(part.split()[-PART_WORDS:])
 
 
 def _terms(text: str) -> Iterator[str]:

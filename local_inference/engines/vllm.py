@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import os
+import re
 import secrets
 import socket
 import sys
@@ -34,6 +35,8 @@ _PHASES = (
     ("Initializing a V1 LLM engine", "starting the engine core"),
 )
 """Words in vLLM's log and the phase that they begin, latest first."""
+
+_NOISE = re.compile(r"nanobind|^ - leaked|^ - \.\.\. skipped")
 
 
 class Config(EngineConfig):
@@ -84,7 +87,7 @@ class VllmEngine:
         started_s = monotonic_s()
         while not await self._http.is_healthy(_HEALTH_S):
             if self._process.returncode is not None:
-                raise UpstreamUnavailable(f"vLLM ended while it started. {self._last_lines()}")
+                raise UpstreamUnavailable(f"vLLM ended while it started\n{self._last_lines()}")
             if monotonic_s() - started_s > self._config.start_timeout_s:
                 raise UpstreamUnavailable(f"vLLM did not start in {self._config.start_timeout_s:.0f} s")
             progress(self._phase())
@@ -99,7 +102,7 @@ class VllmEngine:
         stuck = asyncio.ensure_future(self._wait_stuck())
         try:
             await asyncio.wait((ended, stuck), return_when=asyncio.FIRST_COMPLETED)
-            return f"vLLM ended. {self._last_lines()}" if ended.done() else "vLLM does not answer any more"
+            return f"vLLM ended\n{self._last_lines()}" if ended.done() else "vLLM does not answer any more"
         finally:
             ended.cancel()
             stuck.cancel()
@@ -148,7 +151,7 @@ class VllmEngine:
         async with self.send("/v1/completions", msgspec.json.encode(body)) as answer:
             await answer.read()
             if answer.status >= 500:
-                raise UpstreamUnavailable(f"vLLM failed its first request. {self._last_lines()}")
+                raise UpstreamUnavailable(f"vLLM failed its first request\n{self._last_lines()}")
 
     async def _wait_stuck(self) -> None:
         healthy_s = monotonic_s()
@@ -215,8 +218,8 @@ class VllmEngine:
             return ""
 
     def _last_lines(self) -> str:
-        lines = [line for line in self._tail().splitlines() if line.strip()][-_TAIL_LINES:]
-        return f"Last lines of {self._log_path}:\n" + "\n".join(lines)
+        lines = [line for line in self._tail().splitlines() if line.strip() and not _NOISE.search(line)]
+        return f"Last lines of {self._log_path}:\n" + "\n".join(lines[-_TAIL_LINES:])
 
     def _phase(self) -> str:
         tail = self._tail()

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import cast
 from collections.abc import Callable
 
 import msgspec
@@ -50,8 +51,7 @@ class _Worker(asyncio.Protocol):
         self.pending: dict[int, _Pending] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
 
     def send(self, pending: _Pending) -> None:
         """Queue a job."""

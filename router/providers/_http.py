@@ -124,16 +124,18 @@ class Egress:
             raise translate(error, self._name) from None
 
     @asynccontextmanager
-    async def get(self, path: str, timeout_s: float) -> AsyncGenerator[Response]:
+    async def get(
+        self, path: str, timeout_s: float, accepted: frozenset[int] = frozenset()
+    ) -> AsyncGenerator[Response]:
         """Ask for a resource; holds no text of any request, so it needs no clearance.
 
         Raises:
-            RouterError: the upstream can't be reached or answers with an error status.
+            RouterError: the upstream can't be reached or answers with an error status that isn't `accepted`.
         """
         request = self._client.get(self._base + path).timeout(timedelta(seconds=timeout_s))
         try:
             async with request.build_streamed() as response:
-                if response.status >= 400:
+                if response.status >= 400 and response.status not in accepted:
                     raise await self._refusal(response)
                 yield response
         except foreign.PyreqwestError as error:

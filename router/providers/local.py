@@ -13,6 +13,18 @@ from router.providers.openai_compatible import OpenAICompatible
 
 NAME = "local"
 
+class _Missing(msgspec.Struct):
+    what: str
+    state: str = ""
+    detail: str = ""
+
+
+class _Readiness(msgspec.Struct):
+    ready: bool
+    missing: tuple[_Missing, ...] = ()
+
+
+_READINESS = msgspec.json.Decoder(_Readiness)
 _LISTING = msgspec.json.Decoder(AdapterListing)
 _MAX_LISTING_BYTES = 64 * 1024 * 1024
 _WAIT_S = 20
@@ -53,7 +65,13 @@ class EngineHost(OpenAICompatible):
     async def ready(self) -> str | None:
         """Ask whether the engine can serve; None = yes, else what is missing."""
         try:
-            async with self._egress.get("/ready", timeout_s=2):
-                return None
+            async with self._egress.get("/ready", timeout_s=2, accepted=frozenset({503})) as response:
+                payload = await read_bounded(response, _MAX_LISTING_BYTES)
+            state = _READINESS.decode(payload or b"")
         except RouterError as error:
             return error.message
+        except msgspec.DecodeError:
+            return "the engine host's answer can't be read"
+        if state.ready:
+            return None
+        return "; ".join(f"{item.what} {item.state} {item.detail}".strip() for item in state.missing) or "not ready"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 RANK = 16
 ALPHA = 32
-SCHEDULE = Schedule(steps=500, batch_tokens=2560, rate=4e-3, warmup_steps=25)
+SCHEDULE = Schedule(steps=300, batch_tokens=2560, rate=4e-3, warmup_steps=25)
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BASE_NAME = "sona-demo"
 

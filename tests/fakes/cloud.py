@@ -120,6 +120,10 @@ class _Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)
 
@@ -180,7 +184,7 @@ class _Connection(asyncio.Protocol):
         if mode == "cut":
             head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload)
             self._write(head + payload[: len(payload) // 2])
-            self.drop()
+            self._close()
             return
         self._whole(200, b"" if mode == "empty" else payload)
 
@@ -203,7 +207,7 @@ class _Connection(asyncio.Protocol):
             events.append(b"data: [DONE]\n\n")
         for event in events:
             if event == b"":
-                self.drop()
+                self._close()
                 return
             if self._cloud.token_s or mode == "slow":
                 await asyncio.sleep(self._cloud.token_s or 0.1)

@@ -1,0 +1,53 @@
+"""E-mail addresses: Presidio's recognizer without its look-ups on the network, and with internal domains."""
+
+from __future__ import annotations
+
+from presidio_analyzer import Pattern
+from presidio_analyzer.predefined_recognizers import EmailRecognizer
+from tldextract import TLDExtract
+
+PLAIN = r"[\w%+'-][\w.!#$%&'*+/=?^`{|}~-]{0,63}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-]|:[\w~.-]+/|\()"
+SPELLED = (
+    r"\b[\w.+-]{2,64} {0,2}(?:\bat\b|[\[({<] ?(?:at|@) ?[\])}>]) {0,2}(?!the\b|a\b|this\b|that\b)[\w-]{2,63}"
+    r"(?: {0,2}(?:\bdot\b|[\[({<] ?(?:dot|\.) ?[\])}>]) {0,2}[\w-]{2,63}){1,4}\b"
+)
+BRACKETED = r"\b[\w.+-]{2,64} {0,2}[\[({<] ?(?:at|@) ?[\])}>] {0,2}[\w-]{2,63}(?:\.[\w-]{2,63}){1,4}\b"
+SPACED = r"\b[\w.+-]{2,64} ?@ ?[\w-]{2,63} ?(?:\. ?(?:c ?o ?m|o ?r ?g|n ?e ?t))\b"
+
+INTERNAL = frozenset("internal local localdomain corp lan home intranet private example test invalid".split())
+"""Last labels that no registry knows and that organisations use inside."""
+
+EXAMPLES = (
+    ("Write to maria.lopez@northbank.com today", "maria.lopez@northbank.com"),
+    ("cc a.smith@corp.internal", "a.smith@corp.internal"),
+    ("user=jane+news@mail.example.co.uk&x=1", "jane+news@mail.example.co.uk"),
+    ("ana [at] kitchen [dot] org", "ana [at] kitchen [dot] org"),
+    ("maria.lopez at northbank dot com", "maria.lopez at northbank dot com"),
+    ("git@github.com:org/repo.git", None),
+    ("foo@bar", None),
+    ("y = W@x.T + b", None),
+    ("see you at the cafe", None),
+    ("pip install package@1.2.3", None),
+)
+
+
+class _Email(EmailRecognizer):
+    _suffixes = TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+    def validate_result(self, pattern_text: str) -> bool:
+        """Check that the last labels are a public suffix, or internal ones."""
+        if "@" not in pattern_text or " " in pattern_text or "@]" in pattern_text:
+            return True
+        domain = pattern_text.rpartition("@")[2].lower()
+        return domain.rpartition(".")[2] in INTERNAL or bool(self._suffixes.extract_str(domain).suffix)
+
+
+def build() -> list[EmailRecognizer]:
+    """Give the recognizer."""
+    patterns = [
+        Pattern("plain", PLAIN, 0.9),
+        Pattern("spelled", SPELLED, 0.6),
+        Pattern("bracketed", BRACKETED, 0.7),
+        Pattern("spaced", SPACED, 0.6),
+    ]
+    return [_Email(patterns=patterns, name="email")]

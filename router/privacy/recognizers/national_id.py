@@ -1,0 +1,90 @@
+"""National numbers that Presidio doesn't know: shape, a word that names them near by, and python-stdnum's checksum."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import NamedTuple, cast
+
+from presidio_analyzer import Pattern
+
+from router.privacy.recognizers._checked import Checked
+
+EXAMPLES = (
+    ("Mon numéro de sécurité sociale est 1 85 05 78 006 084 91", "1 85 05 78 006 084 91"),
+    ("Mijn BSN is 111222333", "111222333"),
+    ("meu CPF é 390.533.447-05", "390.533.447-05"),
+    ("AHV-Nummer 756.9217.0769.85", "756.9217.0769.85"),
+    ("マイナンバー 1234 5678 9018", "1234 5678 9018"),
+    ("order 111222333", None),
+    ("Mijn BSN is 111222334", None),
+)
+
+
+class Kind(NamedTuple):
+    """One national number."""
+
+    entity: str
+    module: str
+    """Module of `stdnum` that checks it; empty = the shape must do."""
+    expression: str
+    context: str
+    """Words that name it, comma-separated."""
+
+
+S = r"[ .\-/]?"
+KINDS = (
+    Kind("FR_NIR", "fr.nir", rf"[1-478]{S}\d\d{S}\d\d{S}(?:\d\d|2[AB]){S}\d{{3}}{S}\d{{3}}(?:{S}\d\d)?",
+         "sécurité sociale,securite sociale,nir,insee,numéro de sécu,social security,carte vitale,ssn"),
+    Kind("NL_BSN", "nl.bsn", r"\d{4}[ .]?\d{2}[ .]?\d{3}|\d{3}[ .]\d{3}[ .]\d{3}",
+         "bsn,burgerservicenummer,sofinummer,sofi-nummer,citizen service number"),
+    Kind("BE_NATIONAL_NUMBER", "be.nn", r"\d\d[ .]?\d\d[ .]?\d\d[ .-]?\d{3}[ .-]?\d\d",
+         "rijksregisternummer,registre national,numéro national,national number,niss,insz,nationaal nummer"),
+    Kind("BR_CPF", "br.cpf", r"\d{3}\.?\d{3}\.?\d{3}[-.]?\d\d", "cpf,cadastro de pessoas físicas,contribuinte"),
+    Kind("MX_CURP", "mx.curp", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d", "curp,clave única,registro de población"),
+    Kind("CN_RIC", "cn.ric", r"\d{17}[\dX]", "身份证,居民身份证,公民身份,resident identity,chinese id,id card,id number,national id"),
+    Kind("CH_AHV", "ch.ssn", r"756[. ]?\d{4}[. ]?\d{4}[. ]?\d\d", "ahv,avs,ahv-nummer,ahvn13,sozialversicherungsnummer,navs,social security"),
+    Kind("AT_VNR", "at.vnr", r"\d{4}[ -]?\d{6}", "sozialversicherungsnummer,svnr,sv-nummer,versicherungsnummer,vsnr"),
+    Kind("DK_CPR", "", r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d[- ]?\d{4}", "cpr,cpr-nummer,personnummer,cpr-nr"),
+    Kind("NO_FNR", "no.fodselsnummer", r"\d{6}[ -]?\d{5}", "fødselsnummer,personnummer,fodselsnummer,fnr"),
+    Kind("PT_NIF", "pt.nif", r"[1-35-9]\d{2}[ .]?\d{3}[ .]?\d{3}", "nif,contribuinte,número de contribuinte,identificação fiscal"),
+    Kind("JP_MY_NUMBER", "jp.in_", r"\d{4}[ -]?\d{4}[ -]?\d{4}", "マイナンバー,個人番号,my number,individual number"),
+    Kind("IE_PPS", "ie.pps", r"\d{7}[A-W][ABHWTX]?", "pps,ppsn,pps number,personal public service"),
+    Kind("IL_ID", "il.idnr", r"\d{8,9}", "תעודת זהות,teudat zehut,israeli id,israel id"),
+    Kind("RO_CNP", "ro.cnp", r"[1-9]\d{12}", "cnp,cod numeric personal"),
+    Kind("CZ_RC", "cz.rc", r"\d{6}/?\d{3,4}", "rodné číslo,rodne cislo,rodného čísla,birth number"),
+    Kind("HR_OIB", "hr.oib", r"\d{11}", "oib,osobni identifikacijski"),
+    Kind("BG_EGN", "bg.egn", r"\d{10}", "егн,egn,единен граждански номер"),
+    Kind("EE_IK", "ee.ik", r"[1-6]\d{10}", "isikukood,personal code"),
+    Kind("LT_AK", "lt.asmens", r"[1-6]\d{10}", "asmens kodas,asmens kodą,personal code"),
+    Kind("GR_AMKA", "gr.amka", r"\d{11}", "αμκα,amka"),
+    Kind("CL_RUT", "cl.rut", r"\d{1,2}\.?\d{3}\.?\d{3}-?[\dK]", "rut,run,rol único"),
+    Kind("AR_CUIT", "ar.cuit", r"\d\d[ -]?\d{8}[ -]?\d", "cuit,cuil"),
+    Kind("CO_NIT", "co.nit", r"\d{1,3}\.?\d{3}\.?\d{3}-?\d", "nit,cédula,cedula,cédula de ciudadanía"),
+    Kind("EC_CI", "ec.ci", r"\d{10}", "cédula,cedula,cédula de identidad"),
+    Kind("PE_CUI", "pe.cui", r"\d{8}-?[\dA-K]?", "dni,cui,documento nacional de identidad"),
+    Kind("MY_NRIC", "my.nric", r"\d{6}-?\d\d-?\d{4}", "mykad,nric,kad pengenalan,ic number,no ic"),
+    Kind("ID_NIK", "id.nik", r"\d{16}", "nik,nomor induk kependudukan,ktp"),
+    Kind("TW_NIC", "", r"[A-Z][12]\d{8}", "身分證,身份證,national id,taiwan id"),
+    Kind("HK_ID", "", r"[A-Z]{1,2}\d{6}\(?[\dA]\)?", "hkid,身份證,hong kong id,identity card"),
+)  # fmt: skip
+
+
+def _check(module: str) -> Callable[[str], bool] | None:
+    if not module:
+        return None
+    return cast(Callable[[str], bool], importlib.import_module(f"stdnum.{module}").is_valid)
+
+
+def build() -> list[Checked]:
+    """Give one recognizer per number."""
+    return [
+        Checked(
+            kind.entity,
+            kind.entity.lower(),
+            [Pattern(kind.entity, rf"(?<![\w.])(?:{kind.expression})(?!\w)", 0.5)],
+            kind.context.split(","),
+            _check(kind.module),
+        )
+        for kind in KINDS
+    ]

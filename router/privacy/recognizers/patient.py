@@ -1,0 +1,42 @@
+"""Names right after a word that makes them a patient's: whoever writes `patient Jane Doe` writes of a real one."""
+
+from __future__ import annotations
+
+import re
+
+from presidio_analyzer import Pattern
+
+from router.privacy.recognizers._checked import Checked
+
+EXAMPLES = (
+    ("Summarise the notes of patient Jane Doe.", "patient Jane Doe"),
+    ("Patient: Müller, Hans-Peter", "Patient: Müller, Hans-Peter"),
+    ("Patientin Anna Schmidt", "Patientin Anna Schmidt"),
+    ("Пациентка Иванова Мария", "Пациентка Иванова Мария"),
+    ("Patient Safety Guidelines", None),
+    ("the patient should rest", None),
+    ("Be patient and wait", None),
+)
+
+WORD = r"(?-i:[Pp]atient(?:in|e|en|s)?|PATIENT|[Pp]aciente|[Pp]aziente|[Pp]atiënt|[Pp]acjent(?:ka)?|[Пп]ациент(?:ка|ки|а)?)"
+TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
+PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}[\p{L}'’.-]{0,25})"
+NAMES = rf"{TITLE}{PART}(?:,?\s{{1,2}}{PART}){{1,4}}"
+LINK = r"(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
+
+_NOT_NAMES = re.compile(
+    r"\b(?:Safety|Care|Health|Data|Management|Satisfaction|Information|Records?|Education|History|Outcomes?|Portal|Experience|Engagement"
+    r"|Rights|Privacy|Protection|Act|Journey|Access|Monitoring|System|Services?|Presentation|Population|Treatment|Assessment|Advocacy"
+    r"|Centered|Support|Flow|Registration|Intake|Form|Report|Summary|ID|Number|Name|Zero|Relationship|Admin|Class|Table|Model|The|In|A|An"
+    r"|What|How|Which|Who|When|Age|Gender|Sex|Notes?|Instructions?|Response|Interaction|Communication|Recruitment|Doctor|Hospital)\b"
+)
+
+
+def _is_name(text: str) -> bool:
+    return _NOT_NAMES.search(text.partition(" ")[2] or text) is None
+
+
+def build() -> list[Checked]:
+    """Give recognizers for the name and for what it tells of its bearer."""
+    expression = rf"\b{WORD}{LINK}{NAMES}"
+    return [Checked("MEDICAL_RECORD", "patient", [Pattern("patient", expression, 0.8)], check=_is_name)]

@@ -1,0 +1,199 @@
+"""The engine host with a real vLLM on a tiny random model. One start serves the whole module; the order matters."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.fakes.engine_tiny_model import write_adapter, write_model
+
+pytestmark = [
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
+    pytest.mark.timeout(300),
+]
+START_S = 200
+
+
+class HostProcess:
+    """`python -m local_inference` as a child, and what it started."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.adapters = root / "adapters"
+        write_model(root / "model")
+        engine = "{kind: vllm, model: model, max_loras: 2, max_cpu_loras: 3}"
+        (root / "local.yaml").write_text(f"port: 0\nadapters_dir: adapters\nstore_dir: var/store\nengine: {engine}\n")
+        self.log = (root / "host.log").open("wb")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "local_inference", "--config", str(root / "local.yaml")],
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        url = re.search(r"http://\S+", self.process.stdout.readline())
+        assert url is not None
+        self.http = httpx.Client(base_url=url.group(), timeout=60, trust_env=False)
+
+    def wait_ready(self) -> float:
+        started = time.monotonic()
+        while self.http.get("/ready").status_code != 200:
+            assert time.monotonic() - started < START_S, (self.root / "host.log").read_text()[-4000:]
+            assert self.process.poll() is None, (self.root / "host.log").read_text()[-4000:]
+            time.sleep(0.2)
+        return time.monotonic() - started
+
+    def ask(self, model: str, **fields: object) -> httpx.Response:
+        body = {"model": model, "max_tokens": 8, "temperature": 0, "messages": [{"role": "user", "content": "hello"}]}
+        return self.http.post("/v1/chat/completions", json={**body, **fields})
+
+    def infos(self) -> dict[str, dict[str, str]]:
+        return {info["name"]: info for info in self.http.get("/v1/adapters").json()["data"]}
+
+    def engine_processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def close(self) -> None:
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(20)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.log.close()
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[HostProcess]:
+    root = tmp_path_factory.mktemp("vllm")
+    for seed, name in enumerate(("legal", "medical", "sql", "poetry"), 1):
+        write_adapter(root / "adapters" / name, seed=seed)
+    write_adapter(root / "adapters" / "silent", seed=9, lora_alpha=0)
+    running = HostProcess(root)
+    try:
+        seconds = running.wait_ready()
+        sys.stderr.write(f"\nvLLM start: {seconds:.1f} s\n")
+        yield running
+    finally:
+        running.close()
+
+
+def gone(processes: list[psutil.Process], timeout_s: float) -> bool:
+    _, alive = psutil.wait_procs(processes, timeout_s)
+    return not [process for process in alive if process.status() != psutil.STATUS_ZOMBIE]
+
+
+def answer_of(response: httpx.Response) -> str:
+    assert response.status_code == 200, response.text
+    return response.json()["choices"][0]["message"]["content"]
+
+
+def test_every_adapter_answers_in_its_own_way(host: HostProcess) -> None:
+    infos = host.infos()
+    names = ["legal", "medical", "sql", "poetry"]
+    assert [infos[name]["state"] for name in names] == ["ready"] * 4
+    answers = {name: answer_of(host.ask(name)) for name in [*names, "base"]}
+    assert len(set(answers.values())) == 5, answers
+    response = host.ask("legal")
+    assert response.json()["model"] == response.headers["x-adapter"] == f"legal@{infos['legal']['version']}"
+    assert host.ask("base").json()["model"] == "local/base"
+
+
+def test_an_adapter_without_effect_is_found_by_the_canary(host: HostProcess) -> None:
+    silent = host.infos()["silent"]
+    assert (silent["state"], silent["reason"]) == ("quarantined", "no_effect")
+
+
+def test_a_dropped_adapter_is_ready_within_two_seconds(host: HostProcess) -> None:
+    write_adapter(host.adapters / "new", seed=11)
+    dropped = time.monotonic()
+    while host.infos().get("new", {}).get("state") != "ready":
+        assert time.monotonic() - dropped < 2, host.infos()["new"]
+        time.sleep(0.02)
+    seconds = time.monotonic() - dropped
+    assert answer_of(host.ask("new")) != answer_of(host.ask("base"))
+    sys.stderr.write(f"\ndrop to ready: {seconds:.2f} s, load: {host.infos()['new']['load_ms']} ms\n")
+
+
+def test_an_edit_changes_the_answers_of_its_name(host: HostProcess) -> None:
+    before, old = answer_of(host.ask("new")), host.infos()["new"]["version"]
+    write_adapter(host.adapters / "new", seed=12)
+    deadline = time.monotonic() + 5
+    while host.ask("new").headers["x-adapter"] == f"new@{old}":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert answer_of(host.ask("new")) != before
+
+
+def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
+    text = host.ask("legal", stream=True, stream_options={"include_usage": True}).text
+    assert text.endswith("data: [DONE]\n\n")
+    assert '"completion_tokens":8' in text
+    assert '"model":"legal@' in text
+
+
+def test_prompt_log_probabilities_are_refused_because_they_end_the_engine(host: HostProcess) -> None:
+    body = {"model": "legal", "prompt": "hello", "max_tokens": 1}
+    for fields in ({"prompt_logprobs": 0}, {"echo": True, "logprobs": 1}):
+        answer = host.http.post("/v1/completions", json={**body, **fields})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_feature")
+    assert host.ask("legal", logprobs=True, top_logprobs=2).status_code == 200
+
+
+def test_the_engines_complaints_are_passed_on(host: HostProcess) -> None:
+    answer = host.ask("legal", max_tokens=1_000_000)
+    assert answer.status_code == 400
+    assert "max_tokens" in answer.json()["error"]["message"]
+
+
+def test_after_kill_9_the_engine_is_back_with_its_adapters(host: HostProcess) -> None:
+    before = {name: answer_of(host.ask(name)) for name in ("legal", "sql", "base")}
+    processes = host.engine_processes()
+    server = next(process for process in processes if "vllm.entrypoints" in str(process.cmdline()[2:4]))
+    server.kill()
+    killed = time.monotonic()
+    assert gone(processes, 5)
+    answer = host.ask("legal")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert host.http.get("/health").status_code == 200
+    while host.ask("legal").status_code != 200:
+        assert time.monotonic() - killed < START_S
+        time.sleep(0.5)
+    sys.stderr.write(f"\nback after kill: {time.monotonic() - killed:.1f} s\n")
+    assert {name: answer_of(host.ask(name)) for name in before} == before
+
+
+def test_nothing_is_left_when_the_host_itself_is_killed(host: HostProcess) -> None:
+    processes = host.engine_processes()
+    assert len(processes) >= 3
+    os.kill(host.process.pid, signal.SIGKILL)
+    host.process.wait(5)
+    assert gone(processes, 10)
+
+
+def test_a_host_that_is_told_to_stop_while_the_engine_starts_stops_at_once(tmp_path: Path) -> None:
+    running = HostProcess(tmp_path)
+    try:
+        while not running.engine_processes():
+            time.sleep(0.1)
+        time.sleep(3)
+        assert running.http.get("/ready").json()["missing"][0]["what"] == "engine"
+        assert running.ask("base").status_code == 503
+        processes = running.engine_processes()
+        running.process.terminate()
+        assert running.process.wait(10) == 0
+        assert gone(processes, 1)
+    finally:
+        running.close()

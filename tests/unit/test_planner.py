@@ -1,0 +1,151 @@
+"""Plans: what a model name means, who stands in for whom, and that nothing leaves the verdict's bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.config.schema import AutoConfig, LocalConfig, RouteRule, RoutingConfig
+from router.core.errors import ContextTooLong, ModelNotFound, NoHealthyTarget, PermissionDenied, UnsupportedFeature
+from router.core.types import Candidate, Features, Health, Locality, Principal
+from router.routing.candidates import Group, LocalModels
+from router.routing.planner import Facts, Planner
+from router.routing.strategies import cost, ordered, weighted
+from tests.fakes.values import candidate, request, verdict
+
+FEATURES = Features(input_tokens=100, max_output_tokens=None, needs=frozenset())
+STRATEGIES = {
+    "cost": cost.build(cost.Config()),
+    "weighted": weighted.build(weighted.Config()),
+    "ordered": ordered.build(ordered.Config()),
+}
+ENGINE = LocalConfig(url="http://127.0.0.1:1")
+GROUPS = {
+    "cheap": Group(name="cheap", candidates=(candidate("cloud/cheap", price="1"),), fallbacks=("dear",)),
+    "dear": Group(name="dear", candidates=(candidate("cloud/dear", price="9"),)),
+    "unknown": Group(name="unknown", candidates=(candidate("cloud/unknown"),)),
+}
+
+
+def facts(down: tuple[str, ...] = (), local: LocalModels | None = None, seed: float = 0.5) -> Facts:
+    return Facts(local or LocalModels(), lambda name: Health(available=name not in down), seed)
+
+
+def planner(
+    groups: Mapping[str, Group] = GROUPS, local: LocalConfig | None = ENGINE, **auto: object
+) -> Planner:
+    routing = RoutingConfig(auto=AutoConfig(**{"strategy": "cost", **auto}))  # pyright: ignore[reportArgumentType]
+    return Planner(groups, STRATEGIES, routing, local)
+
+
+def order(plan_steps: object) -> list[str]:
+    return [step.target.label for step in plan_steps.steps]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_cost_takes_the_cheapest_then_the_dearer_then_unknown_prices_then_local() -> None:
+    plan = planner().plan(request(), verdict(), FEATURES, facts())
+    assert order(plan) == ["cloud/cheap", "cloud/dear", "cloud/unknown", "local/base"]
+    assert plan.reason == "strategy:cost"
+
+
+def test_a_named_group_is_followed_by_its_fallbacks_and_local() -> None:
+    plan = planner().plan(request("cheap"), verdict(), FEATURES, facts())
+    assert order(plan) == ["cloud/cheap", "cloud/dear", "local/base"]
+    assert plan.reason == "explicit"
+
+
+def test_a_deployment_whose_breaker_is_open_is_tried_last() -> None:
+    plan = planner().plan(request("cheap"), verdict(), FEATURES, facts(down=("cloud/cheap",)))
+    assert order(plan) == ["cloud/dear", "local/base", "cloud/cheap"]
+
+
+def test_with_every_cloud_down_local_answers_and_the_reason_is_offline() -> None:
+    plan = planner().plan(request(), verdict(), FEATURES, facts(down=("cloud/cheap", "cloud/dear", "cloud/unknown")))
+    assert plan.steps[0].target.provider == "local"
+    assert plan.reason == "offline"
+
+
+def test_a_local_verdict_leaves_one_local_step_whatever_was_asked() -> None:
+    for model in ("auto", "cheap", "local", "local/base"):
+        plan = planner().plan(request(model), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
+        assert [step.target.provider for step in plan.steps] == ["local"]
+    assert planner().plan(request("cheap"), verdict(Locality.LOCAL, rule="x"), FEATURES, facts()).reason == "policy:x"
+
+
+def test_without_an_engine_a_local_verdict_is_refused_with_the_rule() -> None:
+    with pytest.raises(NoHealthyTarget, match="'sensitive'"):
+        planner(local=None).plan(request(), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
+
+
+def test_an_adapter_is_named_by_name_or_version_and_an_unknown_one_names_the_nearest() -> None:
+    local = LocalModels(current={"sql": "sql@1"}, ids=frozenset({"sql@1", "sql@0"}), known=frozenset({"sql", "bad"}))
+    one = planner()
+    assert order(one.plan(request("sql"), verdict(), FEATURES, facts(local=local))) == ["local/sql@1"]
+    assert order(one.plan(request("sql@0"), verdict(), FEATURES, facts(local=local))) == ["local/sql@0"]
+    with pytest.raises(ModelNotFound, match="did you mean 'sql'"):
+        one.check_model(request("sqll"), local)
+
+
+def test_a_key_may_be_limited_to_models() -> None:
+    limited = Principal(id="p", allowed_models=("cheap",))
+    planner().check_model(request("cheap", principal=limited), LocalModels())
+    with pytest.raises(PermissionDenied, match="cheap"):
+        planner().check_model(request("dear", principal=limited), LocalModels())
+
+
+def test_rules_come_before_the_strategy_and_the_first_that_applies_wins() -> None:
+    rules = (
+        RouteRule(name="long", min_input_tokens=1000, use=("dear",)),
+        RouteRule(name="tools", needs=frozenset({"tools"}), use=("unknown",)),
+        RouteRule(name="tier", tier="gold", use=("local",)),
+    )
+    one = planner(rules=rules)
+    long = Features(input_tokens=2000, max_output_tokens=None, needs=frozenset())
+    assert one.plan(request(), verdict(), long, facts()).reason == "rule:long"
+    gold = Features(input_tokens=1, max_output_tokens=None, needs=frozenset(), tier="gold")
+    assert order(one.plan(request(), verdict(), gold, facts())) == ["local/base"]
+    assert one.plan(request(), verdict(), FEATURES, facts()).reason == "strategy:cost"
+
+
+def test_a_deployment_that_can_not_do_what_is_needed_is_left_out() -> None:
+    plain: tuple[Candidate, ...] = (candidate("cloud/plain", capabilities=frozenset()),)
+    groups = {"plain": Group(name="plain", candidates=plain), **GROUPS}
+    needy = Features(input_tokens=1, max_output_tokens=None, needs=frozenset({"vision"}))
+    with pytest.raises(UnsupportedFeature, match="vision"):
+        planner(groups, None).plan(request("plain"), verdict(), needy, facts())
+    assert order(planner(groups).plan(request("plain"), verdict(), needy, facts())) == ["local/base"]
+
+
+def test_a_request_longer_than_every_window_is_refused_before_anyone_is_called() -> None:
+    small: tuple[Candidate, ...] = (candidate("cloud/small", context_tokens=50),)
+    with pytest.raises(ContextTooLong, match="50"):
+        planner({"small": Group(name="small", candidates=small)}, None).plan(
+            request("small"), verdict(), FEATURES, facts()
+        )
+
+
+@given(
+    limit=st.sampled_from(list(Locality)),
+    model=st.sampled_from(["auto", "cheap", "dear", "unknown", "local", "local/base"]),
+    down=st.sets(st.sampled_from(["cloud/cheap", "cloud/dear", "cloud/unknown"])),
+    seed=st.floats(0, 0.999),
+)
+def test_no_plan_ever_holds_a_target_further_than_its_verdict(
+    limit: Locality, model: str, down: set[str], seed: float
+) -> None:
+    plan = planner().plan(request(model), verdict(limit, rule="r"), FEATURES, facts(tuple(down), seed=seed))
+    assert plan.steps
+    assert all(step.target.locality <= limit for step in plan.steps)
+    assert len({step.target.deployment for step in plan.steps}) == len(plan.steps)
+
+
+def test_weights_are_kept_to_over_many_seeds() -> None:
+    pair = (candidate("cloud/a", weight=3), candidate("cloud/b", weight=1), candidate("cloud/c", weight=0))
+    wins = sum(
+        max(range(3), key=STRATEGIES["weighted"].rank(FEATURES, pair, seed / 4000).__getitem__) == 0
+        for seed in range(4000)
+    )
+    assert 0.72 < wins / 4000 < 0.78

@@ -1,0 +1,830 @@
+"""The Anthropic provider: translated both ways, whole and streamed, and over real HTTP on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import aclosing, asynccontextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from router.core.errors import (
+    InvalidRequest,
+    LocalityViolation,
+    RouterError,
+    UnsupportedFeature,
+    UpstreamAuthFailed,
+    UpstreamProtocolError,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamUnavailable,
+)
+from router.core.ports import Clocks
+from router.core.types import Cleared, Delta, Locality, Target, Usage
+from router.providers import anthropic
+from router.wire import sse
+from router.wire.anthropic_messages import AnswerStream, decode_answer, encode_request
+
+FIXTURES = Path(__file__).parent.parent / "fixtures" / "anthropic"
+USER = {"role": "user", "content": "hi"}
+USER_TURN = {"role": "user", "content": [{"type": "text", "text": "hi"}]}
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Says the weather.",
+        "strict": True,
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+WEATHER_TOOL = {
+    "name": "weather",
+    "description": "Says the weather.",
+    "input_schema": WEATHER["function"]["parameters"],  # type: ignore[index]
+}
+
+
+def call(call_id: str, arguments: str, name: str = "weather") -> dict[str, object]:
+    return {"id": call_id, "type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+def sent(body: Mapping[str, object], *, stream: bool = False) -> dict[str, Any]:
+    """Translate a request with one user message, but for what `body` says otherwise."""
+    full: Any = {"model": "group", "messages": [USER], **body}
+    return json.loads(encode_request(full, model="claude-x", stream=stream, default_max_tokens=4096))
+
+
+def conversation(*messages: object) -> list[dict[str, Any]]:
+    return sent({"messages": messages})["messages"]
+
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_plain_request_gets_the_upstream_model_and_the_default_limit() -> None:
+    assert sent({}) == {"model": "claude-x", "max_tokens": 4096, "messages": [USER_TURN]}
+
+
+def test_a_streamed_request_asks_for_a_stream() -> None:
+    assert sent({}, stream=True)["stream"] is True
+
+
+FIELDS: dict[str, tuple[dict[str, object], dict[str, object]]] = {
+    "max_tokens is kept": ({"max_tokens": 5}, {"max_tokens": 5}),
+    "max_completion_tokens wins": ({"max_tokens": 5, "max_completion_tokens": 6}, {"max_tokens": 6}),
+    "temperature is kept": ({"temperature": 0.2}, {"temperature": 0.2}),
+    "temperature zero is kept": ({"temperature": 0}, {"temperature": 0}),
+    "temperature is clamped": ({"temperature": 1.7}, {"temperature": 1}),
+    "top_p is kept": ({"top_p": 0.9}, {"top_p": 0.9}),
+    "temperature wins over top_p": ({"temperature": 0.2, "top_p": 0.9}, {"temperature": 0.2}),
+    "top_p wins over a default temperature": ({"temperature": 1, "top_p": 0.9}, {"top_p": 0.9}),
+    "a default top_p is left out": ({"temperature": 1, "top_p": 1}, {"temperature": 1}),
+    "one stop word becomes a list": ({"stop": "END"}, {"stop_sequences": ["END"]}),
+    "stop words are kept": ({"stop": ["a", "b"]}, {"stop_sequences": ["a", "b"]}),
+    "no stop word is none": ({"stop": None}, {}),
+    "user becomes metadata": ({"user": "u-1"}, {"metadata": {"user_id": "u-1"}}),
+    "tuning knobs are dropped": ({"seed": 1, "frequency_penalty": 1, "logit_bias": {}, "store": True}, {}),
+    "stream options are dropped": ({"stream": False, "stream_options": {"include_usage": True}}, {}),
+    "harmless values of features pass": (
+        {"n": 1, "logprobs": False, "top_logprobs": 0, "response_format": {"type": "text"}, "modalities": ["text"]},
+        {},
+    ),
+    "an empty list of tools is none": ({"tools": [], "tool_choice": "auto"}, {}),
+    "a tool choice without tools is dropped": ({"tool_choice": "none"}, {}),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), FIELDS.values(), ids=FIELDS)
+def test_a_field_is_translated(body: dict[str, object], expected: dict[str, object]) -> None:
+    plain = {"model": "claude-x", "max_tokens": 4096, "messages": [USER_TURN]}
+    assert sent(body) == {**plain, **expected}
+
+
+NAMED = {"type": "function", "function": {"name": "weather"}}
+CHOICES: dict[str, tuple[dict[str, object], dict[str, object] | None]] = {
+    "not said": ({}, None),
+    "parallel calls allowed": ({"parallel_tool_calls": True}, None),
+    "auto": ({"tool_choice": "auto"}, {"type": "auto"}),
+    "none": ({"tool_choice": "none"}, {"type": "none"}),
+    "required": ({"tool_choice": "required"}, {"type": "any"}),
+    "named": ({"tool_choice": NAMED}, {"type": "tool", "name": "weather"}),
+    "one at a time": ({"parallel_tool_calls": False}, {"type": "auto", "disable_parallel_tool_use": True}),
+    "required, one at a time": (
+        {"tool_choice": "required", "parallel_tool_calls": False},
+        {"type": "any", "disable_parallel_tool_use": True},
+    ),
+    "named, one at a time": (
+        {"tool_choice": NAMED, "parallel_tool_calls": False},
+        {"type": "tool", "name": "weather", "disable_parallel_tool_use": True},
+    ),
+    "none, one at a time": ({"tool_choice": "none", "parallel_tool_calls": False}, {"type": "none"}),
+}
+
+
+@pytest.mark.parametrize(("body", "expected"), CHOICES.values(), ids=CHOICES)
+def test_tools_and_their_choice_are_translated(body: dict[str, object], expected: dict[str, object] | None) -> None:
+    request = sent({"tools": [WEATHER], **body})
+    assert request["tools"] == [WEATHER_TOOL]
+    assert request.get("tool_choice") == expected
+
+
+@pytest.mark.parametrize("function", [{"name": "now"}, {"name": "now", "parameters": {}}])
+def test_a_tool_without_parameters_gets_an_empty_schema(function: dict[str, object]) -> None:
+    request = sent({"tools": [{"type": "function", "function": function}]})
+    assert request["tools"] == [{"name": "now", "input_schema": {"type": "object"}}]
+
+
+def test_system_and_developer_messages_become_the_system_prompt_wherever_they_stand() -> None:
+    request = sent(
+        {
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                USER,
+                {"role": "developer", "content": [{"type": "text", "text": "Be kind."}]},
+            ]
+        }
+    )
+    assert request["system"] == [{"type": "text", "text": "Be brief."}, {"type": "text", "text": "Be kind."}]
+    assert request["messages"] == [USER_TURN]
+
+
+def test_parts_of_a_user_message_keep_their_order_and_their_cache_marks() -> None:
+    mark = {"type": "ephemeral"}
+    parts = [
+        {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "high"}},
+        {"type": "text", "text": "what is it?", "cache_control": mark},
+        {"type": "image_url", "image_url": {"url": "data:image/JPG;base64,/9j/4AAQ"}},
+        {"type": "text", "text": ""},
+    ]
+    assert conversation({"role": "user", "content": parts})[0]["content"] == [
+        {"type": "image", "source": {"type": "url", "url": "https://example.com/a.png"}},
+        {"type": "text", "text": "what is it?", "cache_control": mark},
+        {"type": "image", "source": {"type": "base64", "media_type": "image/jpeg", "data": "/9j/4AAQ"}},
+    ]
+
+
+def test_tool_calls_and_their_results_become_one_turn_each() -> None:
+    turns = conversation(
+        USER,
+        {"role": "assistant", "content": "Looking.", "tool_calls": [call("c1", '{"city": "Bonn"}'), call("c2", "")]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sun"},
+        {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "rain"}]},
+        {"role": "user", "content": "and now?"},
+    )
+    assert turns == [
+        USER_TURN,
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "Looking."},
+                {"type": "tool_use", "id": "c1", "name": "weather", "input": {"city": "Bonn"}},
+                {"type": "tool_use", "id": "c2", "name": "weather", "input": {}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "c1", "content": [{"type": "text", "text": "sun"}]},
+                {"type": "tool_result", "tool_use_id": "c2", "content": [{"type": "text", "text": "rain"}]},
+                {"type": "text", "text": "and now?"},
+            ],
+        },
+    ]
+
+
+def test_an_assistant_message_of_calls_alone_has_no_empty_text() -> None:
+    turns = conversation(USER, {"role": "assistant", "content": "", "tool_calls": [call("c", "{}")]})
+    assert [block["type"] for block in turns[1]["content"]] == ["tool_use"]
+
+
+def test_an_empty_tool_result_has_no_content() -> None:
+    turns = conversation(USER, {"role": "tool", "tool_call_id": "c", "content": ""})
+    assert turns[0]["content"][1] == {"type": "tool_result", "tool_use_id": "c"}
+
+
+def test_ids_of_another_vendors_calls_are_made_to_fit_on_both_sides() -> None:
+    turns = conversation(
+        USER,
+        {"role": "assistant", "tool_calls": [call("functions.weather:0", "{}")]},
+        {"role": "tool", "tool_call_id": "functions.weather:0", "content": "sun"},
+    )
+    assert turns[1]["content"][0]["id"] == turns[2]["content"][0]["tool_use_id"] == "functions_weather_0"
+
+
+def test_numbers_in_arguments_are_sent_as_they_were_written() -> None:
+    body: Any = {
+        "messages": [USER, {"role": "assistant", "tool_calls": [call("c", '{"a": 1.0, "b": 12345678901234567890123}')]}]
+    }
+    data = encode_request(body, model="m", stream=False, default_max_tokens=1)
+    assert b'{"a": 1.0, "b": 12345678901234567890123}' in data
+
+
+def user(*parts: object) -> dict[str, object]:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
+
+
+def assistant(*calls: object) -> dict[str, object]:
+    return {"messages": [USER, {"role": "assistant", "tool_calls": list(calls)}]}
+
+
+def image(url: str) -> dict[str, object]:
+    return user({"type": "text", "text": "x"}, {"type": "image_url", "image_url": {"url": url}})
+
+
+ARGUMENTS = "messages[1].tool_calls[0].function.arguments"
+IMAGE = "messages[0].content[1].image_url"
+REFUSED: dict[str, tuple[dict[str, object], type[RouterError], str]] = {
+    "several choices": ({"n": 2}, UnsupportedFeature, "n"),
+    "a schema for the answer": (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+        UnsupportedFeature,
+        "response_format",
+    ),
+    "json mode": ({"response_format": {"type": "json_object"}}, UnsupportedFeature, "response_format"),
+    "logprobs": ({"logprobs": True}, UnsupportedFeature, "logprobs"),
+    "top logprobs": ({"top_logprobs": 3}, UnsupportedFeature, "top_logprobs"),
+    "audio out": ({"audio": {"voice": "x"}}, UnsupportedFeature, "audio"),
+    "audio among the modalities": ({"modalities": ["text", "audio"]}, UnsupportedFeature, "modalities"),
+    "audio in": (user({"type": "input_audio", "input_audio": {}}), UnsupportedFeature, "messages[0].content[0]"),
+    "a file": (user({"type": "file", "file": {}}), UnsupportedFeature, "messages[0].content[0]"),
+    "an image of the system": (
+        {"messages": [{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://x/a"}}]}]},
+        UnsupportedFeature,
+        "messages[0].content[0]",
+    ),
+    "functions of old": ({"functions": [{"name": "x"}]}, UnsupportedFeature, "functions"),
+    "web search": ({"web_search_options": {}}, UnsupportedFeature, "web_search_options"),
+    "a function message of old": (
+        {"messages": [{"role": "function", "name": "x", "content": "y"}]},
+        UnsupportedFeature,
+        "messages[0].role",
+    ),
+    "a custom tool": ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, UnsupportedFeature, "tools[0]"),
+    "a call of a custom tool": (
+        assistant({"id": "c", "type": "custom", "custom": {"name": "x", "input": "y"}}),
+        UnsupportedFeature,
+        "messages[1].tool_calls[0]",
+    ),
+    "a choice among some tools": (
+        {"tools": [WEATHER], "tool_choice": {"type": "allowed_tools", "allowed_tools": {}}},
+        UnsupportedFeature,
+        "tool_choice",
+    ),
+    "an unknown tool choice": ({"tools": [WEATHER], "tool_choice": "maybe"}, InvalidRequest, "tool_choice"),
+    "nothing but a system message": (
+        {"messages": [{"role": "system", "content": "x"}]},
+        UnsupportedFeature,
+        "messages",
+    ),
+    "arguments that aren't JSON": (assistant(call("c", '{"a": ')), InvalidRequest, ARGUMENTS),
+    "arguments that aren't an object": (assistant(call("c", "[1]")), InvalidRequest, ARGUMENTS),
+    "arguments nested too deeply": (assistant(call("c", '{"a":' * 9_999)), InvalidRequest, ARGUMENTS),
+    "a call without an id": (
+        assistant({"type": "function", "function": {"name": "x", "arguments": "{}"}}),
+        InvalidRequest,
+        "messages[1].tool_calls[0]",
+    ),
+    "a result of no call": (
+        {"messages": [{"role": "tool", "content": "x"}]},
+        InvalidRequest,
+        "messages[0].tool_call_id",
+    ),
+    "an image over plain http": (image("http://example.com/a.png"), InvalidRequest, IMAGE),
+    "an image that isn't base64": (image("data:image/png,abc"), InvalidRequest, IMAGE),
+    "an image of another type": (image("data:image/tiff;base64,AAAA"), InvalidRequest, IMAGE),
+    "an image without data": (image("data:image/png;base64,"), InvalidRequest, IMAGE),
+    "an image part without an image": (user({"type": "image_url"}), InvalidRequest, "messages[0].content[0].image_url"),
+    "content of a wrong type": ({"messages": [{"role": "user", "content": 3}]}, InvalidRequest, "messages[0].content"),
+}
+
+
+@pytest.mark.parametrize(("body", "kind", "param"), REFUSED.values(), ids=REFUSED)
+def test_what_cannot_be_translated_is_refused_by_name(
+    body: dict[str, object], kind: type[RouterError], param: str
+) -> None:
+    with pytest.raises(kind) as caught:
+        sent(body)
+    assert type(caught.value) is kind
+    assert caught.value.param == param
+
+
+def test_a_refusal_never_repeats_what_the_caller_wrote() -> None:
+    for body, kind, _ in [
+        (assistant(call("c", "SECRET")), InvalidRequest, ""),
+        (image("ftp://SECRET"), InvalidRequest, ""),
+        ({"messages": [{"role": "SECRET", "content": "x"}]}, UnsupportedFeature, ""),
+        (user({"type": "SECRET"}), UnsupportedFeature, ""),
+    ]:
+        with pytest.raises(kind) as caught:
+            sent(body)
+        assert "SECRET" not in caught.value.message
+
+
+def drain(value: object) -> None:
+    """Walk what the SDK's types check only when it is read."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            drain(item)
+    elif isinstance(value, Iterable) and not isinstance(value, str | bytes):
+        for item in value:
+            drain(item)
+
+
+def rich_request() -> dict[str, Any]:
+    return sent(
+        {
+            "messages": [
+                {"role": "system", "content": "Be brief."},
+                *image("data:image/png;base64,AAAA")["messages"],  # type: ignore[misc]
+                *image("https://example.com/a.png")["messages"],  # type: ignore[misc]
+                {"role": "assistant", "content": "ok", "tool_calls": [call("c1", '{"city": "Bonn"}')]},
+                {"role": "tool", "tool_call_id": "c1", "content": "sun"},
+            ],
+            "tools": [{**WEATHER, "cache_control": {"type": "ephemeral"}}],
+            "tool_choice": "required",
+            "parallel_tool_calls": False,
+            "stop": ["END"],
+            "user": "u-1",
+        },
+        stream=True,
+    )
+
+
+def test_a_request_fits_the_vendors_own_types() -> None:
+    params = pytest.importorskip("anthropic.types.message_create_params", reason="the vendor's SDK isn't installed")
+    adapter = TypeAdapter(params.MessageCreateParamsStreaming)
+    request = rich_request()
+    drain(adapter.validate_python(request))
+    assert set(request) <= set(params.MessageCreateParamsStreaming.__annotations__)
+    request["messages"][0]["content"][0]["type"] = "bogus"
+    with pytest.raises(ValidationError):  # the check itself can fail
+        drain(adapter.validate_python(request))
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+TEXT_USAGE = Usage(input_tokens=100, output_tokens=7, cached_input_tokens=85)
+TOOLS_USAGE = Usage(input_tokens=100, output_tokens=40, reasoning_tokens=12)
+CALLS = [call("toolu_01", '{"city":"Köln","days":1.0}'), call("toolu_02", "{}", "now")]
+
+
+def fixture(name: str) -> bytes:
+    return (FIXTURES / name).read_bytes()
+
+
+def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
+    edges = [0, *sorted(cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(edges)]
+
+
+def streamed(chunks: Iterable[bytes]) -> list[Delta]:
+    parser, answer = sse.Parser(), AnswerStream("claude", 123)
+    return [delta for chunk in chunks for event in parser.feed(chunk) for delta in answer.feed(event.data)]
+
+
+def fold(deltas: Iterable[Delta]) -> dict[str, Any]:
+    """Put a stream's chunks together, as a client does."""
+    message: dict[str, Any] = {}
+    calls: list[dict[str, Any]] = []
+    for delta in deltas:
+        for choice in json.loads(delta.payload)["choices"]:
+            for key, value in choice["delta"].items():
+                if key != "tool_calls":
+                    message[key] = message.get(key, "") + value
+            for part in choice["delta"].get("tool_calls", ()):
+                index = part.pop("index")
+                if index == len(calls):
+                    calls.append(part)
+                else:
+                    calls[index]["function"]["arguments"] += part["function"]["arguments"]
+    return message | ({"tool_calls": calls} if calls else {})
+
+
+def answer(**fields: object) -> bytes:
+    return json.dumps({**json.loads(fixture("text.json")), **fields}).encode()
+
+
+def test_a_whole_text_answer_becomes_a_completion() -> None:
+    delta = decode_answer(fixture("text.json"), "claude", 123)
+    assert json.loads(delta.payload) == {
+        "id": "msg_01A",
+        "object": "chat.completion",
+        "created": 123,
+        "model": "claude-x",
+        "choices": [
+            {
+                "index": 0,
+                "message": {"role": "assistant", "content": "Guten Tag 👋"},
+                "logprobs": None,
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 100,
+            "completion_tokens": 7,
+            "total_tokens": 107,
+            "prompt_tokens_details": {"cached_tokens": 85},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+    }
+    assert (delta.usage, delta.finish_reason, delta.usage_only) == (TEXT_USAGE, "stop", False)
+
+
+def test_thinking_and_tool_calls_of_a_whole_answer_are_kept() -> None:
+    delta = decode_answer(fixture("tools.json"), "claude", 123)
+    assert json.loads(delta.payload)["choices"][0]["message"] == {
+        "role": "assistant",
+        "content": "I'll look.",
+        "reasoning_content": "Two cities, two calls.",
+        "tool_calls": CALLS,
+    }
+    assert (delta.usage, delta.finish_reason) == (TOOLS_USAGE, "tool_calls")
+
+
+def test_an_answer_of_calls_alone_has_no_content() -> None:
+    content = [{"type": "tool_use", "id": "t", "name": "now", "input": {}}]
+    payload = decode_answer(answer(content=content, stop_reason="tool_use"), "claude", 1).payload
+    assert json.loads(payload)["choices"][0]["message"]["content"] is None
+
+
+REASONS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "pause_turn": "stop",
+    "max_tokens": "length",
+    "model_context_window_exceeded": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+    "something_new": "stop",
+}
+
+
+@pytest.mark.parametrize(("reason", "finish"), REASONS.items())
+def test_a_stop_reason_becomes_a_finish_reason(reason: str, finish: str) -> None:
+    assert decode_answer(answer(stop_reason=reason), "claude", 1).finish_reason == finish
+    deltas = streamed([fixture("text.sse").replace(b"end_turn", reason.encode())])
+    assert deltas[-2].finish_reason == finish
+    assert json.loads(deltas[-2].payload)["choices"][0]["finish_reason"] == finish
+
+
+BROKEN = {
+    "no JSON": b"<html>",
+    "empty": b"",
+    "cut": fixture("text.json")[:100],
+    "an error": b'{"type":"error","error":{"type":"api_error","message":"no luck"}}',
+    "no stop reason": answer(stop_reason=None),
+    "invalid UTF-8": fixture("text.json").replace(b"Tag", b"\xff"),
+}
+
+
+@pytest.mark.parametrize("payload", BROKEN.values(), ids=BROKEN)
+def test_a_whole_answer_that_is_none_is_a_protocol_error(payload: bytes) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        decode_answer(payload, "claude", 1)
+
+
+def test_a_text_stream_begins_with_the_role_and_ends_with_finish_and_usage() -> None:
+    deltas = streamed([fixture("text.sse")])
+    chunks = [json.loads(delta.payload) for delta in deltas]
+    assert [[choice["delta"] for choice in chunk["choices"]] for chunk in chunks] == [
+        [{"role": "assistant", "content": "Guten "}],
+        [{"content": "Tag 👋"}],
+        [{}],
+        [],
+    ]
+    assert [delta.finish_reason for delta in deltas] == [None, None, "stop", None]
+    assert [delta.usage_only for delta in deltas] == [False, False, False, True]
+    assert [delta.usage for delta in deltas] == [None, None, None, TEXT_USAGE]
+    assert chunks[-1]["usage"] == json.loads(decode_answer(fixture("text.json"), "claude", 1).payload)["usage"]
+    assert {(chunk["id"], chunk["object"], chunk["created"], chunk["model"]) for chunk in chunks} == {
+        ("msg_01A", "chat.completion.chunk", 123, "claude-x")
+    }
+
+
+@settings(max_examples=60, deadline=None)
+@given(cuts=st.lists(st.integers(0, len(fixture("tools.sse"))), max_size=40))
+def test_a_stream_cut_anywhere_folds_into_the_whole_answer(cuts: list[int]) -> None:
+    deltas = streamed(pieces(fixture("tools.sse"), cuts))
+    whole = decode_answer(fixture("tools.json"), "claude", 123)
+    assert fold(deltas) == json.loads(whole.payload)["choices"][0]["message"]
+    assert (deltas[-1].usage, deltas[-2].finish_reason) == (whole.usage, whole.finish_reason)
+
+
+def test_a_stream_that_comes_byte_by_byte_is_the_same() -> None:
+    data = fixture("tools.sse")
+    assert streamed(data[index : index + 1] for index in range(len(data))) == streamed([data])
+
+
+def events(name: str) -> list[dict[str, Any]]:
+    return [json.loads(event.data) for event in sse.Parser().feed(fixture(name))]
+
+
+def replay(sequence: Iterable[object]) -> list[Delta]:
+    stream = AnswerStream("claude", 123)
+    return [delta for event in sequence for delta in stream.feed(json.dumps(event).encode())]
+
+
+def test_tool_blocks_that_interleave_keep_their_own_indexes() -> None:
+    sequence = events("tools.sse")
+    first, second = ([e for e in sequence if e.get("index") == index] for index in (2, 3))
+    others = [e for e in sequence if e.get("index") not in (2, 3)]
+    woven = [first[0], second[0], *first[1:], *second[1:]]
+    assert fold(replay([*others[:-2], *woven, *others[-2:]]))["tool_calls"] == CALLS
+
+
+def test_a_tool_block_that_starts_with_its_whole_input_sends_it_once() -> None:
+    sequence = [e for e in events("tools.sse") if e.get("delta", {}).get("type") != "input_json_delta"]
+    for event in sequence:
+        if event.get("index") == 2 and "content_block" in event:
+            event["content_block"]["input"] = {"city": "Bonn"}
+    calls = fold(replay(sequence))["tool_calls"]
+    assert [json.loads(each["function"]["arguments"]) for each in calls] == [{"city": "Bonn"}, {}]
+
+
+def test_nothing_is_yielded_before_the_first_piece_of_content() -> None:
+    assert replay([*events("text.sse")[:3]]) == []
+
+
+def test_an_answer_without_content_still_has_role_finish_and_usage() -> None:
+    sequence = [event for event in events("text.sse") if not event["type"].startswith("content_block")]
+    first, last = replay(sequence)
+    assert json.loads(first.payload)["choices"][0]["delta"] == {"role": "assistant"}
+    assert first.finish_reason == "stop"
+    assert last.usage_only
+
+
+def test_events_and_blocks_of_unknown_types_are_passed_over() -> None:
+    sequence = events("text.sse")
+    news = [
+        {"type": "something_new", "delta": 3},
+        {"type": "content_block_start", "index": 9, "content_block": {"type": "redacted_thinking", "data": "x"}},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": "something_delta", "value": 1}},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
+        {"type": "content_block_stop", "index": 9},
+    ]
+    assert replay([*sequence[:3], *news, *sequence[3:]]) == replay(sequence)
+
+
+def test_usage_that_only_the_end_reports_is_read() -> None:
+    sequence = events("text.sse")
+    sequence[0]["message"]["usage"] = {"input_tokens": 0, "output_tokens": 0}
+    sequence[-2]["usage"] = {"input_tokens": 8, "cache_read_input_tokens": 2, "output_tokens": 4}
+    assert replay(sequence)[-1].usage == Usage(input_tokens=10, cached_input_tokens=2, output_tokens=4)
+
+
+@pytest.mark.parametrize("kind", ["overloaded_error", "api_error", "rate_limit_error"])
+def test_an_error_event_says_that_the_upstream_is_unavailable(kind: str) -> None:
+    error = {"type": "error", "error": {"type": kind, "message": "SECRET"}}
+    with pytest.raises(UpstreamUnavailable, match=kind) as caught:
+        replay([*events("text.sse")[:4], error])
+    assert "SECRET" not in caught.value.message
+
+
+DISORDER: dict[str, list[object]] = {
+    "content before the message": events("text.sse")[1:],
+    "a start without its message": [{"type": "message_start"}],
+    "a piece of a block that never started": [events("text.sse")[0], *events("text.sse")[3:]],
+    "a block without content": [events("text.sse")[0], {"type": "content_block_start", "index": 0}],
+    "an end without a stop reason": [*events("text.sse")[:6], {"type": "message_stop"}],
+    "no object": [3],
+    "no type": [{}],
+    "a field of a wrong type": [events("text.sse")[0], {"type": "content_block_stop", "index": "0"}],
+}
+
+
+@pytest.mark.parametrize("sequence", DISORDER.values(), ids=DISORDER)
+def test_a_stream_out_of_order_is_a_protocol_error(sequence: list[object]) -> None:
+    with pytest.raises(UpstreamProtocolError):
+        replay(sequence)
+
+
+def test_payloads_fit_the_types_that_clients_read_them_with() -> None:
+    chat = pytest.importorskip("openai.types.chat", reason="OpenAI's SDK isn't installed")
+    for name in ("text", "tools"):
+        whole = TypeAdapter(chat.ChatCompletion).validate_json(decode_answer(fixture(f"{name}.json"), "c", 1).payload)
+        assert whole.usage is not None
+        chunks = [
+            TypeAdapter(chat.ChatCompletionChunk).validate_json(delta.payload)
+            for delta in streamed([fixture(f"{name}.sse")])
+        ]
+        assert chunks[-1].usage == whole.usage
+        assert not chunks[-1].choices
+
+
+def test_the_recorded_shapes_fit_the_vendors_own_types() -> None:
+    types = pytest.importorskip("anthropic.types", reason="the vendor's SDK isn't installed")
+    for name in ("text", "tools"):
+        TypeAdapter(types.Message).validate_json(fixture(f"{name}.json"))
+        for event in events(f"{name}.sse"):
+            if event["type"] != "ping":
+                TypeAdapter(types.RawMessageStreamEvent).validate_python(event)
+
+
+# --- over HTTP --------------------------------------------------------------------------------------------------------
+
+CLOCKS = Clocks(connect_s=2, ttft_s=5, total_s=10)
+
+
+class Upstream:
+    """An HTTP server on loopback that answers every request with the same scripted bytes."""
+
+    def __init__(self, status: int, content_type: str, body: Iterable[bytes], headers: str, *, hang: bool) -> None:
+        self.head = f"HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\nconnection: close\r\n{headers}\r\n"
+        self.body = list(body)
+        self.hang = hang
+        self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
+        self.left = asyncio.Event()
+        """Set when a client goes away."""
+        self.tasks: set[asyncio.Task[None] | None] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.tasks.add(asyncio.current_task())
+        try:
+            await self.answer(reader, writer)
+        except ConnectionError:
+            self.left.set()
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        lines = (await reader.readuntil(b"\r\n\r\n")).decode().strip().split("\r\n")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
+        body = await reader.readexactly(int(headers["content-length"]))
+        self.requests.append((lines[0], headers, json.loads(body)))
+        writer.write(self.head.encode())
+        for piece in self.body:
+            writer.write(piece)
+            await writer.drain()
+        if self.hang:
+            await reader.read()
+            self.left.set()
+
+
+@asynccontextmanager
+async def upstream(
+    status: int = 200,
+    content_type: str = "application/json",
+    body: Iterable[bytes] = (),
+    headers: str = "",
+    *,
+    hang: bool = False,
+    config: Mapping[str, object] | None = None,
+) -> AsyncGenerator[tuple[Upstream, anthropic.Anthropic]]:
+    scripted = Upstream(status, content_type, body, headers, hang=hang)
+    server = await asyncio.start_server(scripted.serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    settings = {"base_url": url, "api_key": "sk-ant-1", **(config or {})}
+    provider = anthropic.build(anthropic.Config.model_validate(settings), "claude")
+    try:
+        yield scripted, provider
+    finally:
+        await provider.aclose()
+        server.close()
+        await asyncio.wait_for(asyncio.gather(*(task for task in scripted.tasks if task)), 5)
+
+
+def cleared(*, stream: bool = False, provider: str = "claude", **body: object) -> Cleared:
+    target = Target(
+        group="g", deployment="claude/x", provider=provider, upstream_model="claude-x", locality=Locality.ANY
+    )
+    full: Any = {"model": "g", "messages": [USER], **body}
+    return Cleared(request_id="r", body=full, stream=stream, target=target, rule_id="default", ruleset="1")
+
+
+async def collect(provider: anthropic.Anthropic, permit: Cleared) -> list[Delta]:
+    return [delta async for delta in provider.send(permit, CLOCKS)]
+
+
+@pytest.mark.anyio
+async def test_a_whole_answer_comes_back_over_http() -> None:
+    async with upstream(body=[fixture("tools.json")]) as (server, provider):
+        (delta,) = await collect(provider, cleared(temperature=0.5))
+    assert json.loads(delta.payload)["choices"][0]["message"]["tool_calls"] == CALLS
+    ((line, headers, body),) = server.requests
+    assert line == "POST /v1/messages HTTP/1.1"
+    assert headers["x-api-key"] == "sk-ant-1"
+    assert headers["anthropic-version"] == "2023-06-01"
+    assert "authorization" not in headers
+    assert body == {"model": "claude-x", "max_tokens": 4096, "messages": [USER_TURN], "temperature": 0.5}
+
+
+@pytest.mark.anyio
+async def test_the_configuration_sets_limit_and_headers() -> None:
+    config: dict[str, object] = {"default_max_tokens": 9, "headers": {"Anthropic-Beta": "x-1"}}
+    async with upstream(body=[fixture("text.json")], config=config) as (server, provider):
+        await collect(provider, cleared())
+    _, headers, body = server.requests[0]
+    assert (body["max_tokens"], headers["anthropic-beta"]) == (9, "x-1")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("size", [7, 1_000_000])
+async def test_a_stream_comes_back_over_http(size: int) -> None:
+    data = fixture("tools.sse")
+    body = [data[start : start + size] for start in range(0, len(data), size)]
+    async with upstream(content_type="text/event-stream; charset=utf-8", body=body) as (server, provider):
+        deltas = await collect(provider, cleared(stream=True))
+    assert fold(deltas)["tool_calls"] == CALLS
+    assert deltas[-1].usage == TOOLS_USAGE
+    assert server.requests[0][2]["stream"] is True
+
+
+@pytest.mark.anyio
+async def test_a_stream_ends_with_its_message_even_if_the_upstream_holds_the_line() -> None:
+    async with upstream(content_type="text/event-stream", body=[fixture("text.sse")], hang=True) as (_, provider):
+        deltas = await asyncio.wait_for(collect(provider, cleared(stream=True)), 5)
+    assert deltas[-1].usage_only
+
+
+@pytest.mark.anyio
+async def test_closing_the_generator_cancels_the_upstream() -> None:
+    head = fixture("text.sse").split(b"event: content_block_stop")[0]
+    async with upstream(content_type="text/event-stream", body=[head], hang=True) as (server, provider):
+        async with aclosing(provider.send(cleared(stream=True), CLOCKS)) as deltas:
+            assert await anext(deltas)
+        await asyncio.wait_for(server.left.wait(), 5)
+
+
+STREAM_FAULTS: dict[str, tuple[str, bytes, type[RouterError]]] = {
+    "cut between events": (
+        "text/event-stream",
+        fixture("text.sse").split(b"event: message_stop")[0],
+        UpstreamProtocolError,
+    ),
+    "cut within an event": ("text/event-stream", fixture("text.sse")[:-20], UpstreamProtocolError),
+    "empty": ("text/event-stream", b"", UpstreamProtocolError),
+    "garbage": ("text/event-stream", b"data: <html>\n\n", UpstreamProtocolError),
+    "no stream": ("application/json", fixture("text.json"), UpstreamProtocolError),
+    "overloaded": (
+        "text/event-stream",
+        b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"no luck"}}\n\n',
+        UpstreamUnavailable,
+    ),
+}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("content_type", "body", "kind"), STREAM_FAULTS.values(), ids=STREAM_FAULTS)
+async def test_a_broken_stream_is_an_error(content_type: str, body: bytes, kind: type[RouterError]) -> None:
+    async with upstream(content_type=content_type, body=[body]) as (_, provider):
+        with pytest.raises(kind):
+            await collect(provider, cleared(stream=True))
+
+
+STATUSES: list[tuple[int, str, type[RouterError]]] = [
+    (400, "invalid_request_error", UpstreamRejected),
+    (401, "authentication_error", UpstreamAuthFailed),
+    (403, "permission_error", UpstreamAuthFailed),
+    (404, "not_found_error", UpstreamUnavailable),
+    (429, "rate_limit_error", UpstreamRateLimited),
+    (500, "api_error", UpstreamUnavailable),
+    (529, "overloaded_error", UpstreamUnavailable),
+]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("status", "code", "kind"), STATUSES, ids=[code for _, code, _ in STATUSES])
+async def test_an_error_status_becomes_our_error(status: int, code: str, kind: type[RouterError]) -> None:
+    body = {"type": "error", "error": {"type": code, "message": "SECRET"}, "request_id": "req_1"}
+    script = [json.dumps(body).encode()]
+    async with upstream(status, body=script, headers="retry-after: 3\r\n") as (_, provider):
+        with pytest.raises(kind) as caught:
+            await collect(provider, cleared(stream=True))
+    assert type(caught.value) is kind
+    assert "SECRET" not in caught.value.message
+    if status in (429, 529):
+        assert caught.value.retry_after_s == 3
+
+
+@pytest.mark.anyio
+async def test_a_request_that_cannot_be_translated_is_never_sent() -> None:
+    async with upstream(body=[fixture("text.json")]) as (server, provider):
+        with pytest.raises(UnsupportedFeature):
+            await collect(provider, cleared(n=2))
+    assert server.requests == []
+
+
+@pytest.mark.anyio
+async def test_a_clearance_for_another_provider_sends_nothing() -> None:
+    async with upstream(body=[fixture("text.json")]) as (server, provider):
+        with pytest.raises(LocalityViolation):
+            await collect(provider, cleared(provider="other"))
+    assert server.requests == []
+
+
+def test_an_unknown_key_of_the_configuration_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        anthropic.Config.model_validate({"base_url": "https://api.anthropic.com", "max_tokens": 1})
+
+
+def test_the_capabilities_are_what_the_translation_can_do() -> None:
+    assert frozenset({"tools", "vision"}) == anthropic.CAPABILITIES

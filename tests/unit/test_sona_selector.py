@@ -1,0 +1,217 @@
+"""The selector over a fake embedder: choosing, abstaining, swapping snapshots; no model is loaded."""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from router.core.types import AdapterCard, AdapterInfo
+from sona.background import BACKGROUND
+from sona.selector import Selector
+
+
+class WordEmbedder:
+    """A text's vector is the sum of its words' random vectors: close texts share words."""
+
+    dims = 128
+    version = "words-1"
+
+    def __init__(self) -> None:
+        self.embedded: list[str] = []
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.embedded += texts
+        rows = [self._row(text) for text in texts]
+        return np.array(rows, dtype=np.float32).reshape(len(rows), self.dims)
+
+    def _row(self, text: str) -> NDArray[np.float64]:
+        total = np.full(self.dims, 0.1)
+        for word in text.lower().split():
+            total += np.random.default_rng(zlib.crc32(word.strip(".,:?!").encode())).standard_normal(self.dims)
+        return total / np.linalg.norm(total)
+
+
+def adapter(name: str, *examples: str, version: str = "1", state: str = "ready", **card: object) -> AdapterInfo:
+    return AdapterInfo(name=name, version=version, state=state, card=AdapterCard(examples=examples, **card))  # type: ignore[arg-type]
+
+
+HARBOUR = adapter(
+    "harbour",
+    *(f"assign a berth to the vessel {ship}" for ship in ("Anna", "Bounty", "Carina", "Delfin")),
+    *(f"which berth is free for vessel {ship}" for ship in ("Echo", "Flora", "Gloria", "Hansa")),
+    description="Assigns berths to vessels",
+)
+GARDEN = adapter(
+    "garden",
+    *(f"when must I prune my {plant} shrub" for plant in ("rose", "lilac", "apple", "hazel")),
+    *(f"prune schedule for the {plant} shrub" for plant in ("yew", "box", "currant", "quince")),
+    description="Tells when to prune shrubs",
+)
+
+
+def selector_with(*adapters: AdapterInfo, min_confidence: float | None = None) -> Selector:
+    selector = Selector(WordEmbedder(), min_confidence=min_confidence)
+    selector.update(adapters)
+    return selector
+
+
+def test_the_adapter_whose_examples_are_like_the_prompt_is_chosen() -> None:
+    selector = selector_with(HARBOUR, GARDEN)
+    assert selector.select("assign a berth to the vessel Nora").adapter == "harbour@1"
+    assert selector.select("when must I prune my cherry shrub").adapter == "garden@1"
+
+
+def test_a_prompt_that_fits_nothing_is_left_to_the_base_model() -> None:
+    selection = selector_with(HARBOUR, GARDEN).select("who painted this famous picture of a smile")
+    assert selection.adapter is None
+    assert selection.confidence < 0.5
+    assert "below" in selection.reason
+
+
+def test_a_single_adapter_is_chosen_or_not() -> None:
+    selector = selector_with(HARBOUR)
+    assert selector.select("which berth is free for vessel Nora").adapter == "harbour@1"
+    assert selector.select("tell me a story about the moon").adapter is None
+
+
+def test_a_card_without_examples_works_by_its_words() -> None:
+    bare = adapter("harbour", description="Assigns a berth to a vessel", keywords=("berth", "vessel", "mooring"))
+    selector = selector_with(bare, GARDEN)
+    assert selector.select("a berth for a vessel").adapter == "harbour@1"
+    assert selector.select("tell me a story about the moon").adapter is None
+
+
+def test_an_empty_card_makes_no_trouble() -> None:
+    assert selector_with(AdapterInfo(name="x", version="1", state="ready")).select("hello there").adapter is None
+
+
+def test_of_two_twins_one_is_chosen_with_hardly_a_margin() -> None:
+    twin = adapter("port", *HARBOUR.card.examples, description="Assigns berths to vessels")
+    selection = selector_with(HARBOUR, twin, GARDEN).select("assign a berth to the vessel Nora")
+    assert selection.adapter in ("harbour@1", "port@1")
+    assert selection.margin < 0.1
+
+
+def test_a_negative_example_keeps_its_adapter_away() -> None:
+    trap = "what is a berth for a vessel"
+    with_trap = adapter("harbour", *HARBOUR.card.examples, negative_examples=(trap,))
+    without = selector_with(HARBOUR, GARDEN).select(trap).confidence
+    assert selector_with(with_trap, GARDEN).select(trap).confidence < min(0.5, without)
+
+
+def test_only_ready_adapters_take_part() -> None:
+    drained = adapter("harbour", *HARBOUR.card.examples, state="draining")
+    assert selector_with(drained, GARDEN).select("assign a berth to the vessel Nora").adapter is None
+
+
+def test_without_adapters_the_answer_is_none() -> None:
+    selection = selector_with().select("anything")
+    assert (selection.adapter, selection.confidence, selection.reason) == (None, 0.0, "no adapter is ready")
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t "])
+def test_an_empty_prompt_selects_nothing(text: str) -> None:
+    assert selector_with(HARBOUR).select(text).adapter is None
+
+
+def test_an_adapter_that_is_gone_is_not_chosen_again() -> None:
+    selector = selector_with(HARBOUR, GARDEN)
+    selector.update([GARDEN])
+    assert selector.select("assign a berth to the vessel Nora").adapter is None
+    selector.update([])
+    assert selector.select("prune my shrub").reason == "no adapter is ready"
+
+
+def test_an_adapter_that_was_just_dropped_is_chosen_at_once() -> None:
+    selector = selector_with(GARDEN)
+    before = selector.state_version
+    selector.update([GARDEN, HARBOUR])
+    assert selector.state_version != before
+    assert selector.select("assign a berth to the vessel Nora").adapter == "harbour@1"
+
+
+def test_a_language_rules_out_adapters_that_do_not_list_it() -> None:
+    german = adapter("harbour", *HARBOUR.card.examples, languages=("de-AT",))
+    prompt = "assign a berth to the vessel Nora"
+    selector = selector_with(german)
+    assert selector.select(prompt, language="de").adapter == "harbour@1"
+    assert selector.select(prompt).adapter == "harbour@1"
+    assert selector.select(prompt, language="fr").adapter is None
+
+
+def test_the_threshold_is_the_callers_to_set() -> None:
+    prompt = "assign a berth to the vessel Nora"
+    assert selector_with(HARBOUR, GARDEN, min_confidence=1.1).select(prompt).adapter is None
+    assert selector_with(HARBOUR, GARDEN, min_confidence=0.0).select("unrelated words only").adapter is not None
+
+
+def test_reasons_hold_no_word_of_the_prompt() -> None:
+    for prompt in ("assign a berth to the vessel Nora", "zanzibar zeppelin"):
+        reason = selector_with(HARBOUR, GARDEN).select(prompt).reason
+        assert not set(prompt.lower().split()) & set(reason.lower().replace(",", "").split())
+
+
+def test_unchanged_cards_are_not_embedded_again() -> None:
+    embedder = WordEmbedder()
+    selector = Selector(embedder)
+    selector.update([GARDEN])
+    embedder.embedded.clear()
+    selector.update([GARDEN])
+    assert embedder.embedded == []
+    selector.update([GARDEN, HARBOUR])
+    assert not set(embedder.embedded) & {*BACKGROUND, *GARDEN.card.examples}
+    assert set(HARBOUR.card.examples) <= set(embedder.embedded)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.permutations([HARBOUR, GARDEN, adapter("third", "count the coins", "count the stamps")]), st.text(max_size=80)
+)
+def test_a_selection_does_not_depend_on_the_order_of_the_listing(order: list[AdapterInfo], prompt: str) -> None:
+    assert selector_with(*order).select(prompt) == selector_with(*sorted(order, key=lambda a: a.id)).select(prompt)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.text(max_size=2_000))
+def test_any_text_gets_an_answer_in_bounds(prompt: str) -> None:
+    selection = SHARED.select(prompt)
+    assert 0.0 <= selection.margin <= selection.confidence <= 1.0
+    assert selection == SHARED.select(prompt)
+
+
+def test_a_swap_under_concurrent_selects_never_raises_or_mixes_states() -> None:
+    selector = Selector(WordEmbedder())
+    states = ([HARBOUR, GARDEN], [GARDEN], [adapter("harbour", *HARBOUR.card.examples, version="2")], [])
+    prompt = "assign a berth to the vessel Nora"
+    expected = {}
+    for state in states:
+        selector.update(state)
+        expected[selector.state_version] = selector.select(prompt)
+    stop = threading.Event()
+
+    def watch() -> int:
+        seen = 0
+        while not stop.is_set():
+            selection = selector.select(prompt)
+            assert selection == expected[selection.state_version]
+            seen += 1
+        return seen
+
+    with ThreadPoolExecutor(4) as pool:
+        watchers = [pool.submit(watch) for _ in range(3)]
+        for turn in range(24):
+            selector.update(states[turn % len(states)])
+        stop.set()
+        assert all(watcher.result() > 0 for watcher in watchers)
+    assert len(expected) == len(states)
+
+
+SHARED = selector_with(HARBOUR, GARDEN)
