@@ -9,7 +9,6 @@ draws them from one source and tests on all others. CARDS maps adapter names to 
 
 from __future__ import annotations
 
-# ruff: noqa: T201 (a command that prints a table)
 import argparse
 import gzip
 import json

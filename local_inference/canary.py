@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import msgspec
@@ -11,6 +12,7 @@ from local_inference.ingest import no_effect
 from local_inference.ports import BASE_NAME, Engine
 from router.core.errors import UpstreamUnavailable
 
+_log = logging.getLogger(__name__)
 _PROMPTS = ("The quick brown fox", "Question: what is the answer?\nAnswer:", '{"name": "')
 _MAX_PROMPT_CHARS = 200
 _TOP = 5
@@ -49,7 +51,9 @@ async def prove(engine: Engine, id: str, examples: tuple[str, ...]) -> None:
     base = await _probe(engine, BASE_NAME, prompts)
     adapted = await _probe(engine, id, prompts)
     again = await _probe(engine, BASE_NAME, prompts)
-    if distance(base, adapted) <= max(_LEAST_EFFECT, _NOISE_FACTOR * distance(base, again)):
+    effect, noise = distance(base, adapted), distance(base, again)
+    _log.info("canary id=%s effect=%.4f noise=%.4f", id, effect, noise)
+    if effect <= max(_LEAST_EFFECT, _NOISE_FACTOR * noise):
         raise no_effect("token probabilities with it and without it are the same")
 
 

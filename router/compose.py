@@ -195,6 +195,7 @@ def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], p
 
 def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig) -> Candidate:
     row = config.providers[deployment.provider]
+    dialect = load_plugin("router.providers", row.kind)
     base_url = (row.model_extra or {}).get("base_url")
     vendors = (deployment.provider, row.kind)
     price, window = list_price(deployment.model, vendors, base_url)
@@ -213,7 +214,7 @@ def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig) -
         price=price,
         weight=deployment.weight,
         context_tokens=deployment.context_tokens or window,
-        capabilities=deployment.capabilities,
+        capabilities=deployment.capabilities or getattr(dialect, "CAPABILITIES", None),
     )
 
 

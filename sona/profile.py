@@ -12,6 +12,10 @@ FEW_EXAMPLES = 3
 """With fewer examples, each keyword stands in for a prompt of its own."""
 
 
+MAX_TEXTS = 64
+"""Texts taken of one field of a card: an update must stay quick whatever a card holds."""
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
     """The texts of one adapter version. The same card gives the same profile, whatever the version."""
 
@@ -56,5 +60,5 @@ def profiles_version(profiles: tuple[Profile, ...], embedder_version: str) -> st
 
 
 def _texts(values: tuple[str, ...]) -> tuple[str, ...]:
-    """Drop empty and repeated texts, keep the order."""
-    return tuple(dict.fromkeys(value.strip() for value in values if value.strip()))
+    """Drop empty and repeated texts and what is too many, keep the order."""
+    return tuple(dict.fromkeys(value.strip() for value in values if value.strip()))[:MAX_TEXTS]

@@ -59,7 +59,8 @@ class HttpEngine:
         Raises:
             UpstreamUnavailable: the engine can't be reached or breaks off.
         """
-        request = self._client.post(path).body_bytes(body).build_streamed()
+        # With its default buffer of 64 KiB the client reads ahead that much before it hands an answer over.
+        request = self._client.post(path).body_bytes(body).streamed_read_buffer_limit(0).build_streamed()
         try:
             response = await request.__aenter__()
         except PyreqwestError as error:

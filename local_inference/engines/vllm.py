@@ -24,6 +24,8 @@ from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Source: vllm/config/lora.py in 0.32.0."""
+_WORKER_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
+_PACKAGE_ROOT = Path(guard.__file__).parents[1]
 _POLL_S = 0.5
 _STOP_S = 8.0
 _HEALTH_S, _UNHEALTHY_S = 10.0, 60.0
@@ -188,11 +190,13 @@ class VllmEngine:
             "--gpu-memory-utilization": config.gpu_memory_utilization,
             **({"--max-model-len": config.max_model_len} if config.max_model_len else {}),
         }
-        eager = _on_cpu() if config.enforce_eager is None else config.enforce_eager
+        cpu = _on_cpu()
+        eager = cpu if config.enforce_eager is None else config.enforce_eager
         return [
             *("-m", "vllm.entrypoints.openai.api_server", "--enable-lora", "--disable-uvicorn-access-log"),
             *(str(part) for option in options.items() for part in option),
             *(("--enforce-eager",) if eager else ()),
+            *(("--worker-extension-cls", _WORKER_EXTENSION) if cpu else ()),
             *config.extra_args,
         ]
 
@@ -201,6 +205,7 @@ class VllmEngine:
         return {
             **os.environ,
             **local,
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")))),
             "VLLM_API_KEY": key,
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
             "VLLM_NO_USAGE_STATS": "1",

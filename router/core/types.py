@@ -188,7 +188,7 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     max_output_tokens: int | None
     needs: frozenset[str]
-    """Capabilities the request uses: `tools`, `vision`, `json_schema`, `logprobs`, `audio`…"""
+    """Capabilities the request uses: `tools`, `vision`, `audio`, `files`, `json_schema`, `json_object`, `logprobs`, `n`."""
     task: str | None = None
     tier: str | None = None
 

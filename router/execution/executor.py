@@ -171,7 +171,7 @@ class _Attempt:
         first_s = min(step.ttft_s, total_s) if cleared.stream else total_s
         clocks = Clocks(connect_s=step.connect_s, ttft_s=first_s, total_s=total_s)
         start_s = asyncio.get_running_loop().time()
-        limit_s = first_s
+        limit_s, which = (first_s, "first token") if cleared.stream else (total_s, "total")
         async with aclosing(self._executor.provider(self._target).send(cleared, clocks)) as deltas:
             while True:
                 timer = asyncio.timeout_at(start_s + limit_s)
@@ -181,11 +181,10 @@ class _Attempt:
                 except TimeoutError:
                     if not timer.expired():
                         raise
-                    which = "first token" if limit_s == first_s and cleared.stream else "total"
                     raise UpstreamTimeout(f"{self._target.label}: {which} time of {limit_s:.3g} s is over") from None
                 if delta is None:
                     return
-                limit_s = total_s
+                limit_s, which = total_s, "total"
                 yield delta
 
     def _elapsed_ms(self) -> float:

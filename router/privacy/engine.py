@@ -33,7 +33,7 @@ LONELY = 0.1
 """Score of a match that needs a context word and has none."""
 LANGUAGE = "en"
 
-REPLACED = frozenset({"EmailRecognizer", "PhoneRecognizer", "CreditCardRecognizer", "IbanRecognizer"})
+REPLACED = frozenset("EmailRecognizer CreditCardRecognizer IbanRecognizer IpRecognizer UsBankRecognizer".split())
 """Predefined recognizers that a plug-in of ours takes the place of."""
 
 
@@ -114,8 +114,11 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 def context_expression(words: Sequence[str]) -> re.Pattern[str]:
     """Compile context words to one expression over lower-case text: whole words, plurals too, no letter around."""
-    alternatives = "|".join(sorted((re.escape(word.lower().strip()) for word in words), key=len, reverse=True))
-    return re.compile(rf"(?<![^\W\d_])(?:{alternatives})s?(?![^\W\d_])")
+    plain = [word.lower().strip() for word in words]
+    spaced = "|".join(re.escape(word) for word in sorted(plain, key=len, reverse=True) if word.upper() != word)
+    unspaced = "|".join(re.escape(word) for word in plain if word.upper() == word)  # scripts that don't part words
+    expression = rf"(?<![^\W\d_])(?:{spaced})s?(?![^\W\d_])" if spaced else ""
+    return re.compile("|".join(filter(None, (expression, unspaced))))
 
 
 class WindowEnhancer(ContextAwareEnhancer):

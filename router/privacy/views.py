@@ -21,9 +21,13 @@ class View(NamedTuple):
 
     text: str
     offsets: list[int] | None = None
+    whole: tuple[int, int] | None = None
+    """For a view whose characters have no place of their own: the span of the original that all of it stands for."""
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Map a span of the view to the original; what vanished inside or right behind it belongs to it."""
+        if self.whole is not None:
+            return self.whole
         return (start, end) if self.offsets is None else (self.offsets[start], self.offsets[end])
 
     def rewrite(self, expression: re.Pattern[str], change: Callable[[str], str]) -> View:
@@ -128,8 +132,7 @@ def _base64s(view: View) -> Iterator[View]:
         text = _unbase64(match.group()) if len(match.group()) <= _LONGEST_BASE64 else ""
         text = _unbase64(text.strip()) or text
         if text:
-            start, end = view.original(*match.span())
-            yield View(text, [start] * len(text) + [end])
+            yield View(text, whole=view.original(*match.span()))
 
 
 DECODERS: tuple[Callable[[View], Iterator[View]], ...] = (_escapes, _base64s)

@@ -113,6 +113,9 @@ class Egress:
         request = self._client.post(self._base + path).header("content-type", "application/json").body_bytes(body)
         if headers:
             request = request.headers(dict(headers))
+        if cleared.stream:
+            # By default the client holds an answer back until 64 KiB of it are there.
+            request = request.streamed_read_buffer_limit(0)
         try:
             async with request.build_streamed() as response:
                 if response.status >= 400:
@@ -204,8 +207,8 @@ def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, loca
         return ContextTooLong(message)
     if code in _FILTERED:
         return UpstreamFiltered(message)
-    if status in (401, 403, 407):
-        return UpstreamAuthFailed(f"{who} refused the router's key for it ({status}); check its api_key")
+    if status in (401, 402, 403, 407):
+        return UpstreamAuthFailed(f"{who} refused the router's key for it ({status}); check its api_key and account")
     if status == 429:
         return UpstreamRateLimited(message, retry_after_s=wait_s)
     if status == 404:

@@ -29,9 +29,15 @@ def _needs(body: JsonObject) -> set[str]:
         needs.add("tools")
     if body.get("logprobs"):
         needs.add("logprobs")
+    choices = body.get("n")
+    if isinstance(choices, int) and choices > 1:
+        needs.add("n")
+    if body.get("audio"):
+        needs.add("audio")
     response_format = body.get("response_format")
-    if isinstance(response_format, dict) and response_format.get("type") == "json_schema":
-        needs.add("json_schema")
+    kind = response_format.get("type") if isinstance(response_format, dict) else None
+    if kind in ("json_schema", "json_object"):
+        needs.add(str(kind))
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
         content = message.get("content") if isinstance(message, dict) else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -63,10 +62,15 @@ def _optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
 def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> None:
     """Write weights (bfloat16), configuration and tokenizer."""
     import torch
+    from transformers import GenerationConfig
 
-    model.generation_config.eos_token_id = tokenizer.token_to_id(END)
-    model.generation_config.pad_token_id = tokenizer.token_to_id(PAD)
-    model.generation_config.max_new_tokens = 256
+    model.generation_config = GenerationConfig(
+        do_sample=True,
+        temperature=0.1,
+        max_new_tokens=256,
+        eos_token_id=tokenizer.token_to_id(END),
+        pad_token_id=tokenizer.token_to_id(PAD),
+    )
     for parameter in model.parameters():
         parameter.data = parameter.data.to(torch.bfloat16)
     model.config.dtype = torch.bfloat16
@@ -74,10 +78,6 @@ def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> N
     (folder / "model.safetensors").chmod(0o644)
     save_tokenizer(tokenizer, folder)
     model.float()
-    path = folder / "generation_config.json"
-    settings = json.loads(path.read_text())
-    settings["temperature"] = 0.0
-    path.write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def build_base(folder: Path, reading: Schedule = READING, practice: Schedule = PRACTICE) -> None:

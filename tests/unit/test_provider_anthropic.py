@@ -255,9 +255,9 @@ REFUSED: dict[str, tuple[dict[str, object], type[RouterError], str]] = {
     "audio in": (user({"type": "input_audio", "input_audio": {}}), UnsupportedFeature, "messages[0].content[0]"),
     "a file": (user({"type": "file", "file": {}}), UnsupportedFeature, "messages[0].content[0]"),
     "an image of the system": (
-        {"messages": [{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://x/a"}}]}]},
+        {"messages": [USER, {"role": "system", "content": [{"type": "image_url", "image_url": {"url": "https://x"}}]}]},
         UnsupportedFeature,
-        "messages[0].content[0]",
+        "messages[1].content[0]",
     ),
     "functions of old": ({"functions": [{"name": "x"}]}, UnsupportedFeature, "functions"),
     "web search": ({"web_search_options": {}}, UnsupportedFeature, "web_search_options"),
@@ -750,7 +750,7 @@ async def test_closing_the_generator_cancels_the_upstream() -> None:
     head = fixture("text.sse").split(b"event: content_block_stop")[0]
     async with upstream(content_type="text/event-stream", body=[head], hang=True) as (server, provider):
         async with aclosing(provider.send(cleared(stream=True), CLOCKS)) as deltas:
-            assert await anext(deltas)
+            assert await asyncio.wait_for(anext(deltas), 5)
         await asyncio.wait_for(server.left.wait(), 5)
 
 

@@ -7,8 +7,8 @@ from presidio_analyzer import Pattern
 from router.privacy.engine import Overlapping
 from router.privacy.recognizers._checked import Checked
 
-START = r"(?<!\d)(?<!\d\.)(?=(?:[3-6]|2[2-7]|2131|1800|0604|8[126]|9792))"
-END = r"(?!\d)(?!\.\d)"
+START = r"(?<!\d)(?<!\d\.)(?<![0-9a-f]{3})(?=(?:[3-6]|2[2-7]|2131|1800|0604|8[126]|9792))"
+END = r"(?!\d)(?!\.\d)(?![a-f][0-9a-f]{2})"
 SEPARATOR = r"[^\w~]{1,5}"
 
 EXAMPLES = (

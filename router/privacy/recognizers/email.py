@@ -6,13 +6,16 @@ from presidio_analyzer import Pattern
 from presidio_analyzer.predefined_recognizers import EmailRecognizer
 from tldextract import TLDExtract
 
-PLAIN = r"[\w%+'-][\w.!#$%&'*+/=?^`{|}~-]{0,63}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-]|:[\w~.-]+/|\()"
+PLAIN = r"[\w%+'-][\w.%&'+~-]{0,63}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-]|:[\w~.-]+/|\()"
 SPELLED = (
     r"\b[\w.+-]{2,64} {0,2}(?:\bat\b|[\[({<] ?(?:at|@) ?[\])}>]) {0,2}(?!the\b|a\b|this\b|that\b)[\w-]{2,63}"
     r"(?: {0,2}(?:\bdot\b|[\[({<] ?(?:dot|\.) ?[\])}>]) {0,2}[\w-]{2,63}){1,4}\b"
 )
 BRACKETED = r"\b[\w.+-]{2,64} {0,2}[\[({<] ?(?:at|@) ?[\])}>] {0,2}[\w-]{2,63}(?:\.[\w-]{2,63}){1,4}\b"
-SPACED = r"\b[\w.+-]{2,64} ?@ ?[\w-]{2,63} ?(?:\. ?(?:c ?o ?m|o ?r ?g|n ?e ?t))\b"
+SPACED = (
+    r"\b[\w.+-]{2,64}(?:@[\w-]{2,63}(?: \. ?| ?\. )| @ ?[\w-]{2,63} ?\. ?| ?@ [\w-]{2,63} ?\. ?)"
+    r"(?:c ?o ?m|o ?r ?g|n ?e ?t|d ?e|u ?k|f ?r|i ?o)\b"
+)
 
 INTERNAL = frozenset("internal local localdomain corp lan home intranet private example test invalid".split())
 """Last labels that no registry knows and that organisations use inside."""

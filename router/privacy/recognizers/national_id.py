@@ -82,7 +82,7 @@ def build() -> list[Checked]:
         Checked(
             kind.entity,
             kind.entity.lower(),
-            [Pattern(kind.entity, rf"(?<![\w.])(?:{kind.expression})(?!\w)", 0.5)],
+            [Pattern(kind.entity, rf"(?<![A-Za-z0-9_.])(?:{kind.expression})(?![A-Za-z0-9_])", 0.5)],
             kind.context.split(","),
             _check(kind.module),
         )

@@ -39,7 +39,7 @@ _NOT_VALUES = re.compile(
     r"[a-z]*$|^(?:env|os|process|config|self|this|request|args?|params?|settings?)\b",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"(?:[:=]>?|\bis\b:?|\bare\b|->|\s)\s*['\"`]?([^\s'\"`=]+)['\"`]?$", re.IGNORECASE)
+_ASSIGNED = re.compile(r"(?:[:=]>?|\bis\b:?|\bare\b|->|\s)\s*['\"`]?([^\s'\"`=]+)=*['\"`]?$", re.IGNORECASE)
 
 
 def _value(text: str) -> str:

@@ -20,7 +20,7 @@ EXAMPLES = (
 
 WORD = r"(?-i:[Pp]atient(?:in|e|en|s)?|PATIENT|[Pp]aciente|[Pp]aziente|[Pp]atiënt|[Pp]acjent(?:ka)?|[Пп]ациент(?:ка|ки|а)?)"
 TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
-PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}[\p{L}'’.-]{0,25})"
+PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}(?:\.|[\p{L}'’-]{0,25}))"
 NAMES = rf"{TITLE}{PART}(?:,?\s{{1,2}}{PART}){{1,4}}"
 LINK = r"(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
 

@@ -81,7 +81,7 @@ def build() -> list[Checked]:
     spaced = rf"(?<![\d.+-])(?<!\d )(?:1 )?[2-9]\d\d [2-9]\d\d[- ]\d{{4}}{EXTENSION}(?![\d-]|[. ]\d)"
     bare = r"(?<![\w.+-])[2-9]\d\d[2-9]\d{6}(?![\w-]|[.,]\d)"
     zero_led = r"(?<![\w.,:/-])\(?0\d{1,4}\)?[\s./-]{1,2}\d{2,8}(?:[\s.-]\d{2,4}){0,4}(?![\w/:-]|[.,]\d)"
-    loose = rf"(?<![\w.])\(?\d(?:{JOIN}\d){{6,14}}(?![\w/:]|[.,]\d)"
+    loose = rf"(?<![A-Za-z0-9_.'\"])\(?\d(?:{JOIN}\d){{6,14}}(?![A-Za-z0-9_/:]|[.,]\d)"
     return [
         Checked("PHONE_NUMBER", "phone", [Pattern("plus", plus, 0.75), Pattern("zeros", zeros, 0.6)], CONTEXT,
                 _is_international),

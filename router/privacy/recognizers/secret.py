@@ -59,17 +59,17 @@ _SHAPES = {
 }  # fmt: skip
 
 PRIVATE_KEY = (
-    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----\s{0,4}[A-Za-z0-9+/=:,\s\\-]{8,1200}"
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\\]{0,4}n?[A-Za-z0-9][A-Za-z0-9+/=:,\s\\-]{8,1200}"
     r"|PuTTY-User-Key-File-\d: [\w-]+"
 )
 URL = r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"<>{}$\[\]]{0,64}:[^\s:/@'\"<>{}$\[\]]{3,200}@[\w.-]{1,253}"
 HEADER = r"\bauthorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?(?:basic|bearer|token|api-?token|apikey|api-key)?\s{0,3}[A-Za-z0-9_.~+/=-]{16,2000}"
-CURL_USER = r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?[^\s:'\"<>{}$\[\]]{1,64}:['\"]?[^\s'\"<>{}$\[\]]{6,100}"
-CURL_KEY = r"\bcurl\b[^\n]{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?(?=[^\s:'\"]*\d)[^\s:'\"<>{}$\[\]]{8,64}:(?=['\"\s])"
+CURL_USER = r"\bcurl\b.{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?[^\s:'\"<>{}$\[\]]{1,64}:['\"]?[^\s'\"<>{}$\[\]]{6,100}"
+CURL_KEY = r"\bcurl\b.{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?(?=[^\s:'\"]*\d)[^\s:'\"<>{}$\[\]]{8,64}:(?=['\"\s])"
 
 _DUMMY = re.compile(
-    r"x{5,}|\*{3,}|\.{3}|example|your[-_]?|placeholder|changeme|dummy|redacted|insert|12345678(?!\d)|123456789|abcdefghij"
-    r"|0{8}|1{8}|#{4}|a{8}|replace|_here\b",
+    r"x{5,}|\*{3,}|\.{3}|example|your[-_]?|placeholder|changeme|dummy|redacted|insert"
+    r"|0{8}|1{8}|#{4}|a{8}|replace|_here\b|(?-i:abcdefghij)",
     re.IGNORECASE,
 )
 _DUMMY_PASSWORDS = frozenset(
@@ -94,7 +94,7 @@ def _has_password(text: str) -> bool:
 
 
 def _is_credential(text: str) -> bool:
-    value = re.split(r"[\s:='\"]", text.rstrip("'\": "))[-1]
+    value = re.split(r"[\s:='\"]", text.rstrip("'\": ="))[-1]
     return value.lower() not in _DUMMY_PASSWORDS and not _DUMMY.search(value) and any(map(str.isdigit, value))
 
 

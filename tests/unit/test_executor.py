@@ -1,0 +1,243 @@
+"""The executor: fallback before the commit point, none after; clocks; the breaker is really wired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+
+import pytest
+
+from router.core import clock
+from router.core.errors import (
+    AdapterNotFound,
+    AdapterNotReady,
+    AllTargetsFailed,
+    LocalityViolation,
+    NoHealthyTarget,
+    RouterError,
+    StreamInterrupted,
+    UpstreamRateLimited,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from router.core.ports import Clocks
+from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Selection, Step, Target, Verdict
+from router.execution.breaker import Breakers
+from router.execution.executor import Executor
+from router.policy.clearance import clear
+from tests.fakes.values import report, request, target, verdict
+
+pytestmark = pytest.mark.anyio
+
+Script = Sequence[Delta | RouterError | float]
+"""What a provider does in turn: yield, raise, or sleep so many seconds."""
+
+WORD = Delta(payload=b"{}")
+
+
+class ScriptedProvider:
+    """A provider that follows a script a call; the last one repeats."""
+
+    def __init__(self, *scripts: Script) -> None:
+        self._scripts = list(scripts)
+        self.sent: list[Cleared] = []
+        self.closed = 0
+
+    async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
+        assert clocks.total_s > 0
+        script = self._scripts[min(len(self.sent), len(self._scripts) - 1)]
+        self.sent.append(cleared)
+        try:
+            for item in script:
+                if isinstance(item, RouterError):
+                    raise item
+                if isinstance(item, Delta):
+                    yield item
+                else:
+                    await asyncio.sleep(item)
+        finally:
+            self.closed += 1
+
+    async def aclose(self) -> None:
+        pass
+
+
+class FixedChooser:
+    async def choose(self, request: Request) -> Selection:
+        del request
+        return Selection(adapter="sql@1", confidence=0.9, margin=0.5, state_version="1", reason="test")
+
+
+class Notebook:
+    """Keeps what the executor notes."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+        self.targets: list[Target] = []
+        self.selections: list[Selection] = []
+
+    def selected(self, selection: Selection) -> None:
+        self.selections.append(selection)
+
+    def calling(self, target: Target) -> None:
+        self.targets.append(target)
+
+    def attempted(self, attempt: Attempt) -> None:
+        self.attempts.append(attempt)
+
+
+def step(where: Target, *, retries: int = 0, ttft_s: float = 5.0, total_s: float = 5.0) -> Step:
+    return Step(target=where, retries=retries, connect_s=1, ttft_s=ttft_s, total_s=total_s)
+
+
+def plan(*steps: Step) -> Plan:
+    return Plan(steps=steps, reason="strategy:test", strategy="test")
+
+
+class Run:
+    """One execution and all that came of it."""
+
+    def __init__(self, *providers: tuple[str, ScriptedProvider]) -> None:
+        self.breakers = Breakers(threshold=2, cooldown_s=60)
+        self.executor = Executor(dict(providers), self.breakers, FixedChooser())
+        self.notes = Notebook()
+        self.deltas: list[Delta] = []
+
+    async def __call__(
+        self, wanted: Plan, *, allowed: Verdict | None = None, stream: bool = True, deadline_s: float = 10.0
+    ) -> None:
+        one = request(stream=stream, deadline_s=clock.monotonic_s() + deadline_s)
+
+        def permit(where: Target) -> Cleared:
+            return clear(one, report(), allowed or verdict(), where, None)
+
+        async with aclosing(self.executor.execute(wanted, one, permit, self.notes)) as deltas:
+            async for delta in deltas:
+                self.deltas.append(delta)
+
+
+async def test_the_first_step_that_answers_is_the_answer() -> None:
+    bad, good = ScriptedProvider([UpstreamUnavailable("x")]), ScriptedProvider([WORD, WORD])
+    run = Run(("a", bad), ("b", good))
+    await run(plan(step(target("a/m")), step(target("b/m"))))
+    assert len(run.deltas) == 2
+    assert [attempt.error_code for attempt in run.notes.attempts] == ["upstream_unavailable", None]
+
+
+async def test_after_the_first_delta_nothing_is_tried_again_and_the_error_is_explicit() -> None:
+    cut, good = ScriptedProvider([WORD, UpstreamUnavailable("cut")]), ScriptedProvider([WORD])
+    run = Run(("a", cut), ("b", good))
+    with pytest.raises(StreamInterrupted, match="cut"):
+        await run(plan(step(target("a/m")), step(target("b/m"))))
+    assert len(run.deltas) == 1
+    assert good.sent == []
+
+
+async def test_what_the_caller_did_wrong_is_not_tried_elsewhere() -> None:
+    good = ScriptedProvider([WORD])
+    run = Run(("a", ScriptedProvider([UpstreamRejected("x")])), ("b", good))
+    with pytest.raises(UpstreamRejected):
+        await run(plan(step(target("a/m")), step(target("b/m"))))
+    assert good.sent == []
+
+
+async def test_a_slow_first_token_moves_on_and_the_slow_call_is_cancelled() -> None:
+    slow, good = ScriptedProvider([10.0, WORD]), ScriptedProvider([WORD])
+    run = Run(("a", slow), ("b", good))
+    await run(plan(step(target("a/m"), ttft_s=0.05), step(target("b/m"))))
+    assert len(run.deltas) == 1
+    assert slow.closed == 1
+    assert run.notes.attempts[0].error_code == "upstream_timeout"
+
+
+async def test_the_total_clock_ends_a_stream_that_started() -> None:
+    run = Run(("a", ScriptedProvider([WORD, 10.0, WORD])))
+    with pytest.raises(StreamInterrupted, match="total"):
+        await run(plan(step(target("a/m"), ttft_s=1, total_s=0.1)))
+
+
+async def test_no_step_outlasts_the_deadline_of_the_request() -> None:
+    run = Run(("a", ScriptedProvider([10.0])), ("b", ScriptedProvider([10.0])))
+    started_s = clock.monotonic_s()
+    with pytest.raises(RouterError):
+        await run(plan(step(target("a/m")), step(target("b/m"))), deadline_s=0.2)
+    assert clock.monotonic_s() - started_s < 2
+
+
+async def test_a_consumer_who_stops_cancels_the_upstream() -> None:
+    upstream = ScriptedProvider([WORD, 10.0, WORD])
+    run = Run(("a", upstream))
+    one = request(stream=True, deadline_s=clock.monotonic_s() + 10)
+
+    def permit(where: Target) -> Cleared:
+        return clear(one, report(), verdict(), where, None)
+
+    async with aclosing(run.executor.execute(plan(step(target("a/m"))), one, permit, run.notes)) as deltas:
+        await anext(deltas)
+    assert upstream.closed == 1
+    assert run.notes.attempts[0].error_code == "client_closed"
+
+
+async def test_failures_of_streams_open_the_breaker_too() -> None:
+    run = Run(("a", ScriptedProvider([WORD, UpstreamUnavailable("cut")], [WORD, UpstreamUnavailable("cut")])))
+    await_error = pytest.raises(StreamInterrupted)
+    for _ in range(2):
+        with await_error:
+            await run(plan(step(target("a/m"))))
+    assert run.breakers.health("a/m").error_ratio > 0
+
+
+async def test_failures_before_the_first_delta_open_the_breaker() -> None:
+    run = Run(("a", ScriptedProvider([UpstreamUnavailable("x")])))
+    for _ in range(2):
+        with pytest.raises(UpstreamUnavailable):
+            await run(plan(step(target("a/m"))))
+    assert not run.breakers.health("a/m").available
+
+
+async def test_an_adapter_that_is_loading_is_waited_for() -> None:
+    where = target("local", Locality.LOCAL)
+    run = Run(("local", ScriptedProvider([AdapterNotReady("loading", retry_after_s=0.01)], [WORD])))
+    await run(plan(step(where, retries=1)))
+    assert len(run.deltas) == 1
+
+
+async def test_an_adapter_that_went_away_gives_way_to_its_successor_then_to_the_base_model() -> None:
+    gone = AdapterNotFound("gone")
+    upstream = ScriptedProvider([gone], [gone], [WORD])
+    run = Run(("local", upstream))
+    await run(plan(step(target("local", Locality.LOCAL, select=True))))
+    assert [one.target.adapter for one in upstream.sent] == ["sql@1", "sql", None]
+    assert len(run.notes.selections) == 1
+
+
+async def test_a_target_beyond_the_verdict_is_never_called() -> None:
+    upstream = ScriptedProvider([WORD])
+    run = Run(("a", upstream))
+    with pytest.raises(LocalityViolation):
+        await run(plan(step(target("a/m"))), allowed=verdict(Locality.LOCAL, rule="sensitive"))
+    assert upstream.sent == []
+
+
+async def test_a_local_engine_that_is_down_is_said_to_be_and_nothing_else_is_tried() -> None:
+    run = Run(("local", ScriptedProvider([UpstreamUnavailable("refused")])))
+    with pytest.raises(NoHealthyTarget, match="must stay local"):
+        await run(plan(step(target("local", Locality.LOCAL))), allowed=verdict(Locality.LOCAL, rule="sensitive"))
+
+
+async def test_the_sum_of_failures_names_each_cause_and_is_429_if_all_were() -> None:
+    limited = [UpstreamRateLimited("x", retry_after_s=9)]
+    run = Run(("a", ScriptedProvider(limited)), ("b", ScriptedProvider(limited)))
+    with pytest.raises(AllTargetsFailed) as caught:
+        await run(plan(step(target("a/m")), step(target("b/m"))))
+    assert caught.value.http_status == 429
+    assert caught.value.retry_after_s == 9
+    mixed = Run(("a", ScriptedProvider(limited)), ("b", ScriptedProvider([UpstreamTimeout("x")])))
+    with pytest.raises(AllTargetsFailed, match="upstream_rate_limited, upstream_timeout") as caught:
+        await mixed(plan(step(target("a/m")), step(target("b/m"))))
+    assert caught.value.http_status == 502
+
+
