@@ -5,11 +5,6 @@ RUN python -m venv /venv
 COPY requirements/engine-cpu.txt requirements/
 RUN /venv/bin/pip install --no-cache-dir --no-deps -r requirements/engine-cpu.txt \
     --extra-index-url https://download.pytorch.org/whl/cpu
-COPY pyproject.toml README.md ./
-COPY router router
-COPY sona sona
-COPY local_inference local_inference
-RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
 RUN apt-get update \
@@ -17,10 +12,13 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home sona && install -d -o sona -g sona /var/lib/sona
 COPY --from=build /venv /venv
-COPY configs /app/configs
-COPY local_inference/models /app/local_inference/models
 WORKDIR /app
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/sona XDG_CACHE_HOME=/var/lib/sona/cache
+COPY router router
+COPY sona sona
+COPY local_inference local_inference
+COPY configs configs
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/var/lib/sona XDG_CACHE_HOME=/var/lib/sona/cache \
+    TORCHINDUCTOR_CACHE_DIR=/var/lib/sona/cache/inductor
 USER sona
 VOLUME /var/lib/sona
 EXPOSE 8001

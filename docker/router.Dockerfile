@@ -4,19 +4,16 @@ WORKDIR /app
 RUN python -m venv /venv
 COPY requirements/router.txt requirements/
 RUN /venv/bin/pip install --no-cache-dir --no-deps -r requirements/router.txt
-COPY pyproject.toml README.md ./
-COPY router router
-COPY sona sona
-COPY local_inference local_inference
-RUN /venv/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home sona && install -d -o sona -g sona /var/lib/sona
 COPY --from=build /venv /venv
-COPY configs /app/configs
 WORKDIR /app
+COPY router router
+COPY sona sona
+COPY configs configs
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 USER sona
 VOLUME /var/lib/sona
 EXPOSE 8080
-CMD ["sona-router", "serve", "--config", "configs/docker/router.yaml"]
+CMD ["python", "-m", "router", "serve", "--config", "configs/docker/router.yaml"]

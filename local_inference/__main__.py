@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -49,14 +50,27 @@ def main() -> int:
     return code
 
 
+class _Server(uvicorn.Server):
+    """Tells of a signal to stop as soon as it comes."""
+
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        self._on_stop()
+
+
 async def _serve(loaded: Loaded, listener: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)  # uvicorn takes over; what it raises again at its end is absorbed here
+    loop = asyncio.get_running_loop()
     host = Host(loaded)
     config = uvicorn.Config(
         create_app(host), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_S
     )
-    server = uvicorn.Server(config)
+    server = _Server(config, lambda: loop.call_soon_threadsafe(host.close_soon))
     address, port = listener.getsockname()[:2]
     sys.stdout.write(f"engine host on http://{address}:{port}\n")
     sys.stdout.flush()

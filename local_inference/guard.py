@@ -18,11 +18,12 @@ from contextlib import suppress
 
 _GRACE_S = 3.0
 _POLL_S = 0.1
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def main(command: list[str]) -> int:
     """Run the command; return its exit code."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_end_with_guard)
     while child.poll() is None:
         readable, _, _ = select.select([0], [], [], _POLL_S)
@@ -33,9 +34,17 @@ def main(command: list[str]) -> int:
             break
     deadline_s = time.monotonic() + _GRACE_S
     while _signal_group(child.pid, signal.SIGKILL) and time.monotonic() < deadline_s:
+        time.sleep(_POLL_S / 4)
         child.poll()
-        time.sleep(_POLL_S / 2)
+        _reap()
     return child.wait()
+
+
+def _reap() -> None:
+    """Collect what the command left behind; the dead still count as members of their group."""
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 def _signal_group(group: int, number: signal.Signals) -> bool:
@@ -49,8 +58,12 @@ def _signal_group(group: int, number: signal.Signals) -> bool:
 
 def _end_with_guard() -> None:
     """Ask Linux to end the command should this guard itself be killed."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _prctl(option: int, value: int) -> None:
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(option, value)
 
 
 if __name__ == "__main__":

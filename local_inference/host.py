@@ -73,6 +73,7 @@ class Host:
         self.catalog = Catalog(self.changes.notify)
         self._started_s = monotonic_s()
         self._first_load_done = False
+        self.closing = False
         self._residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
         self._store = Store(self.settings.store_dir)
         self.supervisor = Supervisor(self.engine, self._engine_down)
@@ -120,6 +121,11 @@ class Host:
         async with asyncio.TaskGroup() as group:
             for work in (self.supervisor.run(), self._lifecycle.run(), self._watcher.run(), self._await_first_load()):
                 group.create_task(work)
+
+    def close_soon(self) -> None:
+        """Let those who wait for changes go; the server is about to stop."""
+        self.closing = True
+        self.changes.notify()
 
     def readiness(self) -> Readiness:
         """Say whether requests can be served: the engine runs, and what lay in the folder at the start is loaded."""

@@ -56,10 +56,16 @@ def _add_facts(app: FastAPI, host: Host) -> None:
     async def adapters(  # pyright: ignore[reportUnusedFunction]
         after: int | None = None, wait_s: Annotated[float, Query(ge=0)] = 0.0
     ) -> Response:
-        deadline_s = monotonic_s() + min(wait_s, _MAX_WAIT_S)
-        while after is not None and host.catalog.revision <= after and (left_s := deadline_s - monotonic_s()) > 0:
-            await host.changes.wait(left_s)
+        if after is not None:
+            await _newer(host, after, min(wait_s, _MAX_WAIT_S))
         return _json(host.listing())
+
+
+async def _newer(host: Host, revision: int, wait_s: float) -> None:
+    """Wait until the catalog is newer than a revision, or the time is over."""
+    deadline_s = monotonic_s() + wait_s
+    while host.catalog.revision <= revision and not host.closing and (left_s := deadline_s - monotonic_s()) > 0:
+        await host.changes.wait(left_s)
 
 
 def _json(value: object, status: int = 200) -> Response:

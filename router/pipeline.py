@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from router.config.schema import PrivacyConfig
 from router.core.ports import Scanner
-from router.core.types import Cleared, Delta, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
+from router.core.types import Cleared, Delta, JsonObject, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
 from router.policy.clearance import clear
-from router.policy.rules import judge, keep_local
-from router.privacy.masking import Masked, Unmaskable, mask
+from router.policy.rules import judge
+from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
@@ -45,11 +45,12 @@ class Pipeline:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
         decision = await self._decide(request, trace)
-        report, verdict, plan, masked = decision.report, decision.verdict, decision.plan, decision.masked
-        unmasker = Unmasker(masked.vault) if masked is not None else None
+        report, verdict, plan = decision.report, decision.verdict, decision.plan
+        masked, vault = decision.masked or (None, None)
+        unmasker = Unmasker(vault) if vault is not None else None
 
         def permit(target: Target) -> Cleared:
-            return clear(request, report, verdict, target, masked.body if masked is not None else None)
+            return clear(request, report, verdict, target, masked)
 
         async with aclosing(self._executor.execute(plan, request, permit, trace)) as deltas:
             async for delta in deltas:
@@ -110,12 +111,7 @@ class Pipeline:
         report = await self._scanner.scan(request.body)
         trace.scanned(report)
         verdict = judge(request, report, self._policy)
-        masked: Masked | None = None
-        if verdict.masking is Masking.PLACEHOLDER:
-            try:
-                masked = mask(request.body, report.findings)
-            except Unmaskable as error:
-                verdict = keep_local(verdict, str(error))
+        masked = mask(request.body, report.findings) if verdict.masking is Masking.PLACEHOLDER else None
         trace.judged(verdict)
         facts = Facts(local, self._executor.breakers.health, random.random())
         plan = self._planner.plan(request, verdict, features(request, report.scanned_chars), facts)
@@ -129,8 +125,8 @@ class _Decision(NamedTuple):
     report: ScanReport
     verdict: Verdict
     plan: Plan
-    masked: Masked | None
-    """The copy that may leave, where the verdict demands one."""
+    masked: tuple[JsonObject, Vault] | None
+    """The copy that may leave, where the verdict demands one, and the way back."""
 
 
 def _label(target: Target) -> str:

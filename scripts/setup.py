@@ -9,6 +9,7 @@ Standard library only, since nothing is installed yet.
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import hashlib
 import json
@@ -106,6 +107,8 @@ def _set_up(wanted: str, engine: str, python: Path) -> None:
     if VENV.exists() and (why := _unusable(engine, python)):
         say(f"making .venv anew: {why}")
         shutil.rmtree(VENV)
+    if engine == "cpu" and sys.platform == "linux":
+        _find_libnuma()
     locks = [ROOT / "requirements" / f"{LOCKS[engine]}.txt", *([ROOT / "requirements" / "dev.txt"] if dev else [])]
     steps: list[tuple[str, Callable[[str], None]]] = [
         ("environment", lambda title: _make_venv(python, title)),
@@ -123,6 +126,17 @@ def _set_up(wanted: str, engine: str, python: Path) -> None:
     stamp = {"locks": _digest(), "engine": engine, "dev": dev, "gpu_device": _gpu_device()}
     STAMP.write_text(json.dumps(stamp) + "\n")
     say(f"set up in {time.monotonic() - started_s:.0f} s")
+
+
+def _find_libnuma() -> None:
+    """vLLM's CPU build loads this library of the system."""
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        raise Failed(
+            "vLLM's CPU build needs the system library libnuma. On Debian and Ubuntu: apt-get install libnuma1;\n"
+            "on Fedora and RHEL: dnf install numactl-libs."
+        ) from None
 
 
 def _had_dev() -> bool:
@@ -160,7 +174,17 @@ def _make_venv(python: Path, title: str) -> None:
 
 
 def _install(locks: list[Path], engine: str, title: str) -> None:
-    pip = [str(PYTHON), "-m", "pip", "install", "--no-deps", "--disable-pip-version-check", "--no-input"]
+    # Compiling all modules beforehand takes longer than everything else; Python compiles what it imports.
+    pip = [
+        str(PYTHON),
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--no-compile",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     files = [part for lock in locks for part in ("-r", str(lock))]
     code, output = _run([*pip, *files], title)
     if code == 0:
@@ -174,8 +198,8 @@ def _install(locks: list[Path], engine: str, title: str) -> None:
         if f"for {missing[1]}" in output:
             version = ".".join(map(str, sys.version_info[:2]))
             raise Failed(
-                f"{missing[1]} for Python {version}, the build of PyTorch without GPU parts, could not be had: neither\n"
-                f"the package index that pip is set to nor {TORCH_CPU_INDEX} offers it.\n"
+                f"{missing[1]} for Python {version}, the build of PyTorch without GPU parts, could not be had:\n"
+                f"neither the package index that pip is set to nor {TORCH_CPU_INDEX} offers it.\n"
                 "Check that this machine may reach one of them. Or take the wheel from elsewhere and say where it is\n"
                 "with PIP_FIND_LINKS=/folder/with/wheels. Or run the router alone: make run ENGINE=none"
                 " CONFIG=configs/recipes/two-clouds.yaml"

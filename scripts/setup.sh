@@ -1,8 +1,8 @@
 #!/bin/sh
-# Finds a Python and hands over to setup.py beside this file: setup.sh run|test|lock
+# Finds a Python and hands over to setup.py beside this file: setup.sh run|test|lock|probe
 set -eu
 here=$(dirname "$0")
-suits='import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+suits='import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 
 if [ -z "${PYTHON:-}" ]; then
     # The environment's own first; 3.11 before newer ones because the tests run on it.
@@ -11,12 +11,16 @@ if [ -z "${PYTHON:-}" ]; then
     done
     if [ -z "${PYTHON:-}" ]; then
         echo "No Python 3.11, 3.12 or 3.13 was found (tried python3.11, python3.12, python3.13, python3)." >&2
-        echo "Install one, or say where it is: make run PYTHON=/path/to/python3.11" >&2
+        echo "Install one, with its venv module (on Debian and Ubuntu: apt-get install python3 python3-venv)," >&2
+        echo "or say where it is: make run PYTHON=/path/to/python3.11" >&2
         exit 1
     fi
 elif ! "$PYTHON" -c "$suits" 2>/dev/null; then
-    echo "PYTHON=$PYTHON doesn't run, or is none of Python 3.11, 3.12 and 3.13." >&2
+    echo "PYTHON=$PYTHON doesn't run, is none of Python 3.11 to 3.13, or lacks the venv module." >&2
     exit 1
+fi
+if [ "${1:-}" = probe ]; then
+    exit 0
 fi
 if [ "${1:-}" = lock ]; then
     shift

@@ -1,4 +1,4 @@
-"""Mends vLLM's LoRA arithmetic on CPUs; imported by vLLM's own worker process (`--worker-extension-cls`), never by ours.
+"""Mends vLLM's LoRA arithmetic on CPUs; imported by vLLM's worker process (`--worker-extension-cls`), never by ours.
 
 In a batch that mixes adapters and the base model, vLLM 0.32 marks the base model's tokens with slot -1, which its CPU
 kernels take for the last slot: the base model answers with somebody's adapter. Here such tokens get an update of zero.

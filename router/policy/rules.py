@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
-
 from router.config.schema import OnSensitive, PolicyRule, PrivacyConfig
 from router.core.errors import PolicyBlocked
 from router.core.types import Locality, Masking, Request, ScanReport, ScanStatus, Verdict
@@ -37,11 +35,6 @@ def judge(request: Request, report: ScanReport, policy: PrivacyConfig) -> Verdic
     if limit < far:
         far, rule_id, reason = limit, rule_id or "caller_limit", reason or "the key or a hint narrows the locality"
     return Verdict(max_locality=far, masking=masking, rule_id=rule_id, reason=reason, sensitivity=report.sensitivity)
-
-
-def keep_local(verdict: Verdict, reason: str) -> Verdict:
-    """Narrow a verdict to this machine, because what it demanded can't be done."""
-    return msgspec.structs.replace(verdict, max_locality=Locality.LOCAL, masking=Masking.NONE, reason=reason)
 
 
 def _action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tuple[str, str, str]:

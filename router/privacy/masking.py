@@ -1,43 +1,54 @@
-"""Replaces sensitive spans by placeholders, and placeholders by what they stood for. One vault a request."""
+"""Replaces what the scan found by placeholders such as `<PERSON_1>`, and puts the values back into the answer.
+
+The map lives in a vault that belongs to one request; nothing here is shared between requests or logged.
+"""
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from router.core.types import Finding, JsonObject, JsonValue
+from router.privacy.leaves import Path
 
-_PLACEHOLDER = re.compile(r"<[A-Z][A-Z_]*_\d+>")
-_LONGEST = 64
-"""No placeholder is longer; text held back for one is never longer either."""
-
-
-class Unmaskable(Exception):
-    """A finding stands where nothing can be replaced, e.g. in a key or a number."""
+PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9]+>")
+_BEGUN = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?\Z")
 
 
 class Vault:
-    """What each placeholder of one request stands for. Lives as long as the request, in memory only."""
+    """The placeholders of one request and the values they stand for."""
 
-    def __init__(self) -> None:
-        self._placeholders: dict[tuple[str, str], str] = {}
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        """Start empty; `taken` are placeholders that the request itself holds as text, so they can't be used."""
+        self._taken = frozenset(taken)
         self._values: dict[str, str] = {}
-        self._counts: dict[str, int] = {}
+        self._placeholders: dict[str, str] = {}
+        self._counts: Counter[str] = Counter()
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Vault({len(self)} values)"
 
     def placeholder(self, entity: str, value: str) -> str:
-        """The placeholder of a value; the same value gets the same one."""
-        key = (entity, value)
-        if key not in self._placeholders:
-            number = self._counts[entity] = self._counts.get(entity, 0) + 1
-            self._placeholders[key] = f"<{entity}_{number}>"
-            self._values[self._placeholders[key]] = value
-        return self._placeholders[key]
+        """Return the placeholder for a value; the same value always gets the same one."""
+        while value not in self._placeholders:
+            self._counts[entity] += 1
+            name = f"<{entity}_{self._counts[entity]}>"
+            if name not in self._taken:
+                self._placeholders[value] = name
+                self._values[name] = value
+        return self._placeholders[value]
 
     def unmask(self, text: str, *, in_json: bool = False) -> str:
-        """Put the values back; `in_json` = the text is JSON source, so they are escaped. Others' stay."""
+        """Put the values back; unknown placeholders stay as they are.
+
+        `in_json` escapes the values for text that is itself JSON, such as the arguments of a tool call.
+        """
 
         def value(match: re.Match[str]) -> str:
             found = self._values.get(match.group())
@@ -45,11 +56,15 @@ class Vault:
                 return match.group()
             return json.dumps(found, ensure_ascii=False)[1:-1] if in_json else found
 
-        return _PLACEHOLDER.sub(value, text) if "<" in text else text
+        return PLACEHOLDER.sub(value, text)
+
+    def begins_one(self, text: str) -> bool:
+        """Say whether some placeholder starts with this text."""
+        return any(name.startswith(text) for name in self._values)
 
 
 class StreamUnmasker:
-    """Unmasks text that comes in pieces cut anywhere; holds back only what may begin a placeholder."""
+    """Puts values back into a text that comes in pieces; holds back only what may be the start of a placeholder."""
 
     def __init__(self, vault: Vault, *, in_json: bool = False) -> None:
         self._vault = vault
@@ -57,78 +72,117 @@ class StreamUnmasker:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what is certain."""
+        """Take the next piece; return what can be shown of it now."""
         text = self._held + text
-        start = text.rfind("<")
-        held = start >= 0 and ">" not in text[start:] and len(text) - start < _LONGEST and _may_begin(text[start:])
-        self._held = text[start:] if held else ""
-        return self._vault.unmask(text[:start] if held else text, in_json=self._in_json)
+        begun = _BEGUN.search(text)
+        place = begun.start() if begun is not None and self._vault.begins_one(begun.group()) else len(text)
+        self._held = text[place:]
+        return self._vault.unmask(text[:place], in_json=self._in_json)
 
     def flush(self) -> str:
-        """The rest, at the end of the stream."""
+        """Return what was held back; the stream is over, so it was no placeholder."""
         held, self._held = self._held, ""
-        return self._vault.unmask(held, in_json=self._in_json)
+        return held
 
 
-def _may_begin(text: str) -> bool:
-    return re.fullmatch(r"<(?:[A-Z][A-Z_]*\d*)?", text) is not None
+class _Span(NamedTuple):
+    start: int
+    end: int
+    entity: str
 
 
-class Masked(NamedTuple):
-    """A copy that may leave, and the way back."""
+def _merged(findings: Iterable[Finding]) -> list[_Span]:
+    """Merge spans that overlap; the widest names the result."""
+    merged: list[_Span] = []
+    for finding in sorted(findings, key=lambda f: (f.start, -f.end, -f.score)):
+        last = merged[-1] if merged else None
+        if last is None or finding.start >= last.end:
+            merged.append(_Span(finding.start, finding.end, finding.entity))
+        elif finding.end > last.end:
+            widest = max((last.end - last.start, last.entity), (finding.end - finding.start, finding.entity))
+            merged[-1] = _Span(last.start, finding.end, widest[1])
+    return merged
 
-    body: JsonObject
-    vault: Vault
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
-def mask(body: JsonObject, findings: Sequence[Finding]) -> Masked:
-    """Copy the body with every finding replaced by a placeholder; overlapping findings become one.
+def _mask_text(text: str, spans: list[_Span], vault: Vault) -> str:
+    """Replace the spans; a number in a JSON text becomes a string, so that the text stays JSON."""
+    masked = _replaced(text, spans, vault, quote=False)
+    if text.lstrip()[:1] in ("{", "[") and _is_json(text) and not _is_json(masked):
+        return _replaced(text, spans, vault, quote=True)
+    return masked
 
-    Raises:
-        Unmaskable: a finding isn't a span of a string leaf.
+
+def _replaced(text: str, spans: list[_Span], vault: Vault, *, quote: bool) -> str:
+    pieces: list[str] = []
+    done = 0
+    for span in spans:
+        bare = quote and text[: span.start].rstrip()[-1:] in (":", ",", "[") and text[span.start - 1 : span.start] != '"'
+        mark = '"' if bare else ""
+        pieces += (text[done : span.start], mark, vault.placeholder(span.entity, text[span.start : span.end]), mark)
+        done = span.end
+    return "".join((*pieces, text[done:]))
+
+
+class _Masker:
+    def __init__(self, findings: tuple[Finding, ...], vault: Vault) -> None:
+        self._vault = vault
+        self._keys: dict[Path, str] = {}
+        self._spans: dict[Path, list[Finding]] = defaultdict(list)
+        self._prefixes: set[Path] = set()
+        for finding in findings:
+            if finding.start == finding.end:
+                self._keys[finding.path] = finding.entity
+            else:
+                self._spans[finding.path].append(finding)
+            self._prefixes.update(finding.path[:length] for length in range(len(finding.path) + 1))
+
+    def value(self, value: JsonValue, path: Path) -> JsonValue:
+        """Return a masked copy; parts without findings are the originals."""
+        if path not in self._prefixes:
+            return value
+        if isinstance(value, dict):
+            return {self.key(name, (*path, name)): self.value(item, (*path, name)) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, (*path, index)) for index, item in enumerate(value)]
+        spans = _merged(self._spans.get(path, ()))
+        if not spans:
+            return value
+        if isinstance(value, str):
+            return _mask_text(value, spans, self._vault)
+        return self._vault.placeholder(spans[0].entity, str(value))
+
+    def key(self, name: str, path: Path) -> str:
+        """Return the key, or its placeholder."""
+        return self._vault.placeholder(self._keys[path], name) if path in self._keys else name
+
+
+def _texts(value: JsonValue) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            yield name
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+
+
+def mask(body: JsonObject, findings: tuple[Finding, ...]) -> tuple[JsonObject, Vault]:
+    """Return a copy of the body without what was found, and the vault that knows it.
+
+    A finding with `start == end` means the key at its path. The body itself isn't changed.
     """
-    vault = Vault()
-    masked = copy.deepcopy(body)
-    by_leaf: dict[tuple[str | int, ...], list[Finding]] = {}
-    for finding in findings:
-        by_leaf.setdefault(finding.path, []).append(finding)
-    for path, found in by_leaf.items():
-        _replace(masked, path, found, vault)
-    return Masked(masked, vault)
-
-
-def _replace(body: JsonObject, path: tuple[str | int, ...], found: list[Finding], vault: Vault) -> None:
-    if not path:
-        raise Unmaskable("a finding without a place")
-    parent: JsonValue = body
-    for part in path[:-1]:
-        parent = _inside(parent, part)
-    text = _inside(parent, path[-1])
-    if not isinstance(text, str):
-        raise Unmaskable("a finding outside of text")
-    for start, end, entity in reversed(_merged(found)):
-        if not 0 <= start < end <= len(text):
-            raise Unmaskable("a finding that is no span of its text")
-        text = text[:start] + vault.placeholder(entity, text[start:end]) + text[end:]
-    parent[path[-1]] = text  # type: ignore[index, call-overload]
-
-
-def _inside(value: JsonValue, part: str | int) -> JsonValue:
-    if isinstance(value, dict) and isinstance(part, str) and part in value:
-        return value[part]
-    if isinstance(value, list) and isinstance(part, int) and part < len(value):
-        return value[part]
-    raise Unmaskable("a finding in a place that isn't there")
-
-
-def _merged(found: list[Finding]) -> list[tuple[int, int, str]]:
-    """Order the spans; overlapping ones become one, named by the surest finding."""
-    spans: list[tuple[int, int, str, float]] = []
-    for one in sorted(found, key=lambda finding: (finding.start, -finding.end)):
-        if spans and one.start < spans[-1][1]:
-            start, end, entity, score = spans[-1]
-            name = entity if score >= one.score else one.entity
-            spans[-1] = (start, max(end, one.end), name, max(score, one.score))
-        else:
-            spans.append((one.start, one.end, one.entity, one.score))
-    return [(start, end, entity) for start, end, entity, _ in spans]
+    taken = {name for text in _texts(body) if "<" in text for name in PLACEHOLDER.findall(text)}
+    vault = Vault(taken)
+    masked = _Masker(findings, vault).value(body, ())
+    assert isinstance(masked, dict)
+    return masked, vault

@@ -11,13 +11,14 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import httpx
 import yaml
 
 from tests.fakes.cloud import Cloud
 
-START_S = 90.0
+START_S = 60.0
 """How long a process may take until it is ready; generous, for slow machines."""
 
 ENVIRONMENT = {"CLOUD_KEY": "sk-test-cloud-key-0001", "HF_HUB_OFFLINE": "1"}
@@ -114,7 +115,8 @@ class Stack:
             host_file.write_text(yaml.safe_dump(host))
             self.host = Process(folder, "host", "local_inference", "--config", str(host_file))
             config = {"local": {"url": f"http://127.0.0.1:{self.host_port}"}, **config}
-        self.router_file.write_text(yaml.safe_dump({"server": {"port": self.port}, **config}))
+        server = {**cast("dict[str, object]", config.get("server", {})), "port": self.port}
+        self.router_file.write_text(yaml.safe_dump({**config, "server": server}))
         self.router = Process(folder, "router", "router", "serve", "--config", str(self.router_file))
 
     async def start(self) -> None:

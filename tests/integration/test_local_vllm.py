@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
+from local_inference.canary import distance
 from tests.fakes.engine_tiny_model import write_adapter, write_model
 
 pytestmark = [
@@ -141,6 +143,22 @@ def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
     assert text.endswith("data: [DONE]\n\n")
     assert '"completion_tokens":8' in text
     assert '"model":"legal@' in text
+
+
+def test_the_base_model_answers_alike_whoever_shares_its_batch(host: HostProcess) -> None:
+    def likeliest() -> dict[str, float]:
+        body = {"model": "base", "prompt": "The quick brown fox", "max_tokens": 1, "temperature": 0, "logprobs": 5}
+        answer = host.http.post("/v1/completions", json={**body, "return_tokens_as_token_ids": True})
+        return answer.json()["choices"][0]["logprobs"]["top_logprobs"][0]
+
+    alone = likeliest()
+    with ThreadPoolExecutor(4) as pool:
+        busy = [pool.submit(host.ask, "legal", max_tokens=150, ignore_eos=True) for _ in range(8)]
+        together: list[dict[str, float]] = []
+        while not all(work.done() for work in busy):
+            together.append(likeliest())
+    assert len(together) > 3
+    assert max(distance((alone,), (seen,)) for seen in together) < 0.2  # rounding; another's adapter makes it 8
 
 
 def test_prompt_log_probabilities_are_refused_because_they_end_the_engine(host: HostProcess) -> None:

@@ -39,6 +39,8 @@ def _by_length() -> dict[int, list[str]]:
 def is_iban(text: str) -> bool:
     """Check the two check digits, whatever the country's own rules."""
     number = stdnum_iban.compact(text)
+    if sum(map(str.isdigit, number)) < 8 or not number.isascii():
+        return False
     return int("".join(str(int(char, 36)) for char in number[4:] + number[:4])) % 97 == 1
 
 
@@ -51,5 +53,13 @@ def build() -> list[Checked]:
             0.9,
         )
         for length, countries in sorted(_by_length().items())
+    ]
+    patterns += [
+        Overlapping("compact", r"(?<![A-Z0-9])[A-Z]{2}\d\d[A-Z0-9]{11,30}(?![A-Z0-9])", 0.8),
+        Overlapping(
+            "in fours",
+            r"(?<![A-Z0-9])[A-Z]{2}\d\d(?: [A-Z0-9]{4}){2,7}(?: (?=[A-Z]{0,2}\d)[A-Z0-9]{1,3})?(?![A-Z0-9])",
+            0.8,
+        ),
     ]
     return [Checked("IBAN_CODE", "iban", patterns, ("iban", "bank", "account", "transfer"), is_iban)]

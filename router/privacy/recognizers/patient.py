@@ -19,9 +19,9 @@ EXAMPLES = (
 )
 
 WORD = r"(?-i:[Pp]atient(?:in|e|en|s)?|PATIENT|[Pp]aciente|[Pp]aziente|[Pp]atiënt|[Pp]acjent(?:ka)?|[Пп]ациент(?:ка|ки|а)?)"
-TITLE = r"(?:(?:Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
+TITLE = r"(?:(?:pani?|señora?|Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
 PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}(?:\.|[\p{L}'’-]{0,25}))"
-NAMES = rf"{TITLE}{PART}(?:,?\s{{1,2}}{PART}){{1,4}}"
+NAMES = rf"{TITLE}{PART}(?:,?[ \t]{{1,2}}{PART}){{0,4}}"
 LINK = r"(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
 
 _NOT_NAMES = re.compile(
@@ -32,8 +32,13 @@ _NOT_NAMES = re.compile(
 )
 
 
+_LABEL = re.compile(r"^\w+(?:[\s:=(-]|\b(?:name|named|called|is)\b)+")
+
+
 def _is_name(text: str) -> bool:
-    return _NOT_NAMES.search(text.partition(" ")[2] or text) is None
+    names = _LABEL.sub("", text, count=1)
+    first = re.match(r"[\w'’-]+", names)
+    return first is not None and len(names) > 2 and not _NOT_NAMES.fullmatch(first.group())
 
 
 def build() -> list[Checked]:

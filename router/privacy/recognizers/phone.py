@@ -80,6 +80,7 @@ def build() -> list[Checked]:
     )
     spaced = rf"(?<![\d.+-])(?<!\d )(?:1 )?[2-9]\d\d [2-9]\d\d[- ]\d{{4}}{EXTENSION}(?![\d-]|[. ]\d)"
     bare = r"(?<![\w.+-])[2-9]\d\d[2-9]\d{6}(?![\w-]|[.,]\d)"
+    alone = r"(?:^|: |\")(?<!\d)[2-9]\d{9}\s{0,2}(?:$|\")"
     zero_led = r"(?<![\w.,:/-])\(?0\d{1,4}\)?[\s./-]{1,2}\d{2,8}(?:[\s.-]\d{2,4}){0,4}(?![\w/:-]|[.,]\d)"
     loose = rf"(?<![A-Za-z0-9_.'\"])\(?\d(?:{JOIN}\d){{6,14}}(?![A-Za-z0-9_/:]|[.,]\d)"
     return [
@@ -88,6 +89,7 @@ def build() -> list[Checked]:
         Checked("PHONE_NUMBER", "phone_us", [Pattern("separated", american, 0.7), Pattern("spaced", spaced, 0.5)],
                 CONTEXT, _is_north_american),
         Checked("PHONE_NUMBER", "phone_bare", [Pattern("bare", bare, 0.45)], CONTEXT, _is_valid_bare),
+        Checked("PHONE_NUMBER", "phone_alone", [Pattern("alone", alone, 0.45)], CONTEXT, _is_north_american),
         Checked("PHONE_NUMBER", "phone_national", [Pattern("zero-led", zero_led, 0.45)], CONTEXT, _is_valid),
         Checked("PHONE_NUMBER", "phone_loose", [Pattern("any digits", loose, 0.05)], CONTEXT, _has_digits),
     ]  # fmt: skip

@@ -25,7 +25,7 @@ EXAMPLES = (
 )  # fmt: skip
 
 _SHAPES = {
-    "aws": r"(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z2-7]{16}|ABSK[A-Za-z0-9+/]{80,}={0,2}",
+    "aws": r"(?:AKIA|ASIA|ABIA|ACCA|A3T[A-Z0-9])[A-Z0-9]{16}|ABSK[A-Za-z0-9+/]{80,}={0,2}",
     "github": r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{30,255}",
     "gitlab": r"gl(?:pat|oas|dt|rt|cbt|ptt|ft|soat|agent|imt)-[A-Za-z0-9_.-]{18,}|GR1348941[A-Za-z0-9_-]{20}",
     "openai and alike": r"sk-(?:proj-|svcacct-|admin-|ant-|or-v1-|None-|lf-)?(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}",

@@ -1,0 +1,1 @@
+"""A small tagger for names of persons, places and addresses: `model` runs it with numpy, `train` makes its weights."""
