@@ -31,6 +31,8 @@ def main() -> int:
         prog="python -m local_inference", description="Serve a model and hot-loaded adapters."
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/local.yaml")
+    parser.add_argument("--port", type=int, help="listen here instead of on the file's port")
+    parser.add_argument("--api-key", metavar="env:NAME", help="the key to ask for, instead of the file's")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started this ends")
     arguments = parser.parse_args()
     if arguments.exit_with_parent:
@@ -39,7 +41,7 @@ def main() -> int:
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     code = 0
     try:
-        loaded = load(arguments.config)
+        loaded = load(arguments.config, port=arguments.port, api_key=arguments.api_key)
         listener = _listen(loaded.settings)
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(_serve(loaded, listener))

@@ -89,8 +89,8 @@ class Loaded(BaseModel):
         return cast(EnginePlugin, self.plugin).build(config, deps)
 
 
-def load(path: Path) -> Loaded:
-    """Read and check a configuration file.
+def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> Loaded:
+    """Read and check a configuration file; `port` and `api_key` (`env:NAME`) win over what stands in it.
 
     Raises:
         ConfigError: says file, line, key path and what to write instead.
@@ -100,6 +100,8 @@ def load(path: Path) -> Loaded:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     tree = _Tree(path, text)
+    given = {"port": port, "api_key": api_key}
+    tree.value.update({name: value for name, value in given.items() if value is not None})
     root = path.resolve().parent
     settings = _validate(Settings, tree.value, tree, (), root)
     settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})

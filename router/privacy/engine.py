@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
@@ -21,6 +20,7 @@ from presidio_analyzer import (
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
+from router.core.clock import monotonic_s
 from router.core.plugin import kinds, load
 from router.privacy.severity import RECOGNIZERS, Rule
 
@@ -53,7 +53,7 @@ class Deadline:
         Raises:
             DeadlinePassed: none are.
         """
-        left = self.at_s - time.monotonic()
+        left = self.at_s - monotonic_s()
         if left <= 0:
             raise DeadlinePassed
         return left

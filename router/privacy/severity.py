@@ -18,6 +18,9 @@ QUALIFIER = "QUALIFIER"
 REACH = 120
 """A qualifier counts for a name at most this many characters away."""
 
+FULL_NAME = 0.5
+"""Least score of a name that tells one person from others; `Anna` alone scores less."""
+
 RECOGNIZERS = "router.privacy.recognizers"
 """Package of the recognizer plug-ins."""
 
@@ -129,7 +132,7 @@ def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
     CONFIDENTIAL or more is RESTRICTED.
     """
     worst = max((by_entity[span.entity].sensitivity for span in spans), default=PUBLIC)
-    names = [span for span in spans if span.entity == "PERSON"]
+    names = [span for span in spans if span.entity == "PERSON" and span.score >= FULL_NAME]
     if not names or worst is RESTRICTED:
         return worst
     qualifiers = [

@@ -22,7 +22,7 @@ WORD = r"(?-i:[Pp]atient(?:in|e|en|s)?|PATIENT|[Pp]aciente|[Pp]aziente|[Pp]atië
 TITLE = r"(?:(?:pani?|señora?|Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
 PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}(?:\.|[\p{L}'’-]{0,25}))"
 NAMES = rf"{TITLE}{PART}(?:,?[ \t]{{1,2}}{PART}){{0,4}}"
-LINK = r"(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
+LINK = r"(?:['’]s)?(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
 
 _NOT_NAMES = re.compile(
     r"\b(?:Safety|Care|Health|Data|Management|Satisfaction|Information|Records?|Education|History|Outcomes?|Portal|Experience|Engagement"
@@ -32,7 +32,7 @@ _NOT_NAMES = re.compile(
 )
 
 
-_LABEL = re.compile(r"^\w+(?:[\s:=(-]|\b(?:name|named|called|is)\b)+")
+_LABEL = re.compile(r"^\w+(?:['’]s\b|[\s:=(-]|\b(?:name|named|called|is)\b)+")
 
 
 def _is_name(text: str) -> bool:
