@@ -24,6 +24,8 @@ class BaseFacts(msgspec.Struct, frozen=True):
     shapes: dict[str, tuple[int, int]]
     """Module path -> (out, in); for embeddings (vocabulary, hidden)."""
     layers: int
+    alias: str = ""
+    """What the host calls the model; adapters may name it so."""
 
     def shape(self, module: str) -> tuple[int, int] | None:
         """Find a module's shape by its path, whatever wrapper stands before `layers.N.`."""

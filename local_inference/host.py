@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from local_inference.base import read_base
+from local_inference.base import BaseFacts, read_base
 from local_inference.catalog import Catalog, State
 from local_inference.gateway import Changes, Gateway
 from local_inference.ingest import Limits, declared_rank
@@ -91,7 +91,7 @@ class Host:
             engine=self.engine,
             supervisor=self.supervisor,
             limits=Limits(max_rank=config.max_lora_rank, max_bytes=int(self.settings.max_adapter_gib * 1024**3)),
-            read_base=lambda: read_base(config.model),
+            read_base=lambda: self._read_base(config.model),
             drain_s=self.settings.drain_s,
         )
 
@@ -149,6 +149,10 @@ class Host:
     def listing(self) -> AdapterListing:
         """Describe all adapters."""
         return self.catalog.listing(self.settings.model_name, self._residency.where)
+
+    def _read_base(self, model: str) -> BaseFacts | None:
+        facts = read_base(model)
+        return msgspec.structs.replace(facts, alias=self.settings.model_name) if facts else None
 
     def _engine_down(self) -> None:
         self._lifecycle.engine_down()

@@ -280,11 +280,14 @@ def _rank_too_high(rank: int, limits: Limits) -> Rejected:
 
 
 def _base_warnings(config: LoraConfig, base: BaseFacts | None) -> tuple[str, ...]:
-    named = (config.base_model or "").rstrip("/").rsplit("/", 1)[-1]
-    served = base.name.rstrip("/").rsplit("/", 1)[-1] if base else named
-    if not named or named == served:
+    named = _last_part(config.base_model or "")
+    if not named or base is None or named in (_last_part(base.name), base.alias):
         return ()
-    return (f"it names '{named}' as its base model, '{served}' is served; the shapes fit",)
+    return (f"it names '{named}' as its base model, '{_last_part(base.name)}' is served; the shapes fit",)
+
+
+def _last_part(name: str) -> str:
+    return name.rstrip("/").rsplit("/", 1)[-1]
 
 
 def _pickles(folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from decimal import Decimal
 
 import msgspec
 
@@ -24,6 +25,8 @@ from router.routing.planner import Planner
 from router.server.auth import Authenticator
 
 _LAG_PROBE_S = 0.25
+_FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
+"""What the local engine costs a token."""
 
 
 class Readiness(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +77,10 @@ class Runtime:
 
     def trace(self, request_id: str) -> Trace:
         """Begin the record of one request."""
-        return Trace(request_id, self._prices.get)
+        return Trace(request_id, self._price)
+
+    def _price(self, label: str) -> Price | None:
+        return _FREE if label.startswith("local/") else self._prices.get(label)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

@@ -52,6 +52,8 @@ class Config(EngineConfig):
     enforce_eager: bool | None = None
     """None = on a CPU, where compiling takes minutes."""
     start_timeout_s: float = Field(900.0, gt=0)
+    tool_call_parser: str | None = "hermes"
+    """How the model writes tool calls; None = requests with tools are refused. See vLLM's list for each model."""
     extra_args: tuple[str, ...] = ()
     """Further options of `vllm serve`."""
 
@@ -189,6 +191,7 @@ class VllmEngine:
             "--max-lora-rank": config.max_lora_rank,
             "--gpu-memory-utilization": config.gpu_memory_utilization,
             **({"--max-model-len": config.max_model_len} if config.max_model_len else {}),
+            **({"--tool-call-parser": config.tool_call_parser} if config.tool_call_parser else {}),
         }
         cpu = _on_cpu()
         eager = cpu if config.enforce_eager is None else config.enforce_eager
@@ -196,6 +199,7 @@ class VllmEngine:
             *("-m", "vllm.entrypoints.openai.api_server", "--enable-lora", "--disable-uvicorn-access-log"),
             *(str(part) for option in options.items() for part in option),
             *(("--enforce-eager",) if eager else ()),
+            *(("--enable-auto-tool-choice",) if config.tool_call_parser else ()),
             *(("--worker-extension-cls", _WORKER_EXTENSION) if cpu else ()),
             *config.extra_args,
         ]

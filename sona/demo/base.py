@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 SEED = 7
-READING = Schedule(steps=1100, batch_tokens=4096, rate=4e-3, warmup_steps=60)
-PRACTICE = Schedule(steps=500, batch_tokens=4096, rate=3e-3, warmup_steps=20)
+READING = Schedule(steps=1000, batch_tokens=4096, rate=4e-3, warmup_steps=60)
+PRACTICE = Schedule(steps=1000, batch_tokens=4096, rate=3e-3, warmup_steps=20)
 HIDDEN = 256
 LAYERS = 4
 

@@ -87,6 +87,21 @@ _ONSETS = _list(
 )
 _VOWELS = _list("a e i o u ai ea ia io oo ou y")
 _CODAS = ("", "", "", "n", "r", "s", "l", "t", "k", "m", "x", "nd", "rk", "st", "ck", "ng", "p")
+_LETTERS = "aabcdeefghiijklmnoopqrstuuvwxyz"
+_REAL_WORDS = (
+    *FIRST_NAMES,
+    *LAST_NAMES,
+    *CITIES,
+    *ITEMS,
+    *TEXT_COLUMNS,
+    *NUMBER_COLUMNS,
+    *TABLES,
+    *STEMS,
+)
+
+
+def _syllable(rng: Random) -> str:
+    return rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS)
 
 
 class Words:
@@ -104,15 +119,24 @@ class Words:
                 return word
 
     def invented(self, capital: bool = False) -> str:
-        """Make up a word of one to three syllables."""
+        """Make up a word: syllables, parts of real words put together, or any letters."""
         rng = self.rng
         while True:
-            count = rng.choice((1, 2, 2, 2, 3))
-            word = "".join(
-                rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(count)
-            )
+            kind = rng.random()
+            if kind < 0.4:
+                word = "".join(_syllable(rng) for _ in range(rng.choice((1, 2, 2, 2, 3))))
+            elif kind < 0.85:
+                word = "".join(self._part() for _ in range(rng.choice((1, 2, 2))))
+            else:
+                word = "".join(rng.choice(_LETTERS) for _ in range(rng.randint(3, 7)))
             if len(word) > 2 and split_of(word) is self.split:
                 return word.capitalize() if capital else word
+
+    def _part(self) -> str:
+        """Cut a piece of two to six letters out of a word of this split."""
+        word = self.of(_REAL_WORDS).lower()
+        start = self.rng.randrange(max(1, len(word) - 2))
+        return word[start : start + self.rng.randint(2, 6)]
 
     def _mixed(self, pool: tuple[str, ...], capital: bool, share: float = 0.5) -> str:
         return self.invented(capital) if self.rng.random() < share else self.of(pool)

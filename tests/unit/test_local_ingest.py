@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -100,6 +101,13 @@ def test_another_base_name_is_a_warning_as_long_as_the_shapes_fit(tmp_path: Path
     manifest = judge(write_adapter(tmp_path / "odd", base_model_name_or_path="someone/else"), model)
     assert len(manifest.warnings) == 1
     assert "else" in manifest.warnings[0]
+
+
+def test_the_hosts_own_name_for_the_base_is_fine(tmp_path: Path, model: Path) -> None:
+    facts = read_base(str(model))
+    assert facts is not None
+    folder = write_adapter(tmp_path / "good", base_model_name_or_path="sona-demo")
+    assert check(folder, msgspec.structs.replace(facts, alias="sona-demo"), LIMITS).warnings == ()
 
 
 def test_without_the_base_models_files_shapes_go_unchecked_with_a_warning(tmp_path: Path) -> None:

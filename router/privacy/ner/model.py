@@ -20,8 +20,8 @@ TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s]|_|\n")
 SIZES = (1 << 14, 1 << 12, 1 << 12, 1 << 9, 16)
 """Rows of the embedding per feature: word, first three letters, last three, shape, name lists."""
 OFFSETS = tuple(sum(SIZES[:index]) for index in range(len(SIZES)))
-CACHED = 50_000
-"""Words whose features are remembered."""
+CACHED = 20_000
+"""Words whose vectors are remembered. No text has more: a worker reads pieces of 1,500 characters."""
 
 Floats = NDArray[np.float32]
 
@@ -58,57 +58,78 @@ def features(word: str, lists: tuple[frozenset[int], ...]) -> tuple[int, ...]:
 
 
 class Tagger:
-    """The trained tagger. Not thread-safe: it remembers words."""
+    """The trained tagger. Not thread-safe: it remembers the words it has seen, at most CACHED of them."""
 
     def __init__(self, path: Path = WEIGHTS) -> None:
         with np.load(path) as file:
             self._embedding: Floats = file["embedding"].astype(np.float32)
-            self._layers = [(file[f"w{n}"].astype(np.float32), file[f"b{n}"].astype(np.float32)) for n in range(3)]
+            first: Floats = file["w0"].astype(np.float32)
+            self._bias: Floats = file["b0"].astype(np.float32)
+            self._second, self._second_bias = file["w1"].astype(np.float32), file["b1"].astype(np.float32)
+            self._last, self._last_bias = file["w2"].astype(np.float32), file["b2"].astype(np.float32)
             self._lists = tuple(frozenset(file[f"list{n}"].tolist()) for n in range(4))
-        self._known: dict[str, tuple[int, ...]] = {}
+        self._hidden = len(self._bias)
+        # What a word adds to the word after it, to itself, and to the word before it: the first layer, word by word.
+        self._first = np.hstack(np.split(first, 3))
+        self._vectors = np.zeros((CACHED, 3 * self._hidden), np.float32)
+        self._known: dict[str, int] = {}
 
-    def _rows(self, word: str) -> tuple[int, ...]:
-        rows = self._known.get(word)
-        if rows is None:
-            if len(self._known) >= CACHED:
-                self._known.clear()
-            rows = self._known[word] = features(word[:64], self._lists)
-        return rows
-
+    def is_name(self, word: str) -> bool:
+        """Say whether a word stands in the lists of given names and surnames."""
+        key = name_hash(word)
+        return key in self._lists[0] or key in self._lists[1]
 
     def tag(self, text: str) -> list[Entity]:
         """Return the entities of a text, in order."""
-        tokens = [(match.group(), match.start(), match.end()) for match in TOKEN.finditer(text)]
+        tokens = list(TOKEN.finditer(text))
         if not tokens:
             return []
-        rows = np.array([self._rows(word) for word, _, _ in tokens])
-        scores = self._scores(rows)
+        scores = self._scores(self._layer([match.group() for match in tokens]))
         best = scores.argmax(axis=1)
-        return _entities(tokens, best.tolist(), scores[np.arange(len(tokens)), best].tolist())
+        tagged = np.flatnonzero(best).tolist()
+        return _entities([(index, tokens[index], int(best[index]), float(scores[index, best[index]])) for index in tagged])
 
-    def _scores(self, rows: NDArray[np.int64]) -> Floats:
-        """Return (n, tags) probabilities for (n, features) embedding rows."""
-        layer: Floats = self._embedding[rows].reshape(len(rows), -1)
-        for weight, bias in self._layers[:2]:
-            padded = np.pad(layer, ((1, 1), (0, 0)))
-            layer = np.maximum(np.hstack((padded[:-2], layer, padded[2:])) @ weight + bias, 0)
-        weight, bias = self._layers[2]
-        logits = layer @ weight + bias
+    def _index(self, word: str) -> int:
+        if len(self._known) >= CACHED:
+            self._known.clear()
+        rows = features(word[:64], self._lists)
+        index = self._known[word] = len(self._known)
+        self._vectors[index] = self._embedding[list(rows)].ravel() @ self._first
+        return index
+
+    def _layer(self, words: list[str]) -> Floats:
+        """Return the first layer, (n, hidden), of consecutive words."""
+        if len(self._known) + len(words) >= CACHED:
+            self._known.clear()
+        known = self._known
+        indexes = [known[word] if word in known else self._index(word) for word in words]
+        left, here, right = np.split(self._vectors[indexes], 3, axis=1)
+        layer = here + self._bias
+        layer[1:] += left[:-1]
+        layer[:-1] += right[1:]
+        return np.maximum(layer, 0, out=layer)
+
+    def _scores(self, layer: Floats) -> Floats:
+        """Return (n, tags) probabilities."""
+        joined = np.zeros((len(layer), 3 * self._hidden), np.float32)
+        joined[1:, : self._hidden] = layer[:-1]
+        joined[:, self._hidden : 2 * self._hidden] = layer
+        joined[:-1, 2 * self._hidden :] = layer[1:]
+        top = np.maximum(joined @ self._second + self._second_bias, 0)
+        logits = top @ self._last + self._last_bias
         raised = np.exp(logits - logits.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
 
 
-def _entities(tokens: list[tuple[str, int, int]], tags: list[int], scores: list[float]) -> list[Entity]:
+def _entities(tagged: list[tuple[int, re.Match[str], int, float]]) -> list[Entity]:
+    """Join (index, token, tag, probability) of neighbouring tokens."""
     found: list[Entity] = []
-    kind = ""
-    for (_, start, end), tag, score in zip(tokens, tags, scores, strict=True):
-        prefix, _, name = TAGS[tag].partition("-")
-        if not name:
-            kind = ""
-        elif prefix == "I" and name == kind:
-            last = found[-1]
-            found[-1] = Entity(kind, last.start, end, min(last.score, score))
+    last = -2
+    for index, token, tag, score in tagged:
+        prefix, _, kind = TAGS[tag].partition("-")
+        if prefix == "I" and found and index == last + 1 and kind == found[-1].kind:
+            found[-1] = Entity(kind, found[-1].start, token.end(), min(found[-1].score, score))
         else:
-            kind = name
-            found.append(Entity(kind, start, end, score))
+            found.append(Entity(kind, token.start(), token.end(), score))
+        last = index
     return found

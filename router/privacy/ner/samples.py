@@ -33,7 +33,7 @@ The chairman Mr. {S} resigned.|Mrs. {S} asked Dr. {S} for help.|I asked Prof. {P
 Please transfer the money to {P}.|{P} owes me money.|My neighbour {P} at {A} is noisy.|my boss {P} is angry with me
 Billing address: {P}\n{A}|Deliver to:\n{P}\n{A}|I want to visit {L} and {L} next year.|{L} is the capital of a country.|Where is {L}?
 The office at {A} is closed.|We will meet at {A} on {D}.|Is {P} right about the {w}?|Does {P} know {P}?|Ask {F} about it.
-{"name": "{P}", "city": "{L}"}|"author": "{P}"|<name>{P}</name>|name,city\n{P},{L}|assigned_to: {P}|{N} | {P} | {L}
+{"name": "{P}", "city": "{L}"}|"author": "{P}"|<name>{P}</name>|name,city\n{P},{L}|{F} bought {N} {w} for ${N} and {F} bought {N} more.|{F} needs {N} {w} for {M}.|{F}'s {w} has {N} {w}.|{F} is {N} years old.|assigned_to: {P}|{N} | {P} | {L}
 Mein Name ist {P} und ich wohne in {L}.|Sehr geehrte Frau {S}, vielen Dank.|Herr {S} aus {L} hat angerufen.|Die Adresse ist {A}.
 Je m'appelle {P} et j'habite à {L}.|Bonjour {F}, merci pour votre message.|M. {S} habite {A}.|Madame {P} est née à {L}.
 Me llamo {P} y vivo en {L}.|El señor {S} vive en {A}.|Hola {F}, gracias.|Mi chiamo {P} e abito a {L}.|Il signor {S} abita in {A}.
@@ -51,6 +51,15 @@ A. {W} {w} {w}\nB. {W} {w}\nC. {W}\nD. {W} {w} {w}|Q: What is a {w}? A: A {w}.|S
 English, French and German are languages.|The Bill was passed. The Grant was given. Frank talk helps.|I am a Christian Democrat.
 You are a helpful assistant.|Translate this to Spanish: {w} {w} {w}|Act as a {W} {W}.|Dear Sir or Madam,|Hello World
 {W}: {w} {w}; {W}: {w}|Please summarise the following article about {W} {W}.|Best regards|Yours sincerely,|To Whom It May Concern
+The {w} costs ${N} and the {w} {N}% more.|How many {w} are in {N} {w}?|{N} {w}, {N} {w} and {N} {w}|In {N}, {N} {w} were {w}.
+It takes {N} {w} to {w} the {w} and {N} minutes to {w}.|{w} = {N}
+{w} = {N}|[{N}, {N}, {N}]|{w}({N}, '{W}')|{N}. {W} {w}
+{N}. {W} {w}
+{W} {N} {w} {w} {N} {W} {N}|{W} M{N} and {W}{N}|v{N}.{N} of {W}|{w}{N}{w}{N}|x^{N} + {N}y = {N}|Each {w} weighs {N} pounds and is {N} feet tall.
+The {W} of {W} and {W} in {W} {W}: A {W}|{W} {W}
+{W} {W}
+{W} {W}|- {W} {W}: {w}
+- {W} {W}: {w}|{W}-{W} {w} ({W})|'{W} {W} {N}ML', '{N} {W} {W}'
 """
 MONTHS = "January February March April May June July August September October November December".split()
 SUFFIXES = ("Inc", "Ltd", "Corp", "LLC", "GmbH", "Group", "Bank", "Industries", "University", "Foundation", "Hospital")

@@ -8,9 +8,9 @@ from router.privacy.recognizers._checked import Checked
 from router.privacy.severity import QUALIFIER
 
 EXAMPLES = (
-    ("has been diagnosed with bipolar disorder", "diagnosed"),
-    ("was fired for theft", "fired"),
-    ("the history of bread", None),
+    ("Joanna Whitfield has been diagnosed with bipolar disorder", "Joanna Whitfield"),
+    ("Our employee Wojciech Zieliński was fired for theft", "Wojciech Zieliński"),
+    ("nobody was fired, said the diagnosis", None),
 )
 
 WORDS = (

@@ -1,0 +1,126 @@
+"""Every text of a request is read, wherever it stands."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from router.privacy.leaves import MAX_NODES, leaves
+
+SECRET = "856-45-6789"
+
+
+def user(content: object) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": content}]}
+
+
+def call(arguments: str) -> dict[str, Any]:
+    function = {"name": "f", "arguments": arguments}
+    return {"messages": [{"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": function}]}]}
+
+
+FIELDS: dict[str, dict[str, Any]] = {
+    "system": {"messages": [{"role": "system", "content": SECRET}]},
+    "developer": {"messages": [{"role": "developer", "content": SECRET}]},
+    "user": user(SECRET),
+    "assistant": {"messages": [{"role": "assistant", "content": SECRET}]},
+    "tool result": {"messages": [{"role": "tool", "tool_call_id": "1", "content": SECRET}]},
+    "name": {"messages": [{"role": "user", "name": SECRET, "content": "hi"}]},
+    "content part": user([{"type": "text", "text": SECRET}]),
+    "refusal": {"messages": [{"role": "assistant", "refusal": SECRET}]},
+    "reasoning": {"messages": [{"role": "assistant", "reasoning_content": SECRET}]},
+    "tool call arguments": call(json.dumps({"ssn": SECRET})),
+    "tool call id": {"messages": [{"role": "tool", "tool_call_id": SECRET, "content": "hi"}]},
+    "tool description": {"tools": [{"type": "function", "function": {"name": "f", "description": SECRET}}]},
+    "tool parameter enum": {"tools": [{"function": {"parameters": {"properties": {"a": {"enum": [SECRET]}}}}}]},
+    "tool parameter name": {"tools": [{"function": {"parameters": {"properties": {SECRET: {"type": "string"}}}}}]},
+    "response format": {"response_format": {"json_schema": {"schema": {"description": SECRET}}}},
+    "user field": {"user": SECRET},
+    "metadata": {"metadata": {"note": SECRET}},
+    "metadata key": {"metadata": {SECRET: "yes"}},
+    "stop": {"stop": [SECRET]},
+    "stop string": {"stop": SECRET},
+    "prediction": {"prediction": {"type": "content", "content": SECRET}},
+    "model": {"model": SECRET},
+    "type": {"messages": [{"role": "user", "content": "hi", "type": SECRET}]},
+    "role": {"messages": [{"role": SECRET, "content": "hi"}]},
+    "unknown field": {"x": {"y": [{"z": SECRET}]}},
+    "input of responses": {"input": [{"role": "user", "content": [{"type": "input_text", "text": SECRET}]}]},
+    "instructions": {"instructions": SECRET},
+    "anthropic tool result": user([{"type": "tool_result", "content": [{"type": "text", "text": SECRET}]}]),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_a_text_is_read_wherever_it_stands(field: str) -> None:
+    reading = leaves(FIELDS[field])
+    assert any(SECRET in leaf.text or SECRET in leaf.key for leaf in reading.leaves)
+    assert reading.unreadable == ()
+
+
+@pytest.mark.parametrize("field", [field for field in FIELDS if "key" not in field and field != "tool parameter name"])
+def test_the_path_of_a_leaf_leads_to_its_text(field: str) -> None:
+    for leaf in leaves(FIELDS[field]).leaves:
+        value: Any = FIELDS[field]
+        for part in leaf.path:
+            value = value[part]
+        assert leaf.text in (value, "")
+
+
+def test_long_numbers_are_read_with_their_key_and_short_ones_not() -> None:
+    reading = leaves({"metadata": {"card": 4539578763621486, "age": 42, "big": 4.5e9, "ok": True, "none": None}})
+    assert {(leaf.key, leaf.text) for leaf in reading.leaves} == {
+        ("card", "4539578763621486"), ("age", ""), ("big", "4500000000"), ("ok", ""), ("none", ""),
+    }  # fmt: skip
+
+
+def test_protocol_words_are_not_scanned() -> None:
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "tool_choice": "auto"}
+    assert [leaf.text for leaf in leaves(body).leaves] == ["hi"]
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        (user([{"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}]), "image_url"),
+        (user([{"type": "input_audio", "input_audio": {"data": "AAAA"}}]), "input_audio"),
+        (user([{"type": "file", "file": {"file_id": "f"}}]), "file"),
+        (user([{"type": "ssn_856456789", "x": "y"}]), "unknown"),
+        (user([{"no": "type"}]), "unknown"),
+        (user("broken \ud800 text"), "text"),
+        (user("nul \x00 text"), "text"),
+        ({"attachment": "data:image/png;base64,iVBORw0KGgo="}, "data"),
+        ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "audio"),
+        ({"prompt": [[1212, 318]]}, "tokens"),
+        ({"x": list(range(MAX_NODES + 1))}, "nesting"),
+    ],
+)
+def test_what_is_not_text_is_reported_as_unreadable(body: dict[str, Any], kind: str) -> None:
+    assert leaves(body).unreadable == (kind,)
+
+
+def test_the_link_of_an_image_is_read_all_the_same() -> None:
+    url = "https://x.example/u?email=maria.lopez@northbank.com"
+    reading = leaves(user([{"type": "image_url", "image_url": {"url": url}}]))
+    assert url in [leaf.text for leaf in reading.leaves]
+
+
+def test_deep_nesting_is_unreadable_instead_of_an_error() -> None:
+    body: Any = "deep"
+    for _ in range(500):
+        body = [body]
+    assert leaves({"x": body}).unreadable == ("nesting",)
+
+
+def test_parts_of_one_message_and_turns_of_one_author_are_joined() -> None:
+    body = {
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
+            {"role": "assistant", "content": "c"},
+            {"role": "user", "content": "d"},
+        ]
+    }
+    reading = leaves(body)
+    assert [(reading.leaves[a].text, reading.leaves[b].text) for a, b in reading.joints] == [("a", "b"), ("b", "d")]

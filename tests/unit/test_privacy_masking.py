@@ -1,0 +1,122 @@
+"""Masked values come back, whole or in pieces, and never in another request."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from router.core.types import Finding
+from router.privacy.masking import StreamUnmasker, mask
+
+
+def finding(entity: str, path: tuple[str | int, ...], start: int, end: int) -> Finding:
+    return Finding(entity=entity, path=path, start=start, end=end, score=0.9, recognizer="test")
+
+
+def body(text: str) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": text}]}
+
+
+CONTENT = ("messages", 0, "content")
+TEXT = "Ask Ann Lee or Bob Ray at a@b.com; Ann Lee knows."
+FINDINGS = (
+    finding("PERSON", CONTENT, 4, 11),
+    finding("PERSON", CONTENT, 15, 22),
+    finding("EMAIL_ADDRESS", CONTENT, 26, 33),
+    finding("PERSON", CONTENT, 35, 42),
+)
+
+
+def test_findings_become_placeholders_and_the_same_value_gets_the_same_one() -> None:
+    masked, vault = mask(body(TEXT), FINDINGS)
+    text = "Ask <PERSON_1> or <PERSON_2> at <EMAIL_ADDRESS_1>; <PERSON_1> knows."
+    assert masked == body(text)
+    assert vault.unmask(text) == TEXT
+
+
+def test_the_body_itself_is_left_alone() -> None:
+    original = body(TEXT)
+    before = copy.deepcopy(original)
+    mask(original, FINDINGS)
+    assert original == before
+
+
+def test_overlapping_findings_are_merged() -> None:
+    masked, vault = mask(body("card 4539578763621486 ok"), (
+        finding("PHONE_NUMBER", CONTENT, 5, 15), finding("CREDIT_CARD", CONTENT, 5, 21), finding("X", CONTENT, 15, 21),
+    ))  # fmt: skip
+    assert masked == body("card <CREDIT_CARD_1> ok")
+    assert len(vault) == 1
+
+
+def test_a_placeholder_that_the_caller_wrote_is_neither_used_nor_replaced() -> None:
+    masked, vault = mask(body("<PERSON_1> is Ann Lee"), (finding("PERSON", CONTENT, 14, 21),))
+    assert masked == body("<PERSON_1> is <PERSON_2>")
+    assert vault.unmask("<PERSON_1> and <PERSON_2> and <PERSON_3>") == "<PERSON_1> and Ann Lee and <PERSON_3>"
+
+
+def test_numbers_and_keys_are_masked_too() -> None:
+    masked, vault = mask(
+        {"metadata": {"card": 4539578763621486, "ann@b.com": 1}},
+        (finding("CREDIT_CARD", ("metadata", "card"), 0, 16), finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 0)),
+    )
+    assert masked == {"metadata": {"card": "<CREDIT_CARD_1>", "<EMAIL_ADDRESS_1>": 1}}
+    assert vault.unmask("<CREDIT_CARD_1> <EMAIL_ADDRESS_1>") == "4539578763621486 ann@b.com"
+
+
+def test_a_number_in_a_json_text_becomes_a_string_so_that_it_stays_json() -> None:
+    text = '{"card": 4539578763621486, "n": "Ann Lee"}'
+    masked, _ = mask(body(text), (finding("CREDIT_CARD", CONTENT, 9, 25), finding("PERSON", CONTENT, 33, 40)))
+    assert json.loads(masked["messages"][0]["content"]) == {"card": "<CREDIT_CARD_1>", "n": "<PERSON_1>"}  # type: ignore[index]
+
+
+def test_values_are_escaped_where_they_go_back_into_json() -> None:
+    _, vault = mask(body('say "hi"\nAnn'), (finding("PERSON", CONTENT, 0, 12),))
+    assert json.loads('{"a": "' + vault.unmask("<PERSON_1>", in_json=True) + '"}') == {"a": 'say "hi"\nAnn'}
+
+
+ANSWER = "a < b, <b>, <PERSON_1><PERSON_2>, <PERSON_12>, <EMAIL_ADDRESS_1> <PERSON_"
+
+
+@pytest.mark.parametrize("cut", range(len(ANSWER) + 1))
+@pytest.mark.parametrize("second", [0, 1, 5])
+def test_a_stream_cut_anywhere_gives_the_same_text(cut: int, second: int) -> None:
+    _, vault = mask(body(TEXT), FINDINGS)
+    stream = StreamUnmasker(vault)
+    parts = (ANSWER[:cut], ANSWER[cut : cut + second], ANSWER[cut + second :])
+    assert "".join([*(stream.feed(part) for part in parts), stream.flush()]) == vault.unmask(ANSWER)
+
+
+def test_a_stream_holds_back_nothing_that_cannot_become_a_placeholder() -> None:
+    _, vault = mask(body(TEXT), FINDINGS)
+    stream = StreamUnmasker(vault)
+    assert stream.feed("if a < b") == "if a < b"
+    assert stream.feed("<div") == "<div"
+    assert stream.feed("<PERS") == ""
+    assert stream.feed("ON_1> x") == "Ann Lee x"
+
+
+def test_a_vault_does_not_show_its_values() -> None:
+    _, vault = mask(body(TEXT), FINDINGS)
+    assert "Ann" not in repr(vault)
+
+
+async def _one(number: int) -> None:
+    secret = f"canary{number}@example.com"
+    masked, vault = mask(body(secret), (finding("EMAIL_ADDRESS", CONTENT, 0, len(secret)),))
+    assert masked == body("<EMAIL_ADDRESS_1>")
+    stream = StreamUnmasker(vault)
+    out = ""
+    for char in "It is <EMAIL_ADDRESS_1>.":
+        out += stream.feed(char)
+        await asyncio.sleep(0)
+    assert out + stream.flush() == f"It is {secret}."
+
+
+@pytest.mark.anyio
+async def test_500_requests_at_once_get_their_own_values_back() -> None:
+    await asyncio.gather(*(_one(number) for number in range(500)))
