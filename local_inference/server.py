@@ -17,7 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from local_inference.gateway import retry_after
 from local_inference.host import Host
 from router.core.clock import monotonic_s
-from router.core.errors import InternalError, InvalidRequest, MethodNotAllowed, NotFound, RouterError, Unauthenticated
+from router.core.errors import (
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    RouterError,
+    Unauthenticated,
+    stack_of,
+)
 
 _log = logging.getLogger(__name__)
 _MAX_WAIT_S = 60.0
@@ -109,10 +117,10 @@ class Guarded:
             if started:
                 raise
             await _respond(send, error)
-        except Exception:
+        except Exception as error:  # the last resort: a bug of ours must not look like the caller's
             if started:
                 raise
-            _log.exception("bug while answering path=%s", scope["path"])
+            _log.error("bug while answering path=%s\n%s", scope["path"], stack_of(error))
             await _respond(send, InternalError("internal error; see the engine host's log"))
 
 

@@ -24,6 +24,9 @@ PortOption = Annotated[int | None, typer.Option("--port", "-p", help="Listen her
 @app.command()
 def serve(config: ConfigOption, port: PortOption = None) -> None:
     """Serve; starts the engine host too if local.managed is set."""
+    from router.config.load import limit_threads
+
+    limit_threads()
     from router.serve import serve as run
 
     with _clear_errors():

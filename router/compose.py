@@ -29,7 +29,6 @@ from router.record.recorder import Recorder
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.runtime import Runtime
-from router.server.auth import Authenticator
 from sona.embedder import load_embedder
 from sona.selector import Selector
 
@@ -80,7 +79,6 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     return Runtime(
         config=config,
         scanner=scanner,
-        authenticator=Authenticator(config.server.keys),
         planner=planner,
         pipeline=Pipeline(scanner, config.privacy, planner, executor, directory),
         directory=directory,

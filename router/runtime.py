@@ -22,7 +22,6 @@ from router.record.metrics import Metrics
 from router.record.recorder import Recorder
 from router.record.trace import Trace
 from router.routing.planner import Planner
-from router.server.auth import Authenticator
 
 _LAG_PROBE_S = 0.25
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
@@ -47,7 +46,6 @@ class Runtime:
         *,
         config: RouterConfig,
         scanner: Scanner,
-        authenticator: Authenticator,
         planner: Planner,
         pipeline: Pipeline,
         directory: AdapterDirectory,
@@ -60,7 +58,6 @@ class Runtime:
         disabled: Mapping[str, str],
     ) -> None:
         self.config = config
-        self.authenticator = authenticator
         self.planner = planner
         self.pipeline = pipeline
         self.directory = directory

@@ -184,3 +184,11 @@ def _secret(source: Source, value: JsonValue, loc: Loc, optional: bool) -> Secre
     else:
         raise source.error(loc, "a key must not stand in the file; write env:NAME or file:PATH")
     return SecretStr(found) if found else None
+
+
+def limit_threads() -> None:
+    """Give numpy's linear algebra one thread; call it before numpy is imported.
+
+    A request's few rows gain nothing from a thread for every core, and cost other requests theirs.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

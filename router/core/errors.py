@@ -18,6 +18,7 @@ RouterError
 
 from __future__ import annotations
 
+import traceback
 from enum import Enum
 from typing import ClassVar
 
@@ -225,3 +226,9 @@ class ConfigError(RouterError):
     """A configuration that must not start: says file, line, key path and what to write instead."""
 
     code = "config_error"
+
+
+def stack_of(error: BaseException) -> str:
+    """The places an exception came through, without its message, which could quote a prompt."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return "\n".join([*(f"  {one.filename}:{one.lineno} {one.name}" for one in frames), type(error).__name__])

@@ -33,7 +33,7 @@ LONELY = 0.1
 """Score of a match that needs a context word and has none."""
 LANGUAGE = "en"
 
-REPLACED = frozenset("EmailRecognizer CreditCardRecognizer IbanRecognizer IpRecognizer UsBankRecognizer".split())
+REPLACED = frozenset(["EmailRecognizer", "CreditCardRecognizer", "IbanRecognizer", "IpRecognizer", "UsBankRecognizer"])
 """Predefined recognizers that a plug-in of ours takes the place of."""
 
 

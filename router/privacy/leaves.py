@@ -10,17 +10,35 @@ from router.core.types import JsonObject, JsonValue
 Path = tuple[str | int, ...]
 
 READABLE = frozenset(
-    ["text", "input_text", "output_text", "refusal", "thinking", "redacted_thinking", "reasoning", "reasoning_text", "summary_text", "tool_use", "tool_result", "tool_call", "function_call", "function_call_output", "message"]
+    (
+        "text input_text output_text refusal thinking redacted_thinking reasoning reasoning_text "
+        "summary_text tool_use tool_result tool_call function_call function_call_output message"
+    ).split()
 )
 """Types of content parts that hold their meaning as text. Any other part in a content list is unreadable."""
 
 CONSTANTS = frozenset(
-    ["system", "developer", "user", "assistant", "tool", "function", "text", "object", "string", "number", "integer", "boolean", "array", "null", "json_schema", "json_object", "auto", "none", "required", "low", "medium", "high", "input_text", "output_text", "refusal", "tool_use", "tool_result", "message", "ephemeral", "default", "flex", "priority", "image_url", "input_audio", "file", "detailed", "concise"]
+    (
+        "system developer user assistant tool function text object string number integer boolean array "
+        "null json_schema json_object auto none required low medium high input_text output_text refusal "
+        "tool_use tool_result message ephemeral default flex priority image_url input_audio file detailed "
+        "concise"
+    ).split()
 )
 """Values that are protocol, whatever key they stand under, and so aren't scanned."""
 
 KEYS = frozenset(
-    ["messages", "role", "content", "type", "text", "name", "model", "tool_calls", "function", "arguments", "id", "tools", "parameters", "properties", "description", "required", "enum", "items", "additionalProperties", "strict", "schema", "json_schema", "response_format", "metadata", "user", "stop", "prediction", "temperature", "top_p", "n", "stream", "stream_options", "include_usage", "max_tokens", "max_completion_tokens", "seed", "logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty", "parallel_tool_calls", "tool_choice", "tool_call_id", "reasoning_effort", "service_tier", "store", "modalities", "audio", "image_url", "url", "detail", "input_audio", "data", "format", "file", "file_id", "file_data", "filename", "refusal", "title", "default", "anyOf", "oneOf", "allOf", "$ref", "$defs", "input", "instructions", "cache_control", "system", "source", "media_type", "tool_use_id", "is_error", "thinking", "signature", "call_id", "output", "summary"]
+    (
+        "messages role content type text name model tool_calls function arguments id tools parameters "
+        "properties description required enum items additionalProperties strict schema json_schema "
+        "response_format metadata user stop prediction temperature top_p n stream stream_options "
+        "include_usage max_tokens max_completion_tokens seed logprobs top_logprobs logit_bias "
+        "presence_penalty frequency_penalty parallel_tool_calls tool_choice tool_call_id reasoning_effort "
+        "service_tier store modalities audio image_url url detail input_audio data format file file_id "
+        "file_data filename refusal title default anyOf oneOf allOf $ref $defs input instructions "
+        "cache_control system source media_type tool_use_id is_error thinking signature call_id output "
+        "summary"
+    ).split()
 )
 """Keys that are protocol. Every other key is scanned too, with its value: `ssn: 856456789`."""
 
@@ -31,7 +49,10 @@ MAX_DEPTH, MAX_NODES = 200, 100_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
 OPAQUE = frozenset(
-    ["image_url", "input_image", "image", "input_audio", "audio", "file", "input_file", "document", "video_url", "input_video", "video", "container_upload", "computer_screenshot", "search_result", "item_reference"]
+    (
+        "image_url input_image image input_audio audio file input_file document video_url input_video "
+        "video container_upload computer_screenshot search_result item_reference"
+    ).split()
 )
 """Types that a report may name; any other is `unknown`, since a caller can write anything there."""
 

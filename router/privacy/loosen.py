@@ -92,7 +92,7 @@ def _class(expression: str, place: int) -> tuple[int, str]:
         if match is None:
             break
         token, place = match.group(), match.end()
-        if token[0] == "\\" and token[1] in "pPu" or not token.isascii():
+        if (token[0] == "\\" and token[1] in "pPu") or not token.isascii():
             high = True
             pieces += ["A-Za-z"] if token[1:2] in ("p", "P") and not negated else []
         else:

@@ -9,8 +9,8 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import cast
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
@@ -182,7 +182,11 @@ class Pool:
             raise OSError("no template process")
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._control, [b"F"], [theirs.fileno()])
+            try:
+                socket.send_fds(self._control, [b"F"], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
         _, worker = await loop.create_unix_connection(lambda: _Worker(self._lost), sock=ours)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from router.core.errors import MethodNotAllowed, NotFound, RouterError
 from router.runtime import Runtime
+from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import models, operations
 from router.server.routes.chat import ChatCompletions, Explain
@@ -26,7 +27,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(operations.build(runtime))
-    app.add_middleware(Guard, runtime=runtime)
+    app.add_middleware(Guard, authenticator=Authenticator(runtime.config.server.keys))
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(HTTPException, _http_error)
     return app
@@ -35,9 +36,9 @@ def create_app(runtime: Runtime) -> FastAPI:
 class Guard:
     """Lets nobody without a key past, whatever the route; the chat endpoint then asks who it is."""
 
-    def __init__(self, app: ASGIApp, runtime: Runtime) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
-        self._authenticator = runtime.authenticator
+        self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401."""

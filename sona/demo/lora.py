@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 RANK = 16
 ALPHA = 32
-SCHEDULE = Schedule(steps=300, batch_tokens=2560, rate=4e-3, warmup_steps=25)
+BATCH_TOKENS = 2560
+RATE = 4e-3
+WARMUP_STEPS = 25
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BASE_NAME = "sona-demo"
 
@@ -40,7 +42,7 @@ def _draw(task: Task, rng: Random) -> Chat:
     return chat
 
 
-def build_adapter(task: Task, base: Path, folder: Path, schedule: Schedule = SCHEDULE) -> float:
+def build_adapter(task: Task, base: Path, folder: Path) -> float:
     """Train the adapter of a task, write it, and return its held-out exact match (0 to 1)."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -58,6 +60,7 @@ def build_adapter(task: Task, base: Path, folder: Path, schedule: Schedule = SCH
     wrapped = get_peft_model(model, config)
     trained = [p for p in wrapped.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=1.0, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    schedule = Schedule(task.steps, BATCH_TOKENS, RATE, WARMUP_STEPS)
     rng = Random(f"lora/{task.name}/{task.seed}")
     data = batches(tokenizer, lambda: _draw(task, rng), schedule.batch_tokens, task.seed)
     wrapped.train()

@@ -67,7 +67,8 @@ class Cloud:
         """While true every request gets a 500, whatever its model."""
         self.answer: Callable[[dict[str, object]], str] | None = None
         """Text of an answer from the request's body; None = a fixed text."""
-        self.open_streams = 0
+        self.payload: bytes | None = None
+        """A whole answer to give instead."""
         self.cancelled = 0
         """Answers whose reader left before their end."""
         self.count = itertools.count(1)
@@ -178,7 +179,7 @@ class _Connection(asyncio.Protocol):
         return self._cloud.answer(body) if self._cloud.answer else " ".join(["word"] * WORDS)
 
     async def _complete(self, body: dict[str, object], mode: str) -> None:
-        payload = completion(mode, self._text(body))
+        payload = self._cloud.payload or completion(mode, self._text(body))
         if mode == "slow":
             await asyncio.sleep(1)
         if mode == "cut":

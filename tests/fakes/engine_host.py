@@ -55,7 +55,7 @@ class Running:
 async def until(probe: Callable[[], Awaitable[AdapterInfo | bool | None]], timeout_s: float = 5.0) -> AdapterInfo:
     """Wait until a probe finds something."""
     async with asyncio.timeout(timeout_s):
-        while not (found := await probe()):  # noqa: ASYNC110 the probe asks over HTTP
+        while not (found := await probe()):
             await asyncio.sleep(0.02)
     return found  # pyright: ignore[reportReturnType] probes that say True are not read
 

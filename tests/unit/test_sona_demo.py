@@ -1,6 +1,6 @@
 """SONA with the real encoder on the demo's tasks, and on prompts typed as strangers would type them."""
 
-# ruff: noqa: E501 (one prompt is one line)
+
 from __future__ import annotations
 
 import pytest

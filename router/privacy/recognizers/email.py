@@ -17,7 +17,7 @@ SPACED = (
     r"(?:c ?o ?m|o ?r ?g|n ?e ?t|d ?e|u ?k|f ?r|i ?o)\b"
 )
 
-INTERNAL = frozenset("internal local localdomain corp lan home intranet private example test invalid".split())
+INTERNAL = frozenset(["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"])
 """Last labels that no registry knows and that organisations use inside."""
 
 EXAMPLES = (

@@ -15,7 +15,10 @@ EXAMPLES = (
 )
 
 WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4", "255.255.255.255"})
-CONTEXT = "ip ips ipv4 ipv6 address addresses client user login logged visitor connected from remote source blocked".split()
+CONTEXT = (
+    "ip ips ipv4 ipv6 address addresses client user login logged visitor connected from remote source "
+    "blocked"
+).split()
 
 
 class _Ip(IpRecognizer):

@@ -13,10 +13,11 @@ EXTENSION = r"(?:\s?(?:x|ext\.?|extension)\s?\d{1,6})?"
 JOIN = r"[\s().\-/·]{0,3}"
 REGIONS = ("GB", "FR", "DE", "IT", "ES", "NL", "BE", "CH", "AT", "AU", "NZ", "IE", "SE", "IN", "JP", "ZA", "TR", "PL")
 CONTEXT = (
-    "phone phones telephone tel cell cellphone mobile call called calling callback fax whatsapp sms text dial hotline "
-    "ring reach contact signal telegram desk office home work landline helpline pager msisdn imessage viber messages "
-    "answering number num telefon telefono teléfono telefone téléphone celular movil móvil handy portable numero número "
-    "numéro rufnummer mobil puhelin telefoon mobiel телефон тел номер 電話 电话 手机 전화"
+    "phone phones telephone tel cell cellphone mobile call called calling callback fax whatsapp sms text "
+    "dial hotline ring reach contact signal telegram desk office home work landline helpline pager msisdn "
+    "imessage viber messages answering number num telefon telefono teléfono telefone téléphone celular "
+    "movil móvil handy portable numero número numéro rufnummer mobil puhelin telefoon mobiel телефон тел "
+    "номер 電話 电话 手机 전화"
 ).split()
 NOT_PHONES = frozenset({"2147483647", "2147483648", "4294967295", "4294967296", "2718281828", "3141592653"})
 """Numbers of ten digits that every programmer or mathematician knows."""

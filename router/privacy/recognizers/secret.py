@@ -73,8 +73,10 @@ _DUMMY = re.compile(
     re.IGNORECASE,
 )
 _DUMMY_PASSWORDS = frozenset(
-    "password passwd pass pwd secret token user username admin root guest test postgres mysql redis rabbitmq mongo key "
-    "apikey example changeme foobar hello postgresql minio elastic".split()
+    (
+        "password passwd pass pwd secret token user username admin root guest test postgres mysql redis "
+        "rabbitmq mongo key apikey example changeme foobar hello postgresql minio elastic"
+    ).split()
 )
 
 

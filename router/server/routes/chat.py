@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import traceback
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from decimal import Decimal, InvalidOperation
@@ -13,7 +12,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.core import clock
-from router.core.errors import InternalError, InvalidRequest, RouterError, StreamInterrupted
+from router.core.errors import InternalError, InvalidRequest, RouterError, StreamInterrupted, stack_of
 from router.core.types import Delta, Hints, Locality, Request
 from router.record.trace import Trace
 from router.runtime import Runtime
@@ -72,12 +71,6 @@ class ChatCompletions:
             await exchange.chunk(sse.frame(error.body()), last=True)
         else:
             await exchange.chunk(b"", last=True)
-
-
-def stack_of(error: BaseException) -> str:
-    """The places an exception came through, without its message, which could quote a prompt."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return "\n".join([*(f"  {one.filename}:{one.lineno} {one.name}" for one in frames), type(error).__name__])
 
 
 async def _stream(exchange: Exchange, request: Request, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:

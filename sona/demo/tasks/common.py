@@ -27,6 +27,8 @@ class Task:
     negative_examples: tuple[str, ...]
     generate: Callable[[Random, Split], Example]
     seed: int
+    steps: int
+    """How many batches the adapter trains on."""
 
     def examples(self, split: Split, count: int, seed: int = 0) -> list[Example]:
         """Make `count` examples with distinct prompts, the same for the same arguments."""

@@ -238,4 +238,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=12,
+    steps=600,
 )

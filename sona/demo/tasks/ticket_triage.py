@@ -174,4 +174,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=15,
+    steps=250,
 )

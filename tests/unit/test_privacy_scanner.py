@@ -1,0 +1,261 @@
+"""The scanner with real worker processes: whatever goes wrong, the report says sensitive."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from router.config.schema import PrivacyConfig
+from router.core.errors import ConfigError
+from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
+from router.privacy.scanner import Scanner
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "maria.lopez@northbank.com"
+HARMLESS = "please explain why the second design of the bridge was cheaper to build than the others "
+
+
+def config(**scan: Any) -> PrivacyConfig:
+    return PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000, **scan}})
+
+
+def body(text: str) -> JsonObject:
+    return {"model": "auto", "messages": [{"role": "user", "content": text}]}
+
+
+def is_closed(report: ScanReport, status: ScanStatus, reason: str) -> bool:
+    return (report.status, report.reason, report.sensitivity) == (status, reason, Sensitivity.RESTRICTED)
+
+
+@pytest.fixture(scope="module")
+async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
+    scanner = Scanner(config())
+    await scanner.start()
+    yield scanner
+    await scanner.aclose()
+
+
+@pytest.fixture
+async def own(anyio_backend: str) -> AsyncIterator[Scanner]:
+    """A scanner that a test may break; its deadline is short."""
+    scanner = Scanner(config(deadline_ms=400))
+    await scanner.start()
+    yield scanner
+    await scanner.aclose()
+
+
+async def test_a_harmless_text_is_public_and_complete(scanner: Scanner) -> None:
+    report = await scanner.scan(body(HARMLESS))
+    assert (report.status, report.sensitivity, report.findings) == (ScanStatus.COMPLETE, Sensitivity.PUBLIC, ())
+    assert report.scanned_chars == len(HARMLESS) + len("auto") - 4
+    assert report.ruleset == scanner.ruleset
+
+
+async def test_a_finding_says_where_and_what_but_never_the_text(scanner: Scanner) -> None:
+    report = await scanner.scan(body(f"Write to {SECRET} today"))
+    (finding,) = report.findings
+    assert (finding.entity, finding.path, finding.start, finding.end) == (
+        "EMAIL_ADDRESS", ("messages", 0, "content"), 9, 9 + len(SECRET),
+    )  # fmt: skip
+    assert "maria" not in repr(report)
+
+
+async def test_a_key_and_a_number_are_scanned_with_each_other(scanner: Scanner) -> None:
+    report = await scanner.scan({"metadata": {"ssn": 856456789, SECRET: True}})
+    assert set(report.entities) == {"US_SSN", "EMAIL_ADDRESS"}
+    by_entity = {finding.entity: finding for finding in report.findings}
+    assert by_entity["EMAIL_ADDRESS"].path == ("metadata", SECRET)
+    assert by_entity["EMAIL_ADDRESS"].start == by_entity["EMAIL_ADDRESS"].end == 0
+    assert by_entity["US_SSN"].path == ("metadata", "ssn")
+
+
+async def test_escaped_tool_arguments_are_read(scanner: Scanner) -> None:
+    arguments = '{"to": "maria.lopez\\u0040northbank.com"}'
+    function: JsonObject = {"name": "f", "arguments": arguments}
+    report = await scanner.scan({"messages": [{"role": "assistant", "tool_calls": [{"function": function}]}]})
+    assert report.entities == ("EMAIL_ADDRESS",)
+    assert arguments[report.findings[0].start : report.findings[0].end] == "maria.lopez\\u0040northbank.com"
+
+
+async def test_a_number_split_over_two_parts_is_found_in_both(scanner: Scanner) -> None:
+    parts: list[Any] = [{"type": "text", "text": "my ssn is 856-45"}, {"type": "text", "text": "-6789, ok?"}]
+    report = await scanner.scan({"messages": [{"role": "user", "content": parts}]})
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    assert {finding.path[3] for finding in report.findings} == {0, 1}
+
+
+async def test_unreadable_content_is_restricted(scanner: Scanner) -> None:
+    image: JsonObject = {"type": "image_url", "image_url": {"url": "https://x.example/a.png"}}
+    report = await scanner.scan({"messages": [{"role": "user", "content": [image]}]})
+    assert is_closed(report, ScanStatus.PARTIAL, "unreadable:image_url")
+
+
+async def test_broken_text_is_restricted_but_still_scanned(scanner: Scanner) -> None:
+    report = await scanner.scan(body(f"\ud800 {SECRET}"))
+    assert is_closed(report, ScanStatus.PARTIAL, "unreadable:text")
+    assert report.entities == ("EMAIL_ADDRESS",)
+
+
+async def test_no_time_means_sensitive() -> None:
+    scanner = Scanner(config(deadline_ms=0))
+    assert is_closed(await scanner.scan(body("hi")), ScanStatus.FAILED, "deadline")
+
+
+async def test_too_much_text_means_sensitive() -> None:
+    scanner = Scanner(config(max_chars=10))
+    assert is_closed(await scanner.scan(body("hello hello hello")), ScanStatus.PARTIAL, "oversize")
+
+
+async def test_a_scanner_that_was_never_started_means_sensitive() -> None:
+    scanner = Scanner(config())
+    assert not scanner.ready
+    assert is_closed(await scanner.scan(body("hi")), ScanStatus.FAILED, "worker_died")
+
+
+async def test_a_body_that_breaks_the_walk_means_sensitive() -> None:
+    scanner = Scanner(config())
+    broken: Any = {"messages": object()}
+    assert (await scanner.scan(broken)).sensitivity is Sensitivity.RESTRICTED
+
+
+async def test_a_scan_that_is_switched_off_says_public_without_a_worker() -> None:
+    scanner = Scanner(config(enabled=False))
+    await scanner.start()
+    assert scanner.ready
+    report = await scanner.scan(body(SECRET))
+    assert (report.status, report.sensitivity) == (ScanStatus.COMPLETE, Sensitivity.PUBLIC)
+    await scanner.aclose()
+
+
+async def test_a_killed_worker_fails_its_scan_and_the_next_one_works(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    scan = asyncio.create_task(own.scan(body("hi")))
+    waiting = asyncio.create_task(own.scan(body("and hi again")))
+    await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    assert is_closed(await scan, ScanStatus.FAILED, "worker_died")
+    assert (await waiting).status is ScanStatus.COMPLETE
+    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert own.worker_pids != (pid,)
+
+
+async def test_a_stuck_worker_fails_its_scan_in_time_and_is_replaced(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    assert is_closed(await own.scan(body("hi")), ScanStatus.FAILED, "deadline")
+    assert time.monotonic() - start < 1
+    for _ in range(100):
+        await asyncio.sleep(0.05)
+        if own.worker_pids not in ((pid,), ()):
+            break
+    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_text_that_takes_too_long_is_given_up_and_the_worker_goes_on(own: Scanner) -> None:
+    pids = own.worker_pids
+    report = await own.scan(body("call +44 20 7946 0958, " * 20_000))
+    assert is_closed(report, ScanStatus.FAILED, "deadline")
+    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert own.worker_pids == pids
+
+
+async def test_the_template_process_comes_back_when_it_dies(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    with open(f"/proc/{pid}/stat") as stat:  # noqa: ASYNC230  a pseudo file
+        template = int(stat.read().rpartition(")")[2].split()[1])
+    os.kill(template, signal.SIGKILL)
+    for _ in range(600):
+        await asyncio.sleep(0.05)
+        if own.worker_pids not in ((pid,), ()):
+            break
+    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+
+
+async def test_closing_ends_every_process() -> None:
+    scanner = Scanner(config(workers=2))
+    await scanner.start()
+    pids = scanner.worker_pids
+    assert len(pids) == 2
+    await scanner.aclose()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_an_unknown_recognizer_stops_the_start() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'email'"):
+        await Scanner(PrivacyConfig(recognizers=("emial",))).start()
+
+
+async def test_many_scans_at_once_each_get_their_own_answer(scanner: Scanner) -> None:
+    async def one(number: int) -> bool:
+        text = "x" * number + (f" user{number}@example.com" if number % 2 else " nothing")
+        report = await scanner.scan(body(text))
+        return [finding.start for finding in report.findings] == ([number + 1] if number % 2 else [])
+
+    assert all(await asyncio.gather(*(one(number) for number in range(300))))
+
+
+HOSTILE = {
+    "dots": "." * 10_000,
+    "emoji": "🙂" * 10_000,
+    "brackets": "[" * 10_000,
+    "letters": "a" * 10_000,
+    "at signs": "a@" * 5_000,
+    "digits": "4" * 10_000,
+    "dashes": "1-" * 5_000,
+    "dates": "2021-03-04,2021-03-05\n" * 455,
+    "base64": "QUJD" * 2_500,
+    "escapes": "%41" * 3_333,
+    "quotes": "password='" * 1_000,
+    "spaces": " " * 10_000,
+    "colons": "::" * 5_000,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+async def test_a_hostile_text_costs_little_more_than_a_harmless_one(scanner: Scanner, name: str) -> None:
+    async def fastest(text: str) -> float:
+        reports = [await scanner.scan(body(text)) for _ in range(3)]
+        assert all(report.reason == "" for report in reports)
+        return min(report.elapsed_ms for report in reports)
+
+    harmless = await fastest((HARMLESS * 120)[:10_000])
+    assert await fastest(HOSTILE[name]) < 30 * harmless + 50
+
+
+async def test_a_match_is_found_wherever_a_long_text_is_cut(scanner: Scanner) -> None:
+    for before in range(1_250, 1_560, 13):
+        filler = (HARMLESS * 20)[:before]
+        report = await scanner.scan(body(f"{filler} {SECRET} {HARMLESS * 5}"))
+        assert [(f.start, f.end) for f in report.findings] == [(before + 1, before + 1 + len(SECRET))]
+
+
+async def test_a_private_key_is_covered_to_its_end(scanner: Scanner) -> None:
+    key = "-----BEGIN RSA PRIVATE KEY-----\n" + "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSj\n" * 60
+    key += "-----END RSA PRIVATE KEY-----"
+    report = await scanner.scan(body(f"{key} and more"))
+    assert report.findings[0].start == 0
+    assert max(finding.end for finding in report.findings) == len(key)
+
+
+async def test_nothing_that_is_logged_or_reported_holds_text(
+    scanner: Scanner, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    reports = [await scanner.scan(body(text)) for text in (f"mail {SECRET}", f"\x00{SECRET}", "call +44 20 7946 0958")]
+    output = caplog.text + repr(reports) + "".join(capfd.readouterr())
+    assert "maria" not in output
+    assert "7946" not in output
