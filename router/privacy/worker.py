@@ -6,7 +6,6 @@ that socket. It ends when the router's end closes; its workers end with it.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import gc
 import os
@@ -41,14 +40,20 @@ def main(control_fd: int) -> None:
     gc.collect()
     gc.freeze()
     _send(control, msgspec.msgpack.encode(Hello(os.getpid())))
+    workers: set[int] = set()
     while True:
         command, sockets, _, _ = socket.recv_fds(control, 1, 1)
         if command != FORK:
-            return
-        _reap()
-        if os.fork() == 0:
+            break
+        workers -= _ended(workers)
+        pid = os.fork()
+        if pid == 0:
             _become_worker(control, sockets[0], server)
+        workers.add(pid)
         os.close(sockets[0])
+    for pid in workers:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def _become_worker(control: socket.socket, fd: int, server: Server) -> None:
@@ -61,10 +66,9 @@ def _become_worker(control: socket.socket, fd: int, server: Server) -> None:
         os._exit(0)
 
 
-def _reap() -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+def _ended(workers: set[int]) -> set[int]:
+    """Collect the workers that have ended; until then nobody else can get their process id."""
+    return {pid for pid in workers if os.waitpid(pid, os.WNOHANG)[0] == pid}
 
 
 def _die_with_parent() -> None:

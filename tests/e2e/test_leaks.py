@@ -177,5 +177,3 @@ def scan_workers(stack: Stack) -> list[int]:
             if b"router.privacy" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
     return found
-
-

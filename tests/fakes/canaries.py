@@ -75,7 +75,11 @@ class Canaries:
         return Canary("email", address, address)
 
     def _phone(self) -> Canary:
-        area, middle, last = self._random.randint(201, 989), self._random.randint(200, 999), self._random.randint(0, 9999)
+        area, middle, last = (
+            self._random.randint(201, 989),
+            self._random.randint(200, 999),
+            self._random.randint(0, 9999),
+        )
         if str(area)[1:] == "11":
             area += 1
         shape = self._random.choice(("+1 {} {} {:04}", "({}) {}-{:04}", "+1-{}-{}-{:04}", "{}-{}-{:04}"))
@@ -164,7 +168,9 @@ FIELDS: dict[str, Callable[[Body, str], None]] = {
     "tool description": lambda b, t: _tool(b, ("function", "description"), t),
     "tool parameter": lambda b, t: _tool(b, ("function", "parameters", "properties", "q", "description"), t),
     "tool enum": lambda b, t: _tool(b, ("function", "parameters", "properties", "q", "enum"), [t]),
-    "response format": lambda b, t: _put(_with(b, "response_format", _SCHEMA), ("json_schema", "schema", "description"), t),
+    "response format": lambda b, t: _put(
+        _with(b, "response_format", _SCHEMA), ("json_schema", "schema", "description"), t
+    ),
     "user field": lambda b, t: b.update(user=t),
     "metadata": lambda b, t: b.update(metadata={"note": t}),
     "stop": lambda b, t: b.update(stop=[t]),

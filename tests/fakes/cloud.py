@@ -12,7 +12,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 import httptools
 import uvloop
@@ -97,7 +97,7 @@ class Cloud:
 
 
 class _Connection(asyncio.Protocol):
-    alive: dict[int, set[_Connection]] = {}
+    alive: ClassVar[dict[int, set[_Connection]]] = {}
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud

@@ -50,7 +50,9 @@ def test_adapter_config_is_plain_lora(task: Task) -> None:
     assert config["r"] <= 16
     assert config["bias"] == "none"
     assert config["base_model_name_or_path"] == "sona-demo"
-    assert not config["modules_to_save"] and not config["use_dora"] and not config["use_rslora"]
+    assert not config["modules_to_save"]
+    assert not config["use_dora"]
+    assert not config["use_rslora"]
 
 
 @by_name
@@ -72,7 +74,8 @@ def test_card_parses_and_holds_what_sona_reads(task: Task) -> None:
     card = yaml.safe_load(front)
     assert card["description"] == task.description
     assert card["keywords"] == list(task.keywords)
-    assert card["languages"] == ["en"] and card["license"] == "Apache-2.0"
+    assert card["languages"] == ["en"]
+    assert card["license"] == "Apache-2.0"
     assert 8 <= len(card["examples"]) <= 12
     assert all(set(example) == {"prompt", "answer"} for example in card["examples"])
     assert 0.9 <= card["metrics"]["exact_match"] <= 1

@@ -238,5 +238,3 @@ async def test_the_sum_of_failures_names_each_cause_and_is_429_if_all_were() -> 
     with pytest.raises(AllTargetsFailed, match="upstream_rate_limited, upstream_timeout") as caught:
         await mixed(plan(step(target("a/m")), step(target("b/m"))))
     assert caught.value.http_status == 502
-
-

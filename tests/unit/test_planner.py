@@ -34,9 +34,7 @@ def facts(down: tuple[str, ...] = (), local: LocalModels | None = None, seed: fl
     return Facts(local or LocalModels(), lambda name: Health(available=name not in down), seed)
 
 
-def planner(
-    groups: Mapping[str, Group] = GROUPS, local: LocalConfig | None = ENGINE, **auto: object
-) -> Planner:
+def planner(groups: Mapping[str, Group] = GROUPS, local: LocalConfig | None = ENGINE, **auto: object) -> Planner:
     routing = RoutingConfig(auto=AutoConfig(**{"strategy": "cost", **auto}))  # pyright: ignore[reportArgumentType]
     return Planner(groups, STRATEGIES, routing, local)
 

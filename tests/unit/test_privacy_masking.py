@@ -62,7 +62,10 @@ def test_a_placeholder_that_the_caller_wrote_is_neither_used_nor_replaced() -> N
 def test_numbers_and_keys_are_masked_too() -> None:
     masked, vault = mask(
         {"metadata": {"card": 4539578763621486, "ann@b.com": 1}},
-        (finding("CREDIT_CARD", ("metadata", "card"), 0, 16), finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 0)),
+        (
+            finding("CREDIT_CARD", ("metadata", "card"), 0, 16),
+            finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 0),
+        ),
     )
     assert masked == {"metadata": {"card": "<CREDIT_CARD_1>", "<EMAIL_ADDRESS_1>": 1}}
     assert vault.unmask("<CREDIT_CARD_1> <EMAIL_ADDRESS_1>") == "4539578763621486 ann@b.com"

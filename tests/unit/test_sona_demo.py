@@ -1,6 +1,5 @@
 """SONA with the real encoder on the demo's tasks, and on prompts typed as strangers would type them."""
 
-
 from __future__ import annotations
 
 import pytest

@@ -122,14 +122,17 @@ class Tagger:
 
 
 def _entities(tagged: list[tuple[int, re.Match[str], int, float]]) -> list[Entity]:
-    """Join (index, token, tag, probability) of neighbouring tokens."""
+    """Join (index, token, tag, probability) of neighbouring tokens; the surest of them gives the score."""
     found: list[Entity] = []
     last = -2
     for index, token, tag, score in tagged:
         prefix, _, kind = TAGS[tag].partition("-")
+        is_word = token.group()[0].isalnum()
         if prefix == "I" and found and index == last + 1 and kind == found[-1].kind:
-            found[-1] = Entity(kind, found[-1].start, token.end(), min(found[-1].score, score))
-        else:
+            end = token.end() if is_word else found[-1].end
+            found[-1] = Entity(kind, found[-1].start, end, max(found[-1].score, score))
+            last = index
+        elif is_word:
             found.append(Entity(kind, token.start(), token.end(), score))
-        last = index
+            last = index
     return found
