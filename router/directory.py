@@ -42,6 +42,11 @@ class AdapterDirectory:
         self.listing = EMPTY
         self.models = LocalModels()
 
+    @property
+    def listed(self) -> bool:
+        """Whether the host's list has come in, and SONA knows it."""
+        return self.listing is not EMPTY
+
     async def follow(self, host: EngineHost) -> None:
         """Keep up with the host until cancelled."""
         while True:

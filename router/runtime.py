@@ -102,6 +102,8 @@ class Runtime:
         if not self._scanner.ready:
             missing.append("scanner: no worker is up")
         engine = await self.host.ready() if self.host is not None else None
+        if self.host is not None and engine is None and not self.directory.listed:
+            engine = "its adapters aren't listed yet"
         if engine is not None:
             missing.append(f"local engine: {engine}")
         vital = not self._scanner.ready or (engine is not None and not (self._was_ready and len(self._providers) > 1))

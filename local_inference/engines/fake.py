@@ -35,9 +35,19 @@ class Config(EngineConfig):
     """The engine ends in the middle of this answer, once."""
 
 
+class _Part(msgspec.Struct):
+    text: str = ""
+
+
 class _Message(msgspec.Struct):
     role: str
-    content: str | None = None
+    content: str | list[_Part] | None = None
+
+    @property
+    def text(self) -> str:
+        if isinstance(self.content, list):
+            return " ".join(part.text for part in self.content)
+        return self.content or ""
 
 
 class _StreamOptions(msgspec.Struct):
@@ -202,13 +212,13 @@ class FakeEngine:
 
 def _text(body: _Body) -> str:
     prompt = body.prompt if isinstance(body.prompt, str) else " ".join(body.prompt)
-    last = next((message.content for message in reversed(body.messages) if message.role == "user"), prompt)
+    last = next((message.text for message in reversed(body.messages) if message.role == "user"), prompt)
     name = "base" if body.model == BASE_NAME else body.model.partition("@")[0]
     return f"[{name}] {last or ''}"
 
 
 def _usage(body: _Body, text: str) -> dict[str, int]:
-    asked = sum(len((message.content or "").split()) for message in body.messages)
+    asked = sum(len(message.text.split()) for message in body.messages)
     said = len(text.split())
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
@@ -120,7 +119,7 @@ class Detector:
         self.deadline = engine.Deadline()
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
-        self._artifacts = cast(NlpArtifacts, engine.BlankNlpEngine().process_text("", engine.LANGUAGE))
+        self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
         expressions: list[str] = []
         self._owners: list[tuple[int, bool]] = []
@@ -169,7 +168,7 @@ class Detector:
                 if result.entity_type == "SECRET" and _PEM.match(text, result.start):
                     closing = _PEM_END.search(view.text, last - 1, last + 20_000)
                     last = max(last, closing.end() if closing else last)
-                name = cast(dict[str, str], result.recognition_metadata)[RecognizerResult.RECOGNIZER_NAME_KEY]
+                name = engine.fact(result, RecognizerResult.RECOGNIZER_NAME_KEY)
                 yield Span(result.entity_type, *view.original(start + result.start, last), result.score, name)
 
     def _analyze(self, text: str) -> list[RecognizerResult]:

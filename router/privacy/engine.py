@@ -67,7 +67,7 @@ class _TimedRegex:
     """Stands in for a compiled expression inside a Presidio pattern."""
 
     def __init__(self, pattern: Pattern, deadline: Deadline) -> None:
-        self._compiled = regex.compile(cast(str, pattern.regex), flags=FLAGS)
+        self._compiled = regex.compile(pattern.regex, flags=FLAGS)
         self._overlapped = isinstance(pattern, Overlapping)
         self._deadline = deadline
 
@@ -139,7 +139,7 @@ class WindowEnhancer(ContextAwareEnhancer):
     ) -> list[RecognizerResult]:
         words = {recognizer.id: recognizer.context for recognizer in recognizers}
         for result in raw_results:
-            owner = cast(dict[str, str], result.recognition_metadata)[RecognizerResult.RECOGNIZER_IDENTIFIER_KEY]
+            owner = fact(result, RecognizerResult.RECOGNIZER_IDENTIFIER_KEY)
             if words.get(owner) and self._expression(owner, words[owner]).search(_window(text, result)):
                 result.score = min(max(result.score + BOOST, FLOOR), 1.0)
             elif result.entity_type in self._needs_context:
@@ -150,6 +150,11 @@ class WindowEnhancer(ContextAwareEnhancer):
         if owner not in self._expressions:
             self._expressions[owner] = context_expression(words)
         return self._expressions[owner]
+
+
+def fact(result: RecognizerResult, key: str) -> str:
+    """Return what Presidio notes of a result's origin."""
+    return cast(dict[str, str], result.recognition_metadata)[key]  # pyright: ignore[reportUnknownMemberType]
 
 
 def _window(text: str, result: RecognizerResult) -> str:

@@ -11,6 +11,7 @@ from router.privacy.loosen import loosen
 CHUNK = 16
 """Expressions per database: Hyperscan's compile time grows much faster than their number, its scan time doesn't."""
 
+
 class Gate:
     """Hyperscan databases over all expressions, as a superset filter: it may say yes in vain, never no in vain.
 

@@ -88,7 +88,9 @@ def _class(expression: str, place: int) -> tuple[int, str]:
     first = True
     while first or expression[place] != "]":
         first = False
-        match = re.compile(r"\\[pP]\{[^}]*\}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|.", re.DOTALL).match(expression, place)
+        match = re.compile(r"\\[pP]\{[^}]*\}|\\u[0-9a-fA-F]{4}|\\x[0-9a-fA-F]{2}|\\.|.", re.DOTALL).match(
+            expression, place
+        )
         if match is None:
             break
         token, place = match.group(), match.end()

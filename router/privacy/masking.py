@@ -124,7 +124,9 @@ def _replaced(text: str, spans: list[_Span], vault: Vault, *, quote: bool) -> st
     pieces: list[str] = []
     done = 0
     for span in spans:
-        bare = quote and text[: span.start].rstrip()[-1:] in (":", ",", "[") and text[span.start - 1 : span.start] != '"'
+        bare = (
+            quote and text[: span.start].rstrip()[-1:] in (":", ",", "[") and text[span.start - 1 : span.start] != '"'
+        )
         mark = '"' if bare else ""
         pieces += (text[done : span.start], mark, vault.placeholder(span.entity, text[span.start : span.end]), mark)
         done = span.end

@@ -219,6 +219,8 @@ class Pool:
             raise ConfigError(f"privacy: the scan can't start: {hello.error}")
         for _ in range(self._size):
             await self._fork()
+        while any(worker.pid is None for worker in self._workers):
+            await asyncio.sleep(0.001)
 
     async def _end_template(self) -> None:
         if self._control is not None:

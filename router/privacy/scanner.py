@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import importlib.metadata
 from itertools import count
@@ -12,7 +13,7 @@ from router.core.clock import monotonic_s
 from router.core.types import Finding, JsonObject, ScanReport, ScanStatus, Sensitivity
 from router.privacy.leaves import Reading, leaves
 from router.privacy.pool import Pool
-from router.privacy.protocol import Job, Reply
+from router.privacy.protocol import WARM_UP, Job, Reply
 from router.privacy.severity import validate
 
 __all__ = ["Scanner", "validate"]
@@ -48,8 +49,8 @@ class Scanner:
         validate(self._validated)
         if self._config.enabled:
             await self._pool.start()
-            for _ in range(self._config.workers):
-                await self._pool.run(Job(0, monotonic_s() + 10, [("", "Hello")], []))
+            jobs = [Job(-number, monotonic_s() + 10, [("", WARM_UP)], []) for number in range(self._config.workers)]
+            await asyncio.gather(*map(self._pool.run, jobs))
 
     async def aclose(self) -> None:
         """End every process of the scan."""

@@ -12,12 +12,12 @@ import os
 import signal
 import socket
 import sys
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import msgspec
 
 from router.config.schema import PrivacyConfig
-from router.privacy.protocol import HEADER, Hello, Job, Reply, frame
+from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, frame
 
 FORK = b"F"
 UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
@@ -92,7 +92,7 @@ class Server:
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other end closes."""
         _send(connection, msgspec.msgpack.encode(Hello(os.getpid())))
-        with connection.makefile("rb", buffering=1 << 16) as stream:
+        with connection.makefile("rb") as stream:
             while body := _receive(stream):
                 _send(connection, self.answer(body))
 
@@ -109,14 +109,7 @@ class Server:
         return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches)))
 
 
-WARM_UP = (
-    "Patient Jane Example, born 1 May 1980, lives at 12 Station Road, e-mail jane@example.com, phone +1 202 555 0143, "
-    "card 4111 1111 1111 1111, IBAN GB82 WEST 1234 5698 7654 32, SSN 856-45-6789, password: q8Zr!vT2mLx9."
-)
-"""A text that makes every common path run once, so that the first request is as fast as the others."""
-
-
-def _receive(stream: BinaryIO) -> bytes:
+def _receive(stream: BufferedIOBase) -> bytes:
     """Read one frame; empty at the end of the stream."""
     header = stream.read(HEADER.size)
     return stream.read(HEADER.unpack(header)[0]) if len(header) == HEADER.size else b""

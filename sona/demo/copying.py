@@ -294,4 +294,4 @@ EXERCISES = (repeat, repeat, lookup, lookup, place, wrap, fill, fill, fact, fact
 
 def exercise(rng: Random) -> tuple[str, str]:
     """Make one exercise and its answer."""
-    return rng.choice(EXERCISES)(Words(rng, Split.TRAIN))
+    return rng.choice(EXERCISES)(Words(rng, rng.choice(tuple(Split))))

@@ -1,4 +1,8 @@
-"""The text that the base model learns from, all of it generated here."""
+"""The text that the base model learns from, all of it generated here.
+
+Copying and chat draw words of both splits, so that every token is practised; what is held out is kept
+from the adapters, whose tasks the base never learns.
+"""
 
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -70,7 +74,7 @@ def _day(rng: Random) -> date:
 
 
 def _snippet(rng: Random) -> str:
-    words, day, other = Words(rng, Split.TRAIN), _day(rng), _day(rng)
+    words, day, other = Words(rng, rng.choice(tuple(Split))), _day(rng), _day(rng)
     dates = (
         f"{day.day} {_MONTHS[day.month - 1]} {day.year}",
         f"{_MONTHS[day.month - 1][:3]} {day.day}, {day.year}",
@@ -106,7 +110,7 @@ def _plain(rng: Random) -> Chat:
 
 def _echo(rng: Random) -> Chat:
     """Make a random sequence whose second half repeats the first, only the second half to learn."""
-    text = span(Words(rng, Split.TRAIN), rng.choice((6, 10, 16, 24)))
+    text = span(Words(rng, rng.choice(tuple(Split))), rng.choice((6, 10, 16, 24)))
     return (Turn("user", text), Turn("assistant", text, learn=True))
 
 
@@ -122,7 +126,7 @@ def _rounds(rng: Random, exercises: float = 0.74) -> Chat:
         said, reply = maker(rng)
         turns += [Turn("user", said), Turn("assistant", reply, learn=True)]
     if rng.random() < 0.03:
-        found = span(Words(rng, Split.TRAIN), 3)
+        found = span(Words(rng, rng.choice(tuple(Split))), 3)
         turns += [Turn("tool", found), Turn("assistant", f"The tool says: {found}", learn=True)]
     return tuple(turns)
 

@@ -162,7 +162,7 @@ def small_talk(rng: Random) -> tuple[str, str]:
 
 def open_question(rng: Random) -> tuple[str, str]:
     """Make a question that the base model should decline."""
-    words = Words(rng, Split.TRAIN)
+    words = Words(rng, rng.choice(tuple(Split)))
     line = rng.choice(_QUESTIONS).format(
         a=words.word(),
         b=words.word(),

@@ -110,7 +110,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
 
 
 async def test_no_canary_reaches_the_cloud_while_clouds_fail_and_scan_workers_are_killed(stack: Stack) -> None:
-    cases = generate(1, 1600, FAULTS)
+    cases = generate(1, 2600, FAULTS)
     killed = 0
 
     def kill_a_worker(number: int) -> None:

@@ -179,7 +179,7 @@ async def test_the_contract_s_headers_stand_on_answers_and_streams(http: httpx.A
 
 
 async def test_an_insane_request_id_is_replaced(http: httpx.AsyncClient) -> None:
-    response = await http.post("/v1/chat/completions", json=HELLO, headers={"x-request-id": "a b\t" * 100})
+    response = await http.post("/v1/chat/completions", json=HELLO, headers={"x-request-id": "a b/" * 100})
     assert " " not in response.headers["x-request-id"]
 
 

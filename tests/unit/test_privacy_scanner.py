@@ -35,6 +35,14 @@ def is_closed(report: ScanReport, status: ScanStatus, reason: str) -> bool:
     return (report.status, report.reason, report.sensitivity) == (status, reason, Sensitivity.RESTRICTED)
 
 
+def is_running(pid: int) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 @pytest.fixture(scope="module")
 async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
     scanner = Scanner(config())
@@ -99,7 +107,7 @@ async def test_unreadable_content_is_restricted(scanner: Scanner) -> None:
 
 
 async def test_broken_text_is_restricted_but_still_scanned(scanner: Scanner) -> None:
-    report = await scanner.scan(body(f"\ud800 {SECRET}"))
+    report = await scanner.scan(body(f"Mail \ud800 {SECRET}"))
     assert is_closed(report, ScanStatus.PARTIAL, "unreadable:text")
     assert report.entities == ("EMAIL_ADDRESS",)
 
@@ -159,8 +167,7 @@ async def test_a_stuck_worker_fails_its_scan_in_time_and_is_replaced(own: Scanne
         if own.worker_pids not in ((pid,), ()):
             break
     assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
-    with pytest.raises(ProcessLookupError):
-        os.kill(pid, 0)
+    assert not is_running(pid)
 
 
 async def test_a_text_that_takes_too_long_is_given_up_and_the_worker_goes_on(own: Scanner) -> None:
@@ -189,9 +196,7 @@ async def test_closing_ends_every_process() -> None:
     pids = scanner.worker_pids
     assert len(pids) == 2
     await scanner.aclose()
-    for pid in pids:
-        with pytest.raises(ProcessLookupError):
-            os.kill(pid, 0)
+    assert not any(map(is_running, pids))
 
 
 async def test_an_unknown_recognizer_stops_the_start() -> None:
@@ -203,7 +208,9 @@ async def test_many_scans_at_once_each_get_their_own_answer(scanner: Scanner) ->
     async def one(number: int) -> bool:
         text = "x" * number + (f" user{number}@example.com" if number % 2 else " nothing")
         report = await scanner.scan(body(text))
-        return [finding.start for finding in report.findings] == ([number + 1] if number % 2 else [])
+        return [finding.start for finding in report.findings if finding.entity == "EMAIL_ADDRESS"] == (
+            [number + 1] if number % 2 else []
+        )
 
     assert all(await asyncio.gather(*(one(number) for number in range(300))))
 
@@ -240,7 +247,8 @@ async def test_a_match_is_found_wherever_a_long_text_is_cut(scanner: Scanner) ->
     for before in range(1_250, 1_560, 13):
         filler = (HARMLESS * 20)[:before]
         report = await scanner.scan(body(f"{filler} {SECRET} {HARMLESS * 5}"))
-        assert [(f.start, f.end) for f in report.findings] == [(before + 1, before + 1 + len(SECRET))]
+        mails = [finding for finding in report.findings if finding.entity == "EMAIL_ADDRESS"]
+        assert [(mail.start, mail.end) for mail in mails] == [(before + 1, before + 1 + len(SECRET))]
 
 
 async def test_a_private_key_is_covered_to_its_end(scanner: Scanner) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ OFFSETS = tuple(sum(SIZES[:index]) for index in range(len(SIZES)))
 CACHED = 20_000
 """Words whose vectors are remembered. No text has more: a worker reads pieces of 1,500 characters."""
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating[Any]]
 
 
 class Entity(NamedTuple):
@@ -79,6 +79,10 @@ class Tagger:
         key = name_hash(word)
         return key in self._lists[0] or key in self._lists[1]
 
+    def is_common(self, word: str) -> bool:
+        """Say whether a word is an ordinary English one, too."""
+        return name_hash(word) in self._lists[3]
+
     def tag(self, text: str) -> list[Entity]:
         """Return the entities of a text, in order."""
         tokens = list(TOKEN.finditer(text))
@@ -87,7 +91,9 @@ class Tagger:
         scores = self._scores(self._layer([match.group() for match in tokens]))
         best = scores.argmax(axis=1)
         tagged = np.flatnonzero(best).tolist()
-        return _entities([(index, tokens[index], int(best[index]), float(scores[index, best[index]])) for index in tagged])
+        return _entities(
+            [(index, tokens[index], int(best[index]), float(scores[index, best[index]])) for index in tagged]
+        )
 
     def _index(self, word: str) -> int:
         if len(self._known) >= CACHED:
@@ -122,17 +128,23 @@ class Tagger:
 
 
 def _entities(tagged: list[tuple[int, re.Match[str], int, float]]) -> list[Entity]:
-    """Join (index, token, tag, probability) of neighbouring tokens; the surest of them gives the score."""
+    """Join (index, token, tag, probability) of neighbouring tokens; the surest of them gives kind and score.
+
+    A name may be tagged one way in its first word and another in its last, so neighbours of different kinds are joined
+    too where one of them is a person and no new entity is meant to begin.
+    """
     found: list[Entity] = []
     last = -2
     for index, token, tag, score in tagged:
         prefix, _, kind = TAGS[tag].partition("-")
-        is_word = token.group()[0].isalnum()
-        if prefix == "I" and found and index == last + 1 and kind == found[-1].kind:
-            end = token.end() if is_word else found[-1].end
-            found[-1] = Entity(kind, found[-1].start, end, max(found[-1].score, score))
-            last = index
-        elif is_word:
+        if not token.group()[0].isalnum():
+            last = index if index == last + 1 else last
+            continue
+        before = found[-1] if found and index == last + 1 else None
+        if before is not None and prefix == "I" and (kind == before.kind or "PERSON" in (kind, before.kind)):
+            surest = max((before.score, before.kind), (score, kind))
+            found[-1] = Entity(surest[1], before.start, token.end(), surest[0])
+        else:
             found.append(Entity(kind, token.start(), token.end(), score))
-            last = index
+        last = index
     return found

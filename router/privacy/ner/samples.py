@@ -60,9 +60,7 @@ The {W} of {W} and {W} in {W} {W}: A {W}|{W} {W}
 {W} {W}|- {W} {W}: {w}
 - {W} {W}: {w}|{W}-{W} {w} ({W})|'{W} {W} {N}ML', '{N} {W} {W}'
 """
-MONTHS = (
-    "January February March April May June July August September October November December"
-).split()
+MONTHS = ("January February March April May June July August September October November December").split()
 SUFFIXES = ("Inc", "Ltd", "Corp", "LLC", "GmbH", "Group", "Bank", "Industries", "University", "Foundation", "Hospital")
 TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Prof.")
 
@@ -84,7 +82,8 @@ def prose() -> list[str]:
             loaded = __import__(module)
         except Exception:  # noqa: BLE001, S112  modules of other platforms don't import
             continue
-        for thing in [loaded, *vars(loaded).values()]:
+        things: list[object] = [loaded, *vars(loaded).values()]
+        for thing in things:
             if (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)) and thing.__doc__:
                 texts.append(str(thing.__doc__))
     sentences = [part.strip() for text in texts for part in re.split(r"(?<=[.:?])\s+|\n\n", text)]

@@ -47,7 +47,7 @@ class Net:
     def forward(self, rows: Rows, *, train: bool = False) -> tuple[Floats, list[Floats]]:
         """Map (n, features) rows to (n, tags) probabilities; also return what `backward` needs."""
         layer: Floats = self.parameters["embedding"][rows].reshape(len(rows), -1)
-        drop = np.ones_like(layer)
+        drop: Floats = np.ones_like(layer)
         if train:
             drop = (self._random.random(layer.shape, np.float32) < KEEP).astype(np.float32) / KEEP
         inputs: list[Floats] = [drop]
@@ -108,7 +108,7 @@ def encode(sample: Sample, lists: Lists, hide: float) -> tuple[list[tuple[int, .
     """Turn a sample into rows and tags; with chance `hide` a word isn't found in the name lists."""
     rows: list[tuple[int, ...]] = []
     tags: list[int] = []
-    nothing: Lists = (frozenset(),) * len(lists)
+    nothing: Lists = (frozenset[int](),) * len(lists)
     last = -1
     for match in TOKEN.finditer(sample.text):
         rows.append(features(match.group(), nothing if random.random() < hide else lists))
@@ -158,7 +158,7 @@ def main() -> None:
         logger.info("epoch %d: %.4f of tokens right, %.0f s", epoch, share, monotonic_s() - start_s)
     arrays = {name: parameter.astype(np.float16) for name, parameter in net.parameters.items()}
     arrays |= {f"list{number}": np.array(sorted(names), np.uint32) for number, names in enumerate(lists)}
-    np.savez_compressed(WEIGHTS, **arrays)
+    np.savez_compressed(WEIGHTS, allow_pickle=False, **arrays)
     logger.info("%d bytes", WEIGHTS.stat().st_size)
 
 

@@ -17,7 +17,9 @@ SPACED = (
     r"(?:c ?o ?m|o ?r ?g|n ?e ?t|d ?e|u ?k|f ?r|i ?o)\b"
 )
 
-INTERNAL = frozenset(["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"])
+INTERNAL = frozenset(
+    ["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"]
+)
 """Last labels that no registry knows and that organisations use inside."""
 
 EXAMPLES = (

@@ -20,7 +20,7 @@ EXAMPLES = (
     ("DE89370400440532013001", None),
 )
 
-MORE = {"RU": 33, "DZ": 26, "AO": 25, "BF": 28, "BJ": 28, "CI": 28, "CM": 27, "CV": 25, "IR": 26, "MA": 28, "MG": 27,
+MORE = {"DZ": 26, "AO": 25, "BF": 28, "BJ": 28, "CI": 28, "CM": 27, "CV": 25, "IR": 26, "MA": 28, "MG": 27,
         "ML": 28, "MZ": 25, "SN": 28, "TG": 28}  # fmt: skip
 """Countries that use IBANs without being in the registry."""
 
@@ -31,8 +31,7 @@ def _by_length() -> dict[int, list[str]]:
         length = 4 + sum(int(size) for size in re.findall(r"(\d+)!", facts["bban"]))
         countries[length].append(country)
     for country, length in MORE.items():
-        if country not in sum(countries.values(), []):
-            countries[length].append(country)
+        countries[length].append(country)
     return countries
 
 

@@ -15,9 +15,8 @@ EXAMPLES = (
 )
 
 WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4", "255.255.255.255"})
-CONTEXT = (
-    "ip ips ipv4 ipv6 address addresses client user login logged visitor connected from remote source "
-    "blocked"
+CONTEXT: list[str] = (
+    "ip ips ipv4 ipv6 address addresses client user login logged visitor connected from remote source blocked"
 ).split()
 
 
@@ -31,6 +30,6 @@ class _Ip(IpRecognizer):
         return pattern_text in WELL_KNOWN or (address.version == 4 and not address.is_global) or not address.packed[0]
 
 
-def build() -> list[IpRecognizer]:
+def build() -> list[_Ip]:
     """Give the recognizer."""
     return [_Ip(context=CONTEXT, name="ip")]

@@ -59,7 +59,9 @@ def build() -> list[Checked]:
     recognizers: list[Checked] = []
     for entity, labels in LABELS.items():
         named = rf"\b(?:{labels})(?:'?s)?(?:\s(?:card|account|record|file|policy|identification|registration|reference))?[\s_-]{{0,2}}{NOUN}\b\.?{LINK}{TOKEN}"
-        recognizers.append(Checked(entity, f"labelled_{entity.lower()}", [Pattern("named", named, 0.7)], check=is_number))
+        recognizers.append(
+            Checked(entity, f"labelled_{entity.lower()}", [Pattern("named", named, 0.7)], check=is_number)
+        )
     alone = {"MEDICAL_RECORD": "mrn", "VEHICLE_ID": "vin|imei|licen[cs]e plate", "PASSPORT": "passport|reisepass|passeport|pasaporte",
              "BANK_ACCOUNT": "bank account|a/c|acct|kontonummer|konto|routing", "PERSONAL_ID": r"driver'?s?'? licen[cs]e|driving licen[cs]e",
              "HEALTH_INSURANCE": "medicare|medicaid"}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
@@ -14,6 +15,7 @@ EXAMPLES = (
     ("Please write a reference for Siobhan Keogh who worked for me.", "Siobhan Keogh"),
     ("Our employee Wojciech Zieliński was fired for theft", "Wojciech Zieliński"),
     ("The witness, Oluwaseun Adebayo, lives in Peckham", "Oluwaseun Adebayo"),
+    ("Best regards,\nMaria Lopez", "Maria Lopez"),
     ("Rome was not built in a day", None),
     ("Explain Machine Learning and Data Science", None),
     ("Write a Python function that sorts a list", None),
@@ -24,7 +26,10 @@ FIRST_NAME_ONLY = 0.45
 """Score of a name of one word: it counts as a name, but a qualifier near it says nothing of a certain person."""
 LEAST = {"PERSON": 0.5, "LOCATION": 0.8, "ADDRESS": 0.9}
 """Probability below which a tag is dropped."""
+SURE = 0.8
+"""Probability from which words that no list of names knows count as a name."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_GAP = re.compile(r"\t|  ")
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,5}(?![\w.,]\w)")
 
 
@@ -41,25 +46,38 @@ class _Names(LocalRecognizer):
         """Tag the text."""
         return [
             RecognizerResult(ENTITIES[entity.kind], entity.start, entity.end, _score(entity, text))
-            for entity in self._tagger.tag(text)
+            for entity in map(partial(_renamed, text), self._tagger.tag(text))
             if entity.score >= LEAST[entity.kind] and self._plausible(entity, text)
         ]
 
     def _plausible(self, entity: Entity, text: str) -> bool:
-        """A name has listed words, an address a number and two capitalised words; either is written in one line."""
+        """Check the shape: names and places are capitalised and in one line, an address has a number or two."""
         value = text[entity.start : entity.end]
         words = _WORD.findall(value)
         capitalised = sum(word[0].isupper() for word in words)
-        if entity.kind == "ADDRESS":
-            return capitalised >= 2 and len(value) >= 12 and _NUMBER.search(value) is not None
-        if entity.kind == "LOCATION":
-            return bool(words) and capitalised == len(words) and "\n" not in value
+        match entity.kind:
+            case "ADDRESS":
+                numbers = len(_NUMBER.findall(value))
+                return capitalised >= 2 and len(value) >= 12 and 1 <= numbers <= 4 and not _GAP.search(value)
+            case "LOCATION":
+                return bool(words) and capitalised == len(words) and "\n" not in value
+            case _:
+                return bool(words) and "\n" not in value and self._is_name(words, capitalised, entity.score)
+
+    def _is_name(self, words: list[str], capitalised: int, score: float) -> bool:
         listed = sum(map(self._tagger.is_name, words))
-        if "\n" in value or not words:
-            return False
+        common = any(map(self._tagger.is_common, words))
+        if len(words) == 1:
+            return capitalised == listed == 1 and not common
         if capitalised < len(words):
-            return listed == len(words) > 1
-        return listed > 0 or len(words) > 1
+            return listed == len(words) and not common
+        return listed > 0 or (score >= SURE and not common)
+
+
+def _renamed(text: str, entity: Entity) -> Entity:
+    """Take what was tagged as an address but holds no digit for a name: streets are often called after people."""
+    has_digit = any(map(str.isdigit, text[entity.start : entity.end]))
+    return entity._replace(kind="PERSON") if entity.kind == "ADDRESS" and not has_digit else entity
 
 
 def _score(entity: Entity, text: str) -> float:

@@ -46,7 +46,9 @@ def _digits(text: str) -> str:
 def _is_international(text: str) -> bool:
     digits = _digits(text)
     digits = digits.removeprefix("00") if not text.startswith("+") else digits
-    return 8 <= len(digits) <= 15 and any(int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for n in (1, 2, 3))
+    return 8 <= len(digits) <= 15 and any(
+        int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for n in (1, 2, 3)
+    )
 
 
 def _is_north_american(text: str) -> bool:
@@ -76,9 +78,7 @@ def build() -> list[Checked]:
     """Give one recognizer per kind of evidence."""
     plus = rf"(?<![\w+])\+\s?\(?[1-9](?:{JOIN}\d){{7,14}}{EXTENSION}(?!\d)"
     zeros = rf"(?<![\w.+-])00[1-9](?:{JOIN}\d){{8,14}}{EXTENSION}(?![\d.])"
-    american = (
-        rf"(?<![\d.+-])(?:1[-. ]?)?(?:\([2-9]\d\d\) {{0,2}}[-.]?|[2-9]\d\d[-.])\d{{3}}[-. ]\d{{4}}{EXTENSION}(?![\d-]|\.\d)"
-    )
+    american = rf"(?<![\d.+-])(?:1[-. ]?)?(?:\([2-9]\d\d\) {{0,2}}[-.]?|[2-9]\d\d[-.])\d{{3}}[-. ]\d{{4}}{EXTENSION}(?![\d-]|\.\d)"
     spaced = rf"(?<![\d.+-])(?<!\d )(?:1 )?[2-9]\d\d [2-9]\d\d[- ]\d{{4}}{EXTENSION}(?![\d-]|[. ]\d)"
     bare = r"(?<![\w.+-])[2-9]\d\d[2-9]\d{6}(?![\w-]|[.,]\d)"
     alone = r"(?:^|: |\")(?<!\d)[2-9]\d{9}\s{0,2}(?:$|\")"

@@ -8,7 +8,7 @@ from router.privacy.recognizers._checked import Checked
 from router.privacy.severity import QUALIFIER
 
 EXAMPLES = (
-    ("Joanna Whitfield has been diagnosed with bipolar disorder", "Joanna Whitfield"),
+    ("My neighbour Joanna Miller has been diagnosed with bipolar disorder", "Joanna Miller"),
     ("Our employee Wojciech Zieliński was fired for theft", "Wojciech Zieliński"),
     ("nobody was fired, said the diagnosis", None),
 )
