@@ -183,4 +183,5 @@ async def main() -> None:
         arguments.json.write_text(json.dumps(result, indent=1))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -92,6 +92,7 @@ async def _run(config: RouterConfig, source: Source, listener: socket.socket, ch
                 lifespan="off",
                 timeout_graceful_shutdown=_GRACE_S,
                 server_header=False,
+                proxy_headers=False,
             )
         )
         greeter = asyncio.create_task(_greet(runtime, f"http://{host}:{port}"))

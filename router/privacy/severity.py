@@ -15,8 +15,11 @@ PUBLIC, INTERNAL, CONFIDENTIAL, RESTRICTED = Sensitivity
 QUALIFIER = "QUALIFIER"
 """Pseudo entity: a word that makes a name near it sensitive (diagnosis, dismissal, debt…). Never reported."""
 
-REACH = 120
-"""A qualifier counts for a name at most this many characters away."""
+REACH, SHORT_REACH = 120, 30
+"""Characters between a name and a qualifier up to which it counts; the short one is for WEAK qualifiers."""
+
+WEAK = 0.5
+"""Score of a qualifier that is as common in the news as in private life: arrested, divorce, lives in."""
 
 FULL_NAME = 0.5
 """Least score of a name that tells one person from others; `Anna` alone scores less."""
@@ -124,7 +127,11 @@ def validate(config: PrivacyConfig) -> None:
 
 
 def _near(name: Span, others: Iterable[Span]) -> bool:
-    return any(other.start - name.end <= REACH and name.start - other.end <= REACH for other in others)
+    return any(max(other.start - name.end, name.start - other.end) <= _reach(other) for other in others)
+
+
+def _reach(span: Span) -> int:
+    return SHORT_REACH if span.entity == QUALIFIER and span.score <= WEAK else REACH
 
 
 def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:

@@ -32,19 +32,13 @@ class Metrics:
             "sona_request_seconds", "Time of a whole request", ["locality"], buckets=_SLOW_S, registry=registry
         )
         self._scans = Counter("sona_scans", "Scans by result", ["status", "sensitivity"], registry=registry)
-        self._entities = Counter(
-            "sona_entities", "Requests with an entity type", ["entity"], registry=registry
-        )
+        self._entities = Counter("sona_entities", "Requests with an entity type", ["entity"], registry=registry)
         self._adapters = Counter("sona_adapter_selections", "What SONA chose", ["adapter"], registry=registry)
         self._attempts = Counter("sona_attempts", "Upstream attempts", ["target", "code"], registry=registry)
         self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
         self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
-        self._breakers = Gauge(
-            "sona_breaker_open", "1 = not closed", ["deployment"], registry=registry
-        )
-        self.loop_lag = Gauge(
-            "sona_event_loop_lag_seconds", "Delay of the event loop", registry=registry
-        )
+        self._breakers = Gauge("sona_breaker_open", "1 = not closed", ["deployment"], registry=registry)
+        self.loop_lag = Gauge("sona_event_loop_lag_seconds", "Delay of the event loop", registry=registry)
         self.in_flight = Gauge("sona_requests_in_flight", "Requests under way", registry=registry)
 
     def write(self, outcome: Outcome) -> None:

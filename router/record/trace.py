@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import random
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -37,7 +37,7 @@ class Trace:
     def __init__(self, request_id: str, price_of: Callable[[str], Price | None]) -> None:
         """`price_of` maps a target's label to its price."""
         self.request_id = request_id
-        self.decision_id = uuid.uuid4().hex
+        self.decision_id = f"{random.getrandbits(128):032x}"
         self._price_of = price_of
         self._started_s = clock.monotonic_s()
         self._time_unix_s = clock.unix_s()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import re
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
@@ -14,6 +14,7 @@ from router.core.errors import RequestTooLarge, RouterError
 from router.core.types import Locality, Principal
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _DRAIN_BYTES = 256 * 1024 * 1024
 _DRAIN_S = 10.0
 """A refused upload is read and thrown away up to these bounds, so that the caller sees the answer."""
@@ -36,7 +37,7 @@ class Exchange:
         self._send = send
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = self.headers.get("x-request-id", "")
-        self.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+        self.request_id = given if _SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         self.principal: Principal = scope.get("sona.principal", NOBODY)
         self.started = False
 
@@ -142,7 +143,8 @@ class Exchange:
 
 def _clean(value: str) -> bytes:
     """Encode a header's value; characters that a header can't hold become `?`."""
-    return "".join(char if char >= " " else "?" for char in value).encode("latin-1", "replace")
+    encoded = value.encode("latin-1", "replace")
+    return encoded if value.isprintable() else _CONTROL.sub(b"?", encoded)
 
 
 def _too_large(limit: int) -> RequestTooLarge:

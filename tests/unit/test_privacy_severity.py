@@ -7,7 +7,7 @@ import pytest
 from router.config.schema import EntityConfig, PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import Sensitivity
-from router.privacy.severity import QUALIFIER, REACH, Span, judge, rules, validate
+from router.privacy.severity import QUALIFIER, REACH, WEAK, Span, judge, rules, validate
 
 
 def span(entity: str, start: int = 0, end: int = 10, score: float = 0.9) -> Span:
@@ -26,6 +26,8 @@ def span(entity: str, start: int = 0, end: int = 10, score: float = 0.9) -> Span
         ([span("PERSON"), span(QUALIFIER, 20, 30)], Sensitivity.RESTRICTED),
         ([span("PERSON", 200, 210), span(QUALIFIER, 20, 100)], Sensitivity.RESTRICTED),
         ([span("PERSON"), span(QUALIFIER, 11 + REACH, 20 + REACH)], Sensitivity.INTERNAL),
+        ([span("PERSON"), span(QUALIFIER, 12, 20, WEAK)], Sensitivity.RESTRICTED),
+        ([span("PERSON"), span(QUALIFIER, 50, 60, WEAK)], Sensitivity.INTERNAL),
         ([span("PERSON", score=0.45), span(QUALIFIER, 20, 30)], Sensitivity.INTERNAL),
         ([span("PERSON"), span("EMAIL_ADDRESS", 20, 30)], Sensitivity.RESTRICTED),
         ([span("PERSON"), span("LOCATION", 20, 30)], Sensitivity.INTERNAL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import pydoc_data.topics
 import random
@@ -79,10 +80,10 @@ def prose() -> list[str]:
         if module.startswith(("_", "idlelib", "lib2to3", "antigravity", "this", "test", "typing")):
             continue
         try:
-            loaded = __import__(module)
+            loaded = importlib.import_module(module)
         except Exception:  # noqa: BLE001, S112  modules of other platforms don't import
             continue
-        things: list[object] = [loaded, *vars(loaded).values()]
+        things: list[object] = [loaded, *loaded.__dict__.values()]
         for thing in things:
             if (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)) and thing.__doc__:
                 texts.append(str(thing.__doc__))

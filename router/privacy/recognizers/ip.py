@@ -15,9 +15,24 @@ EXAMPLES = (
 )
 
 WELL_KNOWN = frozenset({"8.8.8.8", "8.8.4.4", "1.1.1.1", "1.0.0.1", "9.9.9.9", "1.2.3.4", "255.255.255.255"})
-CONTEXT: list[str] = (
-    "ip ips ipv4 ipv6 address addresses client user login logged visitor connected from remote source blocked"
-).split()
+CONTEXT = [
+    "ip",
+    "ips",
+    "ipv4",
+    "ipv6",
+    "address",
+    "addresses",
+    "client",
+    "user",
+    "login",
+    "logged",
+    "visitor",
+    "connected",
+    "from",
+    "remote",
+    "source",
+    "blocked",
+]
 
 
 class _Ip(IpRecognizer):

@@ -63,7 +63,7 @@ def is_random(text: str) -> bool:
     kinds = sum(any(map(test, value)) for test in (str.isupper, str.islower, str.isdigit))
     runs = len(re.findall(r"[A-Za-z]+|\d+", value))
     hexadecimal = len(value) >= 16 and re.fullmatch(r"[0-9a-f]+", value, re.IGNORECASE) is not None
-    return not _NOT_VALUES.search(value) and len(set(value)) >= 9 and (kinds == 3 or hexadecimal) and runs >= 5
+    return not _NOT_VALUES.search(value) and len(set(value)) >= 8 and (kinds == 3 or hexadecimal) and runs >= 5
 
 
 def build() -> list[Checked]:

@@ -58,7 +58,8 @@ class _Names(LocalRecognizer):
         match entity.kind:
             case "ADDRESS":
                 numbers = len(_NUMBER.findall(value))
-                return capitalised >= 2 and len(value) >= 12 and 1 <= numbers <= 4 and not _GAP.search(value)
+                shaped = 2 <= numbers <= 4 or (numbers == 1 and value[0].isdigit())
+                return shaped and capitalised >= 2 and len(value) >= 12 and not _GAP.search(value)
             case "LOCATION":
                 return bool(words) and capitalised == len(words) and "\n" not in value
             case _:

@@ -55,12 +55,8 @@ def _is_north_american(text: str) -> bool:
     return _digits(text) not in NOT_PHONES
 
 
-def _is_valid_bare(text: str) -> bool:
-    return text not in NOT_PHONES and _is_valid(text, ("US",))
-
-
-def _is_valid(text: str, regions: tuple[str, ...] = REGIONS) -> bool:
-    for region in regions:
+def _is_valid(text: str) -> bool:
+    for region in REGIONS:
         try:
             if phonenumbers.is_valid_number(phonenumbers.parse(text, region)):
                 return True
@@ -81,7 +77,6 @@ def build() -> list[Checked]:
     american = rf"(?<![\d.+-])(?:1[-. ]?)?(?:\([2-9]\d\d\) {{0,2}}[-.]?|[2-9]\d\d[-.])\d{{3}}[-. ]\d{{4}}{EXTENSION}(?![\d-]|\.\d)"
     spaced = rf"(?<![\d.+-])(?<!\d )(?:1 )?[2-9]\d\d [2-9]\d\d[- ]\d{{4}}{EXTENSION}(?![\d-]|[. ]\d)"
     bare = r"(?<![\w.+-])[2-9]\d\d[2-9]\d{6}(?![\w-]|[.,]\d)"
-    alone = r"(?:^|: |\")(?<!\d)[2-9]\d{9}\s{0,2}(?:$|\")"
     zero_led = r"(?<![\w.,:/-])\(?0\d{1,4}\)?[\s./-]{1,2}\d{2,8}(?:[\s.-]\d{2,4}){0,4}(?![\w/:-]|[.,]\d)"
     loose = rf"(?<![A-Za-z0-9_.'\"])\(?\d(?:{JOIN}\d){{6,14}}(?![A-Za-z0-9_/:]|[.,]\d)"
     return [
@@ -89,8 +84,7 @@ def build() -> list[Checked]:
                 _is_international),
         Checked("PHONE_NUMBER", "phone_us", [Pattern("separated", american, 0.7), Pattern("spaced", spaced, 0.5)],
                 CONTEXT, _is_north_american),
-        Checked("PHONE_NUMBER", "phone_bare", [Pattern("bare", bare, 0.45)], CONTEXT, _is_valid_bare),
-        Checked("PHONE_NUMBER", "phone_alone", [Pattern("alone", alone, 0.45)], CONTEXT, _is_north_american),
+        Checked("PHONE_NUMBER", "phone_bare", [Pattern("bare", bare, 0.45)], CONTEXT, _is_north_american),
         Checked("PHONE_NUMBER", "phone_national", [Pattern("zero-led", zero_led, 0.45)], CONTEXT, _is_valid),
         Checked("PHONE_NUMBER", "phone_loose", [Pattern("any digits", loose, 0.05)], CONTEXT, _has_digits),
     ]  # fmt: skip

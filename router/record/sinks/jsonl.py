@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import queue
 import threading
+from collections import deque
 from pathlib import Path
 
 import msgspec
@@ -18,6 +17,9 @@ FILE = "decisions.jsonl"
 _log = logging.getLogger(__name__)
 _MAX_WAITING = 100_000
 """Outcomes that may wait for a slow disk; beyond, the newest are dropped and counted."""
+
+_BATCH_S = 0.05
+"""How long records are collected before they are written; a killed process loses no more than this."""
 
 
 def _plain(value: object) -> object:
@@ -35,7 +37,9 @@ class JsonLines:
         """
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / FILE).open("ab")
-        self._queue: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._waiting: deque[Outcome] = deque()
+        self._some = threading.Event()
+        self._closing = threading.Event()
         self._encoder = msgspec.json.Encoder(enc_hook=_plain, decimal_format="string")
         self.dropped = 0
         self._thread = threading.Thread(target=self._run, name="decision-records", daemon=True)
@@ -43,30 +47,34 @@ class JsonLines:
 
     def write(self, outcome: Outcome) -> None:
         """See `core.ports.Sink`."""
-        if self._queue.qsize() >= _MAX_WAITING:
+        if len(self._waiting) >= _MAX_WAITING:
             self.dropped += 1
             return
-        self._queue.put(outcome)
+        self._waiting.append(outcome)
+        if not self._some.is_set():
+            self._some.set()
 
     async def aclose(self) -> None:
         """Write what waits, then close."""
-        self._queue.put(None)
+        self._closing.set()
+        self._some.set()
         await asyncio.to_thread(self._thread.join, 10)
 
     def _run(self) -> None:
         with self._file:
-            while (outcome := self._queue.get()) is not None:
-                lines = [self._encoder.encode(outcome)]
-                last = False
-                with contextlib.suppress(queue.Empty):
-                    while len(lines) < 1000 and not last:
-                        following = self._queue.get_nowait()
-                        last = following is None
-                        if following is not None:
-                            lines.append(self._encoder.encode(following))
-                self._append(b"\n".join(lines) + b"\n")
-                if last:
-                    return
+            while not self._closing.is_set():
+                self._some.wait()
+                # Waking for every record would take the interpreter from the requests each time.
+                self._closing.wait(_BATCH_S)
+                self._some.clear()
+                self._drain()
+            self._drain()
+
+    def _drain(self) -> None:
+        while self._waiting:
+            count = min(len(self._waiting), 500)
+            lines = [self._encoder.encode(self._waiting.popleft()) for _ in range(count)]
+            self._append(b"\n".join(lines) + b"\n")
 
     def _append(self, data: bytes) -> None:
         try:
