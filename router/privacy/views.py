@@ -66,7 +66,8 @@ _LOOKALIKES = dict(
 _TABLE: dict[int, str | None] = {**dict.fromkeys(_INVISIBLE), **{ord(dash): "-" for dash in _DASHES}}
 
 _RUN = re.compile(r"[^\t\n\r -~]+")
-_MIXED = re.compile(r"[\w@.+-]*[Ѐ-ӿԛԝͰ-Ͽ][\w@.+-]*")
+_WORD = re.compile(r"[\w@.+-]+")
+_OTHER_SCRIPT = re.compile(r"[Ѐ-ӿԛԝͰ-Ͽ]")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9@]")
 
 
@@ -85,7 +86,8 @@ def _plain(run: str) -> str:
 
 def _latin(word: str) -> str:
     """Replace look-alike letters in a word that mixes scripts; a word all in one script is just foreign."""
-    return "".join(_LOOKALIKES.get(char, char) for char in word) if _ASCII_WORD.search(word) else word
+    mixed = _OTHER_SCRIPT.search(word) and _ASCII_WORD.search(word)
+    return "".join(_LOOKALIKES.get(char, char) for char in word) if mixed else word
 
 
 def _normal(text: str) -> View:
@@ -93,13 +95,20 @@ def _normal(text: str) -> View:
     if text.isascii() and text.isprintable():
         return view
     view = view.rewrite(_RUN, _plain)
-    return view if view.text.isascii() else view.rewrite(_MIXED, _latin)
+    return view.rewrite(_WORD, _latin) if _OTHER_SCRIPT.search(view.text) else view
 
 
-_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}|&(?:#x?[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}")
+_ESCAPE = re.compile(
+    r"%[0-9A-Fa-f]{2}|&(?:#x?[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]"
+)
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+_LEVELS = 2
+"""How often a text is taken for an escaped one: JSON in JSON is common, deeper is bounded."""
 
 
 def _unescape(escape: str) -> str:
+    if escape[0] == "\\" and len(escape) == 2:
+        return _LETTERS.get(escape[1], escape[1])
     if escape[0] == "\\":
         return chr(int(escape[2:], 16))
     return unquote(escape, "latin-1") if escape[0] == "%" else html.unescape(escape)
@@ -107,9 +116,12 @@ def _unescape(escape: str) -> str:
 
 def _escapes(view: View) -> Iterator[View]:
     """URL, HTML and JSON escapes written out."""
-    decoded = view.rewrite(_ESCAPE, _unescape)
-    if decoded is not view:
+    for _ in range(_LEVELS):
+        decoded = view.rewrite(_ESCAPE, _unescape)
+        if decoded is view:
+            return
         yield View("".join(char if char.isprintable() else " " for char in decoded.text), decoded.offsets)
+        view = decoded
 
 
 _BASE64 = re.compile(r"(?<![A-Za-z0-9+/_=-])[A-Za-z0-9+/_-]{16,}={0,2}(?![A-Za-z0-9+/_=-])")

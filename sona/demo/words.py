@@ -167,15 +167,15 @@ class Words:
 
     def text_column(self) -> str:
         """Draw the name of a column that holds text."""
-        return self._mixed(TEXT_COLUMNS, False, 0.25)
+        return self._mixed(TEXT_COLUMNS, False, 0.1)
 
     def number_column(self) -> str:
         """Draw the name of a column that holds numbers."""
-        return self._mixed(NUMBER_COLUMNS, False, 0.25)
+        return self._mixed(NUMBER_COLUMNS, False, 0.1)
 
     def table(self) -> str:
         """Draw the name of a table."""
-        return self._mixed(TABLES, False, 0.3)
+        return self._mixed(TABLES, False, 0.15)
 
     def number(self, most: int = 9999) -> int:
         """Draw a whole number between 1 and `most`, small ones more often."""

@@ -227,6 +227,8 @@ HOSTILE = {
     "base64": "QUJD" * 2_500,
     "escapes": "%41" * 3_333,
     "quotes": "password='" * 1_000,
+    "accents": "é" * 10_000,
+    "short numbers": "12 0" * 2_500,
     "spaces": " " * 10_000,
     "colons": "::" * 5_000,
 }

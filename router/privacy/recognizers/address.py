@@ -21,7 +21,7 @@ TYPES = (
     r"(?-i:Street|St\.?|Avenue|Ave\.?|Road|Rd\.?|Boulevard|Blvd\.?|Lane|Ln\.?|Drive|Dr\.?|Court|Ct\.?|Place|Pl\.?|Terrace|Square|Sq\.?"
     r"|Parkway|Pkwy\.?|Highway|Hwy\.?|Crescent|Close|Circle|Cir\.?|Trail|Mews|Alley|Row|Plaza|Gardens|Grove)"
 )
-ENGLISH = rf"(?<![\w.$€£:/-])\d{{1,5}}[A-Z]?,? (?:[NSEW]\.? )?(?:{CAP} ){{1,3}}{TYPES}(?![\w])"
+ENGLISH = rf"(?<![\w.$€£:/-])(?!(?:1[89]|20)\d\d,)\d{{1,5}}[A-Z]?,? (?:[NSEW]\.? )?(?:{CAP} ){{1,3}}{TYPES}(?![\w])"
 TAIL = rf"(?:,? (?:Apt|Suite|Unit|Apartment|Ste)\.? ?#?\w{{1,6}})?(?:,\s{{0,2}}{CAP}(?: {CAP}){{0,2}})?(?:,\s{{0,2}}(?-i:[A-Z]{{2}}),?\s{{1,2}}\d{{5}}(?:-\d{{4}})?)?"
 CITY = rf"(?<!\w){CAP}(?: {CAP}){{0,2}},\s{{1,2}}(?-i:A[LKZR]|C[AOT]|D[EC]|FL|GA|HI|I[DLNA]|K[SY]|LA|M[EDAINSOT]|N[EVHJMYCD]|O[HKR]|PA|RI|S[CD]|T[NX]|UT|V[TA]|W[AVIY]),?\s\d{{5}}(?:-\d{{4}})?(?!\d)"
 GERMANIC = r"(?-i:\p{Lu}[\w.-]{2,25}(?:straße|strasse|str\.|gasse|platz|allee|ring|gata|gatan|vägen|vej|veien|straat|laan|weg|katu|tie)) \d{1,4} ?(?-i:[a-z])?(?!\w)"

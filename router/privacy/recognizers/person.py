@@ -29,6 +29,7 @@ LEAST = {"PERSON": 0.5, "LOCATION": 0.8, "ADDRESS": 0.9}
 SURE = 0.8
 """Probability from which words that no list of names knows count as a name."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _GAP = re.compile(r"\t|  ")
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,5}(?![\w.,]\w)")
 
@@ -51,15 +52,16 @@ class _Names(LocalRecognizer):
         ]
 
     def _plausible(self, entity: Entity, text: str) -> bool:
-        """Check the shape: names and places are capitalised and in one line, an address has a number or two."""
+        """Check the shape: names and places are capitalised and in one line, an address two numbers or more,
+        one of them long enough for a postal code: shorter ones are for the patterns of `address`."""
         value = text[entity.start : entity.end]
         words = _WORD.findall(value)
         capitalised = sum(word[0].isupper() for word in words)
         match entity.kind:
             case "ADDRESS":
-                numbers = len(_NUMBER.findall(value))
-                shaped = 2 <= numbers <= 4 or (numbers == 1 and value[0].isdigit())
-                return shaped and capitalised >= 2 and len(value) >= 12 and not _GAP.search(value)
+                numbers = _NUMBER.findall(value)
+                has_code = any(len(number) > 3 and not _YEAR.fullmatch(number) for number in numbers)
+                return has_code and 2 <= len(numbers) <= 4 and capitalised >= 2 and not _GAP.search(value)
             case "LOCATION":
                 return bool(words) and capitalised == len(words) and "\n" not in value
             case _:

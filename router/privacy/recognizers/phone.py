@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 from presidio_analyzer import Pattern
@@ -39,6 +40,10 @@ EXAMPLES = (
 )
 
 
+_NOT_PHONE = re.compile(r"\(?(?:1[5-9]|20)\d\d\D(?:\d\d?\D\d\d?|\d{4})|\d(?:\.\d+){2,}")
+"""Dates, ranges of years, versions."""
+
+
 def _digits(text: str) -> str:
     return "".join(filter(str.isdigit, re.split(r"x|ext", text, maxsplit=1, flags=re.IGNORECASE)[0]))
 
@@ -55,6 +60,7 @@ def _is_north_american(text: str) -> bool:
     return _digits(text) not in NOT_PHONES
 
 
+@lru_cache(maxsize=512)
 def _is_valid(text: str) -> bool:
     for region in REGIONS:
         try:
@@ -67,7 +73,7 @@ def _is_valid(text: str) -> bool:
 
 def _has_digits(text: str) -> bool:
     digits = _digits(text)
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not re.fullmatch(r"(?:19|20)\d\d\D\d\d?\D\d\d?", text)
+    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _NOT_PHONE.fullmatch(text)
 
 
 def build() -> list[Checked]:
