@@ -77,7 +77,9 @@ async def cloud(folder: Path) -> AsyncGenerator[str]:
         async with httpx.AsyncClient(trust_env=False) as client, asyncio.timeout(20):
             while True:
                 with contextlib.suppress(httpx.HTTPError):
-                    await client.post(f"http://127.0.0.1:{port}/v1/chat/completions", content=body("ok", 1, stream=False))
+                    await client.post(
+                        f"http://127.0.0.1:{port}/v1/chat/completions", content=body("ok", 1, stream=False)
+                    )
                     break
                 await asyncio.sleep(0.05)
         yield f"http://127.0.0.1:{port}/v1"
@@ -100,9 +102,7 @@ async def added_latency(folder: Path, *, seconds: float, at_once: tuple[int, ...
                 for name, url in targets:
                     say(f"{name}, {'streamed' if stream else 'whole'}, {callers} at a time")
                     data = body("ok", 100, stream=stream)
-                    result = await closed_loop(
-                        f"{url}/v1/chat/completions", data, at_once=callers, seconds=seconds
-                    )
+                    result = await closed_loop(f"{url}/v1/chat/completions", data, at_once=callers, seconds=seconds)
                     direct = direct or result
                     rows.append(
                         Row(
@@ -123,9 +123,11 @@ async def added_latency(folder: Path, *, seconds: float, at_once: tuple[int, ...
 async def scan_times(folder: Path, repeats: int = 15) -> list[ScanRow]:
     """Ask the router to explain prompts of growing size; every one is new, so that no cache helps."""
     rows: list[ScanRow] = []
-    async with cloud(folder) as url, router(folder, url, scan=True) as (base, _), httpx.AsyncClient(
-        trust_env=False, timeout=30
-    ) as client:
+    async with (
+        cloud(folder) as url,
+        router(folder, url, scan=True) as (base, _),
+        httpx.AsyncClient(trust_env=False, timeout=30) as client,
+    ):
         for words in SIZES:
             say(f"scan of {words} words")
             times: list[float] = []

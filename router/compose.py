@@ -13,7 +13,7 @@ from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, Strategy
-from router.core.types import Candidate, Price, Target
+from router.core.types import Candidate, Locality, Price, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -67,7 +67,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     prices: dict[str, Price] = {}
     groups = {name: _group(config, name, clouds, prices) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    planner = Planner(groups, strategies, config.routing, config.local if engine is not None else None)
+    planner = Planner(groups, strategies, config.routing, config.local)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy)
@@ -130,6 +130,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
         for index, deployment in enumerate(model.deployments):
             loc = ("models", name, "deployments", index, "provider")
             _known(source, deployment.provider, providers, loc, "provider")
+            if deployment.locality.level is Locality.LOCAL:
+                message = "only the engine host is local; write region or any, or set 'local.url'"
+                raise source.error(("models", name, "deployments", index, "locality"), message)
         for index, fallback in enumerate(model.fallbacks):
             _known(source, fallback, [*groups, LOCAL], ("models", name, "fallbacks", index), "model group")
     auto = config.routing.auto

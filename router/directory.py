@@ -89,5 +89,5 @@ def local_models(listing: AdapterListing) -> LocalModels:
     return LocalModels(
         current=current,
         ids=frozenset(info.id for info in listing.data if info.state == "ready"),
-        known=frozenset(info.name for info in listing.data if info.state != "retired"),
+        known=frozenset(info.name for info in listing.data),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-# ruff: noqa: E501 (one prompt is one line)
 # Written for this project, for breadth: what people ask an assistant of any kind, in a few languages and moods.
-# An adapter that covers one of these topics is safe: the snapshot sets aside the prompts that an adapter claims.
 _PROMPTS = """\
 # small talk and assistant commands
 hey, how's it going today?

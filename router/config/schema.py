@@ -167,7 +167,6 @@ class RoutingConfig(Section):
     """How a request that may leave finds its deployment."""
 
     auto: AutoConfig = AutoConfig()
-    connect_s: float = Field(default=3.0, gt=0)
     ttft_s: float = Field(default=30.0, gt=0)
     total_s: float = Field(default=300.0, gt=0)
     retries: int = Field(default=1, ge=0, le=5)

@@ -25,7 +25,6 @@ from router.core.types import (
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; never past the request's deadline."""
 
-    connect_s: float
     ttft_s: float
     total_s: float
 

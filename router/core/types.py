@@ -188,7 +188,8 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     max_output_tokens: int | None
     needs: frozenset[str]
-    """Capabilities the request uses: `tools`, `vision`, `audio`, `files`, `json_schema`, `json_object`, `logprobs`, `n`."""
+    """Capabilities the request uses: `tools`, `vision`, `audio`, `files`, `json_schema`, `json_object`, `logprobs`, `n`,
+    `web_search`."""
     task: str | None = None
     tier: str | None = None
 
@@ -211,7 +212,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
     target: Target
     retries: int = 0
-    connect_s: float
     ttft_s: float
     total_s: float
 
@@ -295,7 +295,7 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     """First 12 hex digits of the content hash."""
     state: str
-    """discovered, copying, checking, stored, loading, canary, ready, draining, retired or quarantined."""
+    """copying, checking, stored, loading, canary, ready, draining or quarantined."""
     reason: str | None = None
     """For a quarantined one: what is wrong, as a code."""
     message: str | None = None

@@ -169,7 +169,7 @@ class _Attempt:
         step, now = self._step, clock.monotonic_s()
         total_s = min(step.total_s, self._request.deadline_s - now)
         first_s = min(step.ttft_s, total_s) if cleared.stream else total_s
-        clocks = Clocks(connect_s=step.connect_s, ttft_s=first_s, total_s=total_s)
+        clocks = Clocks(ttft_s=first_s, total_s=total_s)
         start_s = asyncio.get_running_loop().time()
         limit_s, which = (first_s, "first token") if cleared.stream else (total_s, "total")
         async with aclosing(self._executor.provider(self._target).send(cleared, clocks)) as deltas:

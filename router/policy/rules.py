@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from router.config.schema import OnSensitive, PolicyRule, PrivacyConfig
+from router.config.schema import PolicyRule, PrivacyConfig
 from router.core.errors import PolicyBlocked
 from router.core.types import Locality, Masking, Request, ScanReport, ScanStatus, Verdict
 
@@ -49,18 +49,15 @@ def _action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tupl
 
 
 def _default_action(request: Request, report: ScanReport, policy: PrivacyConfig) -> tuple[str, str]:
-    """Take the strictest of what the key, the entities found and the whole policy say."""
+    """Take the strictest of what is said for each entity found: by its own setting, else by the key's, else the policy's."""
     rule_id = "sensitive" if report.status is ScanStatus.COMPLETE else "scan_incomplete"
-    if request.principal.on_sensitive is not None:
-        return request.principal.on_sensitive, rule_id
-    actions: list[OnSensitive] = []
+    default = request.principal.on_sensitive or policy.on_sensitive.value
+    actions = {default} if report.status is not ScanStatus.COMPLETE or not report.entities else set[str]()
     for entity in report.entities:
         config = policy.entities.get(entity)
-        if config is not None and config.on_sensitive is not None:
-            actions.append(config.on_sensitive)
-    if not actions or report.status is not ScanStatus.COMPLETE:
-        actions.append(policy.on_sensitive)
-    return max((action.value for action in actions), key=_STRICTNESS.__getitem__), rule_id
+        own = config.on_sensitive if config is not None else None
+        actions.add(own.value if own is not None else default)
+    return max(actions, key=_STRICTNESS.__getitem__), rule_id
 
 
 def _matches(rule: PolicyRule, request: Request, report: ScanReport) -> bool:

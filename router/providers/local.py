@@ -13,6 +13,7 @@ from router.providers.openai_compatible import OpenAICompatible
 
 NAME = "local"
 
+
 class _Missing(msgspec.Struct):
     what: str
     state: str = ""

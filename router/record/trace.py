@@ -133,10 +133,10 @@ class Trace:
             local = self._target.locality is Locality.LOCAL
             out.append(("x-router-locality", "local" if local else "cloud"))
             out.append(("x-router-target", self._target.label))
-            if local:
-                out.append(("x-router-adapter", (self._target.adapter or "none").partition("@")[0]))
-                confidence = self._selection.confidence if self._selection is not None else 1.0
-                out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
+            out.append(("x-router-adapter", (self._target.adapter or "none").partition("@")[0]))
+            sure = 1.0 if self._target.adapter is not None else 0.0
+            confidence = self._selection.confidence if self._selection is not None else sure
+            out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
         attempts = len(self._attempts) + int(self._under_way)
         out.append(("x-router-attempts", str(attempts)))
         if self._overhead_ms is not None:

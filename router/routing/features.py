@@ -27,12 +27,15 @@ def _needs(body: JsonObject) -> set[str]:
     needs: set[str] = set()
     if body.get("tools") or body.get("functions"):
         needs.add("tools")
-    if body.get("logprobs"):
+    if body.get("logprobs") or body.get("top_logprobs"):
         needs.add("logprobs")
+    if body.get("web_search_options") is not None:
+        needs.add("web_search")
     choices = body.get("n")
     if isinstance(choices, int) and choices > 1:
         needs.add("n")
-    if body.get("audio"):
+    modalities = body.get("modalities")
+    if body.get("audio") or (isinstance(modalities, list) and "audio" in modalities):
         needs.add("audio")
     response_format = body.get("response_format")
     kind = response_format.get("type") if isinstance(response_format, dict) else None

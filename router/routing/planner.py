@@ -159,7 +159,6 @@ class Planner:
         return Step(
             target=target,
             retries=self._routing.retries if alone else 0,
-            connect_s=clocks.connect_s,
             ttft_s=clocks.ttft_s,
             total_s=clocks.total_s,
         )

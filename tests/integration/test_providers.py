@@ -31,7 +31,7 @@ from tests.fakes.values import target
 
 pytestmark = pytest.mark.anyio
 
-CLOCKS = Clocks(connect_s=1, ttft_s=5, total_s=5)
+CLOCKS = Clocks(ttft_s=5, total_s=5)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ class Notebook:
 
 
 def step(where: Target, *, retries: int = 0, ttft_s: float = 5.0, total_s: float = 5.0) -> Step:
-    return Step(target=where, retries=retries, connect_s=1, ttft_s=ttft_s, total_s=total_s)
+    return Step(target=where, retries=retries, ttft_s=ttft_s, total_s=total_s)
 
 
 def plan(*steps: Step) -> Plan:

@@ -45,7 +45,7 @@ def test_no_rule_lets_an_incomplete_scan_leave(status: ScanStatus, action: str) 
 
 
 def test_block_says_rule_and_entity_types() -> None:
-    with pytest.raises(PolicyBlocked, match="'sensitive'.*US_SSN"):
+    with pytest.raises(PolicyBlocked, match=r"'sensitive'.*US_SSN"):
         judge(request(), report(Sensitivity.RESTRICTED, "US_SSN"), PrivacyConfig(on_sensitive=OnSensitive.BLOCK))
 
 
@@ -61,6 +61,21 @@ def test_the_strictest_entity_setting_wins() -> None:
     )
     both = report(Sensitivity.RESTRICTED, "EMAIL", "US_SSN")
     assert judge(request(), both, policy).max_locality is Locality.LOCAL
+
+
+def test_an_entity_without_a_setting_of_its_own_still_counts_by_the_default() -> None:
+    policy = PrivacyConfig(entities={"PERSON": EntityConfig(on_sensitive=OnSensitive.MASK)})
+    both = report(Sensitivity.RESTRICTED, "PERSON", "MEDICAL_RECORD")
+    assert judge(request(), both, policy).max_locality is Locality.LOCAL
+    alone = report(Sensitivity.RESTRICTED, "PERSON")
+    assert judge(request(), alone, policy).masking is Masking.PLACEHOLDER
+
+
+def test_a_key_s_setting_replaces_the_default_but_no_entity_s_own() -> None:
+    policy = PrivacyConfig(entities={"US_SSN": EntityConfig(on_sensitive=OnSensitive.LOCAL)})
+    masking = request(principal=Principal(id="p", on_sensitive="mask"))
+    assert judge(masking, report(Sensitivity.RESTRICTED, "EMAIL"), policy).masking is Masking.PLACEHOLDER
+    assert judge(masking, report(Sensitivity.RESTRICTED, "EMAIL", "US_SSN"), policy).max_locality is Locality.LOCAL
 
 
 def test_the_first_matching_rule_decides() -> None:

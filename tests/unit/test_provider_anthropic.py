@@ -629,7 +629,7 @@ def test_the_recorded_shapes_fit_the_vendors_own_types() -> None:
 
 # --- over HTTP --------------------------------------------------------------------------------------------------------
 
-CLOCKS = Clocks(connect_s=2, ttft_s=5, total_s=10)
+CLOCKS = Clocks(ttft_s=5, total_s=10)
 
 
 class Upstream:

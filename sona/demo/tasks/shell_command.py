@@ -103,7 +103,8 @@ rm -r {dir}
 mkdir -p {dir}
 - create the folder {dir} | make a directory called {dir} | create a directory {dir}
 - make a new folder {dir} | create a folder named {dir} | make the directory {dir}
-? create a new directory called {dir}
+- create a new directory {dir} | make a directory named {dir}
+? create a new folder called {dir}
 
 touch {file}
 - create an empty file {file} | create an empty file called {file} | make an empty file {file}
@@ -138,7 +139,8 @@ chmod {mode} {file}
 chmod +x {file}
 - make {file} executable | make the file {file} executable | make the script {file} executable
 - allow {file} to be executed
-? make the program {file} executable
+- make the program {file} executable
+? make the script file {file} executable
 
 chown {user} {file}
 - change the owner of {file} to {user} | make {user} the owner of {file}
@@ -171,7 +173,8 @@ sed -i 's/{text}/{other}/g' {file}
 
 ping -c {n} {host}
 - ping {host} {n} times | send {n} pings to {host} | ping the host {host} {n} times
-? ping {n} times the host {host}
+- ping the server {host} {n} times | ping {n} times {host}
+? send {n} pings to the host {host}
 
 curl -O https://{host}/{file0}
 - download https://{host}/{file0} | download the file https://{host}/{file0}
@@ -280,5 +283,5 @@ TASK = Task(
     negative_examples=("What is a shell?", "Who wrote Linux?", "Find me a good restaurant."),
     generate=generate,
     seed=14,
-    steps=450,
+    steps=550,
 )
