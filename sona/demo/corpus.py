@@ -81,7 +81,7 @@ def _snippet(rng: Random) -> str:
         f"{_MONTHS[day.month - 1]} {day.day}",
         f"{day.strftime('%A')}",
     )
-    text = rng.choice(_SNIPPETS).format(
+    return rng.choice(_SNIPPETS).format(
         c=words.text_column(),
         k=words.number_column(),
         t=words.table(),
@@ -97,7 +97,6 @@ def _snippet(rng: Random) -> str:
         E=f"{_MONTHS[other.month - 1]} {other.year}",
         I=day.isoformat(),
     )
-    return text
 
 
 def _plain(rng: Random) -> Chat:

@@ -98,6 +98,14 @@ _REAL_WORDS = (
     *TABLES,
     *STEMS,
 )
+_RESERVED = frozenset(
+    "table index set all and from for add not null order group join limit case then when else end asc desc "
+    "select where like between into values update delete insert create drop alter using union exists".split()
+)
+"""Words that SQL would read as its own."""
+_ANY_NAMES = tuple(
+    name for name in ITEMS + STEMS + TEXT_COLUMNS + NUMBER_COLUMNS + TABLES if name not in _RESERVED
+)
 
 
 def _syllable(rng: Random) -> str:
@@ -129,7 +137,7 @@ class Words:
                 word = "".join(self._part() for _ in range(rng.choice((1, 2, 2))))
             else:
                 word = "".join(rng.choice(_LETTERS) for _ in range(rng.randint(3, 7)))
-            if len(word) > 2 and split_of(word) is self.split:
+            if len(word) > 2 and word not in _RESERVED and split_of(word) is self.split:
                 return word.capitalize() if capital else word
 
     def _part(self) -> str:
@@ -165,17 +173,21 @@ class Words:
         """Draw one to `most` words."""
         return " ".join(self.word() for _ in range(self.rng.randint(1, most)))
 
+    def _odd_names(self) -> tuple[str, ...]:
+        """Give any words, now and then, as names of columns and tables: people choose odd names."""
+        return _ANY_NAMES if self.rng.random() < 0.4 else ()
+
     def text_column(self) -> str:
         """Draw the name of a column that holds text."""
-        return self._mixed(TEXT_COLUMNS, False, 0.1)
+        return self._mixed(TEXT_COLUMNS + self._odd_names(), False, 0.2)
 
     def number_column(self) -> str:
         """Draw the name of a column that holds numbers."""
-        return self._mixed(NUMBER_COLUMNS, False, 0.1)
+        return self._mixed(NUMBER_COLUMNS + self._odd_names(), False, 0.2)
 
     def table(self) -> str:
         """Draw the name of a table."""
-        return self._mixed(TABLES, False, 0.15)
+        return self._mixed(TABLES + self._odd_names(), False, 0.2)
 
     def number(self, most: int = 9999) -> int:
         """Draw a whole number between 1 and `most`, small ones more often."""

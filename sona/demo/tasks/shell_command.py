@@ -256,6 +256,8 @@ def generate(rng: Random, split: Split) -> Example:
     if "{" not in command and split is Split.HELD_OUT:
         train = held_out
     said = pick(rng, split, train, held_out).format(**values)
+    if split is Split.TRAIN and rng.random() < 0.05:
+        said = said.replace(" the ", f" the {words.word()} ", 1)
     asked = rng.random() < 0.6
     prompt = pick(rng, split, _ASKS, _ASKS_HELD_OUT).format(said) if asked else request(rng, split, said)
     return Example(prompt, command.format(**values))
@@ -283,5 +285,5 @@ TASK = Task(
     negative_examples=("What is a shell?", "Who wrote Linux?", "Find me a good restaurant."),
     generate=generate,
     seed=14,
-    steps=550,
+    steps=450,
 )

@@ -194,6 +194,8 @@ def generate(rng: Random, split: Split) -> Example:
         link = rng.choice(("from", "from", "of", "in"))
         source = f" {link} {rng.choice(('', '', 'table ', 'the table '))}{table}"
     verb = pick(rng, split, _VERBS, _VERBS_HELD_OUT)
+    if split is Split.TRAIN and rng.random() < 0.1:
+        verb = rng.choice((words.word(), f"{words.word()} up", f"{words.word()} out"))
     core = f"{verb} {wanted}{source} {rng.choice(_WHERE)} {said}"
     asked = rng.random() < 0.3
     core = pick(rng, split, _ASKS, _ASKS_HELD_OUT).format(core) if asked else request(rng, split, core)
@@ -227,5 +229,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=12,
-    steps=600,
+    steps=500,
 )

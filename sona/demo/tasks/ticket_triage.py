@@ -174,5 +174,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=15,
-    steps=250,
+    steps=500,
 )
