@@ -94,6 +94,7 @@ def _listen(settings: Settings) -> socket.socket:
             f"can't listen on {settings.host}:{settings.port}: {error.strerror}; choose another `port`, or 0 for any"
         ) from None
     listener.set_inheritable(False)
+    listener.listen(2048)  # from here on callers wait instead of being refused
     return listener
 
 

@@ -7,7 +7,7 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from router.core.errors import RouterError
+from router.core.errors import RouterError, stack_of
 from router.core.types import AdapterInfo, AdapterListing, Request, Selection
 from router.providers.local import EngineHost
 from router.routing.candidates import LocalModels
@@ -55,6 +55,8 @@ class AdapterDirectory:
                     await self.update(listing)
             except RouterError as error:
                 _log.debug("the engine host's adapters can't be listed: %s", error.code)
+            except Exception as error:  # noqa: BLE001 one odd card must not end the following of all others
+                _log.error("the engine host's list of adapters could not be taken over\n%s", stack_of(error))
             await asyncio.sleep(_RETRY_S)
 
     async def update(self, listing: AdapterListing) -> None:

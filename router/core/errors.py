@@ -1,7 +1,7 @@
 """The one tree of errors, and how each is shown to a caller; no other module invents a status or a code.
 
 RouterError
-├── InvalidRequest  UnsupportedFeature  ContextTooLong  RequestTooLarge
+├── InvalidRequest  UnsupportedFeature  ContextTooLong  RequestTooLarge  RequestTimeout
 ├── Unauthenticated  PermissionDenied  PolicyBlocked
 ├── ModelNotFound  AdapterNotFound  AdapterIncompatible  NotFound  MethodNotAllowed
 ├── RateLimited  BudgetExceeded
@@ -87,6 +87,12 @@ class ContextTooLong(RouterError):
 
 class RequestTooLarge(RouterError):
     status, type, code, blame = 413, "invalid_request_error", "request_too_large", Blame.CALLER
+
+
+class RequestTimeout(RouterError):
+    """The caller took longer to send its body than the whole request may take."""
+
+    status, type, code, blame = 408, "invalid_request_error", "request_timeout", Blame.CALLER
 
 
 class Unauthenticated(RouterError):

@@ -211,6 +211,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a plan."""
 
     target: Target
+    context_tokens: int | None = None
+    """The target's context window, where it is known."""
     retries: int = 0
     ttft_s: float
     total_s: float
@@ -332,6 +334,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     principal_id: str
     tenant: str
     model: str
+    """The model asked for, once it is known to be one; before, it is only a caller's text."""
     stream: bool
     sensitivity: Sensitivity | None
     entities: tuple[str, ...]

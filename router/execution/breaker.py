@@ -61,7 +61,7 @@ def failed(state: State, error: RouterError, now_s: float, threshold: int, coold
     """An attempt failed; open if that is one too many, if it was the probe, or if we were told to wait."""
     if isinstance(error, UpstreamRateLimited):
         wait_s = error.retry_after_s
-        until = state.open_until_s if wait_s is None else now_s + wait_s
+        until = state.open_until_s if wait_s is None else max(state.open_until_s or 0.0, now_s + wait_s)
         return msgspec.structs.replace(state, open_until_s=until, probing_until_s=None)
     if not isinstance(error, _TARGET_FAULTS):
         return msgspec.structs.replace(state, probing_until_s=None)
@@ -106,6 +106,12 @@ class Breakers:
         """Note a failure; only faults of the target count."""
         state = self._states.get(deployment, State())
         self._states[deployment] = failed(state, error, self._now_s(), self._threshold, self._cooldown_s)
+
+    def release(self, deployment: str) -> None:
+        """Note that an attempt ended without a result, its caller gone: if it was the probe, another may go."""
+        state = self._states.get(deployment)
+        if state is not None:
+            self._states[deployment] = msgspec.structs.replace(state, probing_until_s=None)
 
     def snapshot(self) -> Mapping[str, str]:
         """State of every deployment seen so far: closed, open or half-open. For metrics and `/ready`."""

@@ -17,6 +17,7 @@ from router.core import clock
 from router.core.errors import (
     AdapterNotFound,
     AllTargetsFailed,
+    ContextTooLong,
     InternalError,
     NoHealthyTarget,
     Retry,
@@ -32,6 +33,9 @@ from router.execution.breaker import Breakers
 
 CLIENT_GONE = "client_closed"
 """Error code of an attempt that ended because the caller went away."""
+
+_PASSING = (UpstreamUnavailable, UpstreamProtocolError)
+"""Failures that may be gone a moment later, so that the last step of a plan is worth another try."""
 
 _BACK_OFF_S = (0.05, 0.25)
 """Bounds of the jittered pause before the same step is tried again."""
@@ -57,7 +61,10 @@ class Executor:
                 after it: `StreamInterrupted`.
         """
         causes: list[RouterError] = []
+        window = 0
         for step in plan.steps:
+            if _too_small(step, causes, window):
+                continue
             for tries_left in range(step.retries, -1, -1):
                 if clock.monotonic_s() >= request.deadline_s:
                     raise _timed_out(causes)
@@ -74,6 +81,8 @@ class Executor:
                     if error.retry is Retry.NEVER:
                         raise
                     causes.append(error)
+                    if isinstance(error, ContextTooLong):
+                        window = max(window, step.context_tokens or 0)
                     if not await _pause(error, tries_left, request.deadline_s):
                         break
         raise _exhausted(plan, causes)
@@ -148,6 +157,7 @@ class _Attempt:
             raise
         except (asyncio.CancelledError, GeneratorExit):
             error_code = CLIENT_GONE
+            breakers.release(deployment)
             raise
         finally:
             self._notes.attempted(
@@ -170,7 +180,8 @@ class _Attempt:
         total_s = min(step.total_s, self._request.deadline_s - now)
         first_s = min(step.ttft_s, total_s) if cleared.stream else total_s
         clocks = Clocks(ttft_s=first_s, total_s=total_s)
-        start_s = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        start_s = loop.time()
         limit_s, which = (first_s, "first token") if cleared.stream else (total_s, "total")
         async with aclosing(self._executor.provider(self._target).send(cleared, clocks)) as deltas:
             while True:
@@ -185,10 +196,18 @@ class _Attempt:
                 if delta is None:
                     return
                 limit_s, which = total_s, "total"
+                handed_s = loop.time()
                 yield delta
+                start_s += loop.time() - handed_s
 
     def _elapsed_ms(self) -> float:
         return (clock.monotonic_s() - self._started_s) * 1000
+
+
+def _too_small(step: Step, causes: list[RouterError], window: int) -> bool:
+    """Whether the request is known not to fit: one with a window at least as large has refused it for its length."""
+    refused = any(isinstance(cause, ContextTooLong) for cause in causes)
+    return refused and step.context_tokens is not None and step.context_tokens <= window
 
 
 def _successor(target: Target, request: Request) -> Target | None:
@@ -207,7 +226,7 @@ def _successor(target: Target, request: Request) -> Target | None:
 
 async def _pause(error: RouterError, tries_left: int, deadline_s: float) -> bool:
     """Wait before the same step is tried again; False = don't, go on."""
-    if tries_left <= 0:
+    if tries_left <= 0 or not (error.retry is Retry.SAME or isinstance(error, _PASSING)):
         return False
     pause_s = error.retry_after_s if error.retry is Retry.SAME else None
     if pause_s is None:
@@ -232,6 +251,8 @@ def _exhausted(plan: Plan, causes: list[RouterError]) -> RouterError:
             return NoHealthyTarget(why, retry_after_s=last.retry_after_s)
         return last
     if len(plan.steps) == 1:
+        return last
+    if all(isinstance(cause, ContextTooLong) for cause in causes):
         return last
     waits = [cause.retry_after_s for cause in causes if cause.retry_after_s is not None]
     message = f"every target failed: {_codes(causes)}"

@@ -6,6 +6,7 @@ Bound to one base URL at construction: no caller, body or redirect can name anot
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -43,6 +44,11 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer larger than this is taken for a broken upstream."""
 
+MAX_RETRY_AFTER_S = 300.0
+"""No upstream may send us away for longer at a time."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
+
 _TRANSLATED: tuple[tuple[type[foreign.PyreqwestError], type[RouterError], str], ...] = (
     (foreign.ConnectTimeoutError, UpstreamTimeout, "connect time is over"),
     (foreign.RequestTimeoutError, UpstreamTimeout, "the connection timed out"),
@@ -67,6 +73,10 @@ def translate(error: foreign.PyreqwestError, who: str) -> RouterError:
         if isinstance(error, kind):
             return ours(f"{who}: {what}")
     return InternalError(f"{who}: {type(error).__name__}")
+
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding an upstream's bytes may raise."""
 
 
 class Egress:
@@ -199,7 +209,7 @@ def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, loca
     error = _error_of(body)
     code = str(error.code or error.type or "")
     text = f": {error.message}" if local and error.message else (f" ({code[:64]})" if code else "")
-    wait_s = float(retry_after) if retry_after and retry_after.replace(".", "", 1).isdigit() else None
+    wait_s = retry_after_s(retry_after)
     message = f"{who} answered {status}{text}"
     if local and code in _LOCAL_CODES:
         return _LOCAL_CODES[code](error.message or message, retry_after_s=wait_s)
@@ -222,10 +232,17 @@ def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, loca
     return UpstreamUnavailable(message) if status >= 500 else UpstreamRejected(message)
 
 
+def retry_after_s(value: str | None) -> float | None:
+    """Read a Retry-After header in seconds, cut to `MAX_RETRY_AFTER_S`; None where it isn't a plain number."""
+    if value is None or _SECONDS.fullmatch(value.strip()) is None:
+        return None
+    return min(float(value), MAX_RETRY_AFTER_S)
+
+
 def _error_of(body: bytes) -> _ErrorBody:
     try:
         error = _ERROR.decode(body).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return _ErrorBody()
     return error if isinstance(error, _ErrorBody) else _ErrorBody(message=error)
 

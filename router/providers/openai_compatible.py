@@ -12,7 +12,7 @@ from pyreqwest.response import Response
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, JsonObject
-from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
+from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.wire import openai_chat, sse
 
 
@@ -78,7 +78,7 @@ async def whole(response: Response, name: str) -> Delta:
         raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
     try:
         facts = openai_chat.facts(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise UpstreamProtocolError(f"{name}: the answer isn't a chat completion") from None
     if facts.error or not facts.choices:
         raise UpstreamProtocolError(f"{name}: the answer holds no choices")
@@ -125,7 +125,7 @@ async def _events(response: Response, parser: sse.Parser, name: str) -> AsyncGen
 def _delta(event: sse.Event, name: str) -> Delta:
     try:
         facts = openai_chat.facts(event.data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise UpstreamProtocolError(f"{name}: an event of the stream isn't JSON") from None
     if facts.error:
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")

@@ -163,7 +163,7 @@ class Trace:
             time_unix_s=self._time_unix_s,
             principal_id=request.principal.id if request else "",
             tenant=request.principal.tenant if request else "",
-            model=request.model if request else "",
+            model=request.model if request and report else "",
             stream=request.stream if request else False,
             sensitivity=report.sensitivity if report else None,
             entities=report.entities if report else (),

@@ -86,16 +86,16 @@ class Planner:
         allowed = [item for item in choice.ranked if item[0].target.locality <= verdict.max_locality]
         use_local = self._has_local and self._routing.fallback_local
         able = _able([candidate for candidate, _ in allowed], features, must=not use_local)
-        live = [candidate.target for candidate in able if candidate.health.available]
-        down = [candidate.target for candidate in able if not candidate.health.available]
-        named_already = any(target.provider == LOCAL for target in (*live, *down))
-        spare = [local_target(select=True)] if use_local and not named_already else []
+        live = [candidate for candidate in able if candidate.health.available]
+        down = [candidate for candidate in able if not candidate.health.available]
+        named_already = any(candidate.target.provider == LOCAL for candidate in able)
+        spare = _LOCAL_GROUP.candidates if use_local and not named_already else ()
         # A target whose breaker is open is only tried when everything else has failed.
         targets = [*live, *spare, *down]
         if not targets:
             raise NoHealthyTarget(self._nothing_allowed(verdict))
         reason = choice.reason if live else ("offline" if use_local else choice.reason)
-        steps = tuple(self._step(target, alone=target is targets[-1]) for target in targets)
+        steps = tuple(self._step(one.target, one.context_tokens, alone=one is targets[-1]) for one in targets)
         return Plan(steps=steps, reason=reason, strategy=choice.strategy, scores=_scores(choice))
 
     def _group(self, name: str) -> Group:
@@ -110,7 +110,7 @@ class Planner:
             raise NoHealthyTarget(self._nothing_allowed(verdict))
         forced = verdict.max_locality is Locality.LOCAL and request.model in (AUTO, *self._groups)
         reason = f"policy:{verdict.rule_id}" if forced else "explicit"
-        return Plan(steps=(self._step(target, alone=True),), reason=reason, strategy="local")
+        return Plan(steps=(self._step(target, None, alone=True),), reason=reason, strategy="local")
 
     def _nothing_allowed(self, verdict: Verdict) -> str:
         if verdict.max_locality is Locality.LOCAL:
@@ -154,10 +154,11 @@ class Planner:
         scores = self._strategies[strategy].rank(features, known, facts.seed)
         return tuple(sorted(zip(known, scores, strict=True), key=lambda item: -item[1]))
 
-    def _step(self, target: Target, *, alone: bool) -> Step:
+    def _step(self, target: Target, context_tokens: int | None, *, alone: bool) -> Step:
         clocks = self._local if target.locality is Locality.LOCAL and self._local else self._routing
         return Step(
             target=target,
+            context_tokens=context_tokens,
             retries=self._routing.retries if alone else 0,
             ttft_s=clocks.ttft_s,
             total_s=clocks.total_s,

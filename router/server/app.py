@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.core.errors import MethodNotAllowed, NotFound, RouterError
 from router.runtime import Runtime
@@ -23,6 +23,7 @@ OPEN_PATHS = frozenset({"/health", "/ready"})
 def create_app(runtime: Runtime) -> FastAPI:
     """Build the application on a runtime that is running."""
     app = FastAPI(title="sona-router", docs_url=None, redoc_url=None, openapi_url=None)
+    app.router.redirect_slashes = False
     app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(runtime), methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
     app.include_router(models.build(runtime))
@@ -52,9 +53,14 @@ class Guard:
         await self._app(scope, receive, send)
 
 
-async def _router_error(_: Request, error: Exception) -> Response:
+async def _router_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouterError)
-    return Response(error.body(), error.http_status, media_type="application/json")
+    headers = {"x-should-retry": "false", "x-request-id": Exchange(request.scope, request.receive, _nowhere).request_id}
+    return Response(error.body(), error.http_status, headers, media_type="application/json")
+
+
+async def _nowhere(_: Message) -> None:
+    """Takes nothing: only the request's id is wanted."""
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -8,9 +8,9 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from router.core.errors import RequestTooLarge, RouterError
+from router.core.errors import RequestTimeout, RequestTooLarge, RouterError
 from router.core.types import Locality, Principal
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:\-]{1,128}")
@@ -21,6 +21,9 @@ _DRAIN_S = 10.0
 
 NOBODY = Principal(id="nobody", allowed_models=(), max_locality=Locality.LOCAL)
 """Stands where no guard has said who calls: may ask for nothing."""
+
+_SEND_S = 60.0
+"""A caller who takes no byte for so long is gone; nothing may hold an upstream open for ever."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -40,18 +43,27 @@ class Exchange:
         self.request_id = given if _SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
         self.principal: Principal = scope.get("sona.principal", NOBODY)
         self.started = False
+        self.streaming = False
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int, within_s: float) -> bytes:
         """Read the whole body.
 
         Raises:
             RequestTooLarge: it is longer than `limit` bytes.
+            RequestTimeout: it isn't there `within_s`.
             ClientGone: the caller left before its end.
         """
         length = self.headers.get("content-length", "")
         if length.isdigit() and int(length) > limit:
             await self._drain()
             raise _too_large(limit)
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._read(limit)
+        except TimeoutError:
+            raise RequestTimeout(f"the request body wasn't complete after {within_s:g} s") from None
+
+    async def _read(self, limit: int) -> bytes:
         chunks: list[bytes] = []
         size = 0
         async for chunk in self._chunks():
@@ -114,7 +126,7 @@ class Exchange:
         await self._start(
             status, [("content-type", "application/json"), ("content-length", str(len(payload))), *headers]
         )
-        await self._send({"type": "http.response.body", "body": payload})
+        await self._out({"type": "http.response.body", "body": payload})
 
     async def error(self, error: RouterError, headers: Headers = ()) -> None:
         """Send an error in OpenAI's JSON; clients retry only where we say after how long."""
@@ -126,6 +138,7 @@ class Exchange:
 
     async def begin_stream(self, headers: Headers) -> None:
         """Send the head of an event stream."""
+        self.streaming = True
         await self._start(
             200,
             [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"), *headers],
@@ -133,12 +146,19 @@ class Exchange:
 
     async def chunk(self, data: bytes, *, last: bool = False) -> None:
         """Send a piece of the stream."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        await self._out({"type": "http.response.body", "body": data, "more_body": not last})
 
     async def _start(self, status: int, headers: Headers) -> None:
         self.started = True
         encoded = [(name.encode("latin-1"), _clean(value)) for name, value in headers]
-        await self._send({"type": "http.response.start", "status": status, "headers": encoded})
+        await self._out({"type": "http.response.start", "status": status, "headers": encoded})
+
+    async def _out(self, message: Message) -> None:
+        try:
+            async with asyncio.timeout(_SEND_S):
+                await self._send(message)
+        except TimeoutError:
+            raise ClientGone from None
 
 
 def _clean(value: str) -> bytes:

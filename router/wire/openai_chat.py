@@ -54,6 +54,10 @@ class Shape(msgspec.Struct):
     logprobs: bool | None = None
 
 
+MAX_MODEL_CHARS = 256
+MAX_CONTAINERS, MAX_COMMAS = 250_000, 2_000_000
+"""Bodies with more lists and objects, or more commas, cost seconds and gigabytes to decode; counting costs neither."""
+
 _BODY = msgspec.json.Decoder(dict[str, object])
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
@@ -64,6 +68,8 @@ def decode(data: bytes) -> tuple[JsonObject, Shape]:
     Raises:
         InvalidRequest: not JSON, not an object, or a field of the wrong type; `param` names it.
     """
+    if data.count(b"[") + data.count(b"{") > MAX_CONTAINERS or data.count(b",") > MAX_COMMAS:
+        raise InvalidRequest("the request body holds too many values; send less in one request")
     try:
         body: JsonObject = _BODY.decode(data)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
     except RecursionError:
@@ -85,6 +91,8 @@ def _reason(error: Exception) -> str:
 
 
 def _check_bounds(shape: Shape) -> None:
+    if len(shape.model) > MAX_MODEL_CHARS:
+        raise InvalidRequest(f"'model' is longer than {MAX_MODEL_CHARS} characters", param="model")
     if not shape.model:
         raise InvalidRequest("'model' is empty; send 'auto' to let the router choose", param="model")
     if not shape.messages:

@@ -94,10 +94,7 @@ def lookup(words: Words) -> tuple[str, str]:
     """Find the value of a key among several."""
     rng = words.rng
     keys = sorted(
-        {
-            rng.choice((words.text_column, words.number_column, words.invented))()
-            for _ in range(rng.randint(2, 6))
-        }
+        {rng.choice((words.text_column, words.number_column, words.invented))() for _ in range(rng.randint(2, 6))}
     )
     rng.shuffle(keys)
     link = rng.choice((" is ", ": ", "=", " = ", " -> ", " "))
@@ -109,9 +106,7 @@ def lookup(words: Words) -> tuple[str, str]:
     text = gap.join(f"{key}{link}{value}" for key, value in values.items())
     key = rng.choice(keys)
     if rng.random() < 0.25:
-        form = rng.choice(
-            ("{t}. Which one is {v}?", "Which key has the value {v}? {t}", "Find the key of {v}: {t}")
-        )
+        form = rng.choice(("{t}. Which one is {v}?", "Which key has the value {v}? {t}", "Find the key of {v}: {t}"))
         return form.format(t=text, v=values[key]), next(k for k in keys if values[k] == values[key])
     form = rng.choice(
         (
@@ -284,9 +279,9 @@ def rewrite(words: Words) -> tuple[str, str]:
             ("in the past", f"{name} is in {city}.", f"{name} was in {city}."),
         )
     )
-    return rng.choice(
-        ("Rewrite {s}: {t}", "Say {s}: {t}", "Rewrite this {s}: {t}", "{t} - say it {s}")
-    ).format(s=say, t=text), answer
+    return rng.choice(("Rewrite {s}: {t}", "Say {s}: {t}", "Rewrite this {s}: {t}", "{t} - say it {s}")).format(
+        s=say, t=text
+    ), answer
 
 
 EXERCISES = (repeat, repeat, lookup, lookup, place, wrap, fill, fill, fact, fact, rewrite)

@@ -81,9 +81,7 @@ async def _score_task(client: _Client, settings: Settings, task: Task) -> TaskSc
 
     async def one(example: Example, random_name: str) -> None:
         async with asyncio.TaskGroup() as group:
-            asked = {
-                name: group.create_task(client.ask(model, example.prompt)) for name, model in columns.items()
-            }
+            asked = {name: group.create_task(client.ask(model, example.prompt)) for name, model in columns.items()}
         replies = {name: reply.result() for name, reply in asked.items()}
         for name, reply in replies.items():
             score.right[name] += reply.text == example.answer

@@ -84,9 +84,7 @@ def _clean(folder: Path) -> None:
     (folder / "adapter_model.safetensors").chmod(0o644)
 
 
-def answers(
-    model: torch.nn.Module, tokenizer: Tokenizer, prompts: list[str], most_tokens: int = 120
-) -> list[str]:
+def answers(model: torch.nn.Module, tokenizer: Tokenizer, prompts: list[str], most_tokens: int = 120) -> list[str]:
     """Answer prompts greedily, as a batch."""
     import torch
 
@@ -108,9 +106,7 @@ def answers(
     return [tokenizer.decode(row, skip_special_tokens=True).strip() for row in output[:, longest:].tolist()]
 
 
-def exact_match(
-    model: torch.nn.Module, tokenizer: Tokenizer, examples: list[Example], show: int = 0
-) -> float:
+def exact_match(model: torch.nn.Module, tokenizer: Tokenizer, examples: list[Example], show: int = 0) -> float:
     """Measure the share of examples whose answer is exactly right."""
     ordered = sorted(examples, key=lambda example: len(example.prompt))
     right = 0

@@ -70,9 +70,7 @@ def _padded(group: list[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
     return ids, labels
 
 
-def loss_of(
-    body: torch.nn.Module, head: torch.nn.Module, ids: torch.Tensor, labels: torch.Tensor
-) -> torch.Tensor:
+def loss_of(body: torch.nn.Module, head: torch.nn.Module, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Compute the mean cross entropy of the labelled tokens; `body` gives hidden states, `head` logits."""
     import torch
 

@@ -76,15 +76,9 @@ STEMS = _list(
     "budget invoice photo backup todo draft output input list table model test script install build "
     "sales log stats contacts archive letter plan diary recipe music video song map guide"
 )
-EXTENSIONS = _list(
-    "txt log csv py json md pdf jpg png sh html xml yaml conf js css sql zip mp3 doc ini c go rs"
-)
-HOSTS = _list(
-    "example.com localhost sona.local test.org db.internal web01 mail.example.org api.test cache02 gate.lan"
-)
-_ONSETS = _list(
-    "b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kl kr pl pr sh sk sl st tr th vr zh qu"
-)
+EXTENSIONS = _list("txt log csv py json md pdf jpg png sh html xml yaml conf js css sql zip mp3 doc ini c go rs")
+HOSTS = _list("example.com localhost sona.local test.org db.internal web01 mail.example.org api.test cache02 gate.lan")
+_ONSETS = _list("b c d f g h j k l m n p r s t v w z br ch cl dr fl gr kl kr pl pr sh sk sl st tr th vr zh qu")
 _VOWELS = _list("a e i o u ai ea ia io oo ou y")
 _CODAS = ("", "", "", "n", "r", "s", "l", "t", "k", "m", "x", "nd", "rk", "st", "ck", "ng", "p")
 _LETTERS = "aabcdeefghiijklmnoopqrstuuvwxyz"
@@ -103,9 +97,7 @@ _RESERVED = frozenset(
     "select where like between into values update delete insert create drop alter using union exists".split()
 )
 """Words that SQL would read as its own."""
-_ANY_NAMES = tuple(
-    name for name in ITEMS + STEMS + TEXT_COLUMNS + NUMBER_COLUMNS + TABLES if name not in _RESERVED
-)
+_ANY_NAMES = tuple(name for name in ITEMS + STEMS + TEXT_COLUMNS + NUMBER_COLUMNS + TABLES if name not in _RESERVED)
 
 
 def _syllable(rng: Random) -> str:

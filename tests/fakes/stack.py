@@ -18,7 +18,7 @@ import yaml
 
 from tests.fakes.cloud import Cloud
 
-START_S = 60.0
+START_S = 240.0
 """How long a process may take until it is ready; generous, for slow machines."""
 
 ENVIRONMENT = {"CLOUD_KEY": "sk-test-cloud-key-0001", "HF_HUB_OFFLINE": "1"}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from decimal import Decimal, InvalidOperation
 
 import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.core import clock
-from router.core.errors import InternalError, InvalidRequest, RouterError, StreamInterrupted, stack_of
+from router.core.errors import InternalError, InvalidRequest, RouterError, stack_of
 from router.core.types import Delta, Hints, Locality, Request
 from router.record.trace import Trace
 from router.runtime import Runtime
@@ -24,34 +25,57 @@ _log = logging.getLogger(__name__)
 _WORD = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
 
 
-class ChatCompletions:
-    """The main endpoint."""
+class Endpoint(ABC):
+    """What the endpoints that take a chat request share: its reading, its record, its errors."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
 
+    @abstractmethod
+    async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
+        """Answer a decoded request."""
+
+    def finished(self, trace: Trace) -> None:
+        """The exchange is over, however it went."""
+        del trace
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, over bare ASGI."""
-        runtime, exchange = self._runtime, Exchange(scope, receive, send)
-        trace = runtime.trace(exchange.request_id)
-        runtime.metrics.in_flight.inc()
+        """Take one exchange, over bare ASGI."""
+        exchange = Exchange(scope, receive, send)
+        trace = self._runtime.trace(exchange.request_id)
+        self._runtime.metrics.in_flight.inc()
         try:
-            request = await decode(exchange, runtime)
+            request = await decode(exchange, self._runtime)
             trace.decoded(request)
             async with exchange.watched():
-                await self._answer(exchange, request, trace)
+                await self.respond(exchange, request, trace)
         except ClientGone:
             trace.client_gone = True
         except RouterError as error:
-            await self._fail(exchange, trace, error)
+            await _fail(exchange, trace, error)
         except Exception as error:  # noqa: BLE001 the last resort: a bug of ours must not look like the caller's
             _log.error("request %s failed by a bug of the router\n%s", exchange.request_id, stack_of(error))
-            await self._fail(exchange, trace, InternalError("the router failed; its log says how"))
+            await _fail(exchange, trace, InternalError("the router failed; its log says how"))
         finally:
-            runtime.metrics.in_flight.dec()
-            runtime.recorder.record(trace)
+            self._runtime.metrics.in_flight.dec()
+            self.finished(trace)
 
-    async def _answer(self, exchange: Exchange, request: Request, trace: Trace) -> None:
+
+async def _fail(exchange: Exchange, trace: Trace, error: RouterError) -> None:
+    trace.failed(error)
+    with suppress(ClientGone):
+        if not exchange.started:
+            await exchange.error(error, trace.headers(final=True))
+        elif exchange.streaming:
+            # The answer can't be taken back: one explicit error event, and no [DONE].
+            await exchange.chunk(sse.frame(error.body()), last=True)
+
+
+class ChatCompletions(Endpoint):
+    """The main endpoint."""
+
+    async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
+        """Answer whole or as a stream."""
         async with aclosing(self._runtime.pipeline.answer(request, trace)) as deltas:
             if request.stream:
                 await _stream(exchange, request, trace, deltas)
@@ -62,15 +86,18 @@ class ChatCompletions:
             await anext(deltas, None)  # lets the attempt end, so that its cost is known
             await exchange.json(200, delta.payload, trace.headers(final=True))
 
-    async def _fail(self, exchange: Exchange, trace: Trace, error: RouterError) -> None:
-        trace.failed(error)
-        if not exchange.started:
-            await exchange.error(error, trace.headers(final=True))
-        elif isinstance(error, StreamInterrupted):
-            # The answer can't be taken back: one explicit error event, and no [DONE].
-            await exchange.chunk(sse.frame(error.body()), last=True)
-        else:
-            await exchange.chunk(b"", last=True)
+    def finished(self, trace: Trace) -> None:
+        """Record what came of it."""
+        self._runtime.recorder.record(trace)
+
+
+class Explain(Endpoint):
+    """The decision and its reasons; calls no model, and leaves no record."""
+
+    async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
+        """Explain."""
+        explained = await self._runtime.pipeline.explain(request, trace)
+        await exchange.json(200, msgspec.json.encode(explained), trace.headers(final=False))
 
 
 async def _stream(exchange: Exchange, request: Request, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:
@@ -88,27 +115,6 @@ def _wants_usage(request: Request) -> bool:
     return isinstance(options, dict) and options.get("include_usage") is True
 
 
-class Explain:
-    """The decision and its reasons; calls no model."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Explain one request, over bare ASGI."""
-        exchange = Exchange(scope, receive, send)
-        trace = self._runtime.trace(exchange.request_id)
-        try:
-            request = await decode(exchange, self._runtime)
-            trace.decoded(request)
-            explained = await self._runtime.pipeline.explain(request, trace)
-            await exchange.json(200, msgspec.json.encode(explained), trace.headers(final=False))
-        except ClientGone:
-            return
-        except RouterError as error:
-            await exchange.error(error, trace.headers(final=False))
-
-
 async def decode(exchange: Exchange, runtime: Runtime) -> Request:
     """Read, authenticate and check one chat request.
 
@@ -116,8 +122,9 @@ async def decode(exchange: Exchange, runtime: Runtime) -> Request:
         RouterError: a bad key, body or hint.
         ClientGone: the caller left.
     """
-    deadline_s = clock.monotonic_s() + runtime.config.server.deadline_s
-    body, shape = openai_chat.decode(await exchange.body(runtime.config.server.max_body_bytes))
+    server = runtime.config.server
+    deadline_s = clock.monotonic_s() + server.deadline_s
+    body, shape = openai_chat.decode(await exchange.body(server.max_body_bytes, server.deadline_s))
     return Request(
         id=exchange.request_id,
         principal=exchange.principal,

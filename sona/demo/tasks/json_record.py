@@ -5,7 +5,7 @@ from random import Random
 
 from sona.demo.phrases import lines, table
 from sona.demo.tasks.common import Example, Task, listing, pick, upper_first
-from sona.demo.words import NUMBER_COLUMNS, TEXT_COLUMNS, Split, Words
+from sona.demo.words import Split, Words
 
 Value = str | int
 
@@ -40,7 +40,9 @@ sender recipient amount
 - {amount} euros from {sender} to {recipient} | {recipient} received {amount} dollars from {sender}.
 - {sender} owes {recipient} {amount}. | Send {recipient} {amount} from {sender}.
 - Payment of {amount} by {sender} to {recipient}. | From {sender} to {recipient}: {amount}
-? {sender} transferred {amount} to {recipient}. | {recipient} was paid {amount} by {sender}.
+- {recipient} was paid {amount} by {sender}. | {sender} gave {recipient} {amount} dollars.
+- {sender} transferred {amount} dollars to {recipient}.
+? {recipient} got {amount} dollars from {sender}. | {sender} transferred {amount} to {recipient}.
 
 product rating reviewer
 - {reviewer} gave the {product} {rating} stars. | {rating} stars for the {product}, says {reviewer}.
@@ -124,12 +126,10 @@ def _values(words: Words, keys: tuple[str, ...]) -> dict[str, Value]:
 def _loose(words: Words) -> tuple[dict[str, Value], str]:
     """Make a record whose keys stand in the message itself."""
     rng = words.rng
-    keys = sorted({words.of(TEXT_COLUMNS + NUMBER_COLUMNS) for _ in range(rng.randint(2, 3))})
+    keys = sorted({rng.choice((words.text_column, words.number_column))() for _ in range(rng.choice((2, 3, 3)))})
     rng.shuffle(keys)
     values: dict[str, Value] = {
-        key: words.number(999)
-        if rng.random() < 0.4
-        else rng.choice((words.word, words.first_name, words.city))()
+        key: words.number(999) if rng.random() < 0.4 else rng.choice((words.word, words.first_name, words.city))()
         for key in keys
     }
     link, gap = rng.choice(
@@ -167,6 +167,9 @@ def generate(rng: Random, split: Split) -> Example:
         prompt = pick(rng, split, _WITH_KEYS, _WITH_KEYS_HELD_OUT).format(k=listing(rng, chosen), m=message)
     else:
         prompt = pick(rng, split, _BARE, _BARE_HELD_OUT).format(m=message)
+        if split is Split.TRAIN and rng.random() < 0.15:
+            form = rng.choice(("{w} a JSON record for: {m}", "{w} this message to JSON: {m}", "{w}: {m} {w} JSON"))
+            prompt = form.format(w=words.word(), m=message)
     if rng.random() < 0.3 and prompt.split()[0] in (
         "Extract",
         "Convert",
@@ -195,5 +198,5 @@ TASK = Task(
     negative_examples=("What is JSON?", "Who invented the phone?", "Tell me about Anna."),
     generate=generate,
     seed=13,
-    steps=600,
+    steps=700,
 )

@@ -143,9 +143,7 @@ def generate(rng: Random, split: Split) -> Example:
         ticket = ticket.rstrip(".")
     if rng.random() < 0.15:
         ticket = ticket.lower() if rng.random() < 0.5 else lower_first(ticket)
-    prompt = pick(rng, split, _FRAMES, _FRAMES_HELD_OUT).format(
-        t=ticket, name=words.first_name(), n=words.number()
-    )
+    prompt = pick(rng, split, _FRAMES, _FRAMES_HELD_OUT).format(t=ticket, name=words.first_name(), n=words.number())
     return Example(prompt, f"category: {category}, priority: {priority}")
 
 
@@ -174,5 +172,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=15,
-    steps=500,
+    steps=900,
 )
