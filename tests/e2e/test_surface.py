@@ -119,6 +119,23 @@ async def test_every_path_but_the_probes_wants_a_key(stack: Stack, path: str, au
     assert error(response)["code"] == "invalid_api_key"
 
 
+async def test_a_text_in_the_model_field_reaches_no_record(http: httpx.AsyncClient, stack: Stack) -> None:
+    text = "My SSN is 536-22-8799"
+    assert (await http.post("/v1/chat/completions", json={**HELLO, "model": text})).status_code == 404
+    huge = await http.post("/v1/chat/completions", json={**HELLO, "model": "x" * 1_000_000})
+    assert huge.status_code == 400
+    await http.post("/v1/chat/completions", json=HELLO)
+    await asyncio.sleep(0.3)
+    assert "536-22-8799" not in stack.records.read_text()
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/metrics/", "/v1/models//"])
+async def test_no_path_redirects(http: httpx.AsyncClient, path: str) -> None:
+    response = await http.get(path)
+    assert response.status_code == 404
+    assert "x-request-id" in response.headers
+
+
 async def test_probes_need_no_key(stack: Stack) -> None:
     async with httpx.AsyncClient(base_url=stack.url, trust_env=False) as client:
         assert (await client.get("/health")).status_code == 200

@@ -88,3 +88,20 @@ def test_a_rate_limit_with_retry_after_is_obeyed_at_once(breakers: Breakers, clo
     assert not breakers.health("d").available
     clock.now_s += 7
     assert breakers.health("d").available
+
+
+def test_a_probe_whose_caller_left_lets_another_go_at_once(breakers: Breakers, clock: Clock) -> None:
+    for _ in range(3):
+        breakers.fail("d", UpstreamUnavailable("x"))
+    clock.now_s += 10
+    breakers.begin("d", patience_s=30)
+    assert not breakers.health("d").available
+    breakers.release("d")
+    assert breakers.health("d").available
+
+
+def test_a_short_retry_after_never_shortens_a_longer_wait(breakers: Breakers, clock: Clock) -> None:
+    breakers.fail("d", UpstreamRateLimited("x", retry_after_s=100))
+    breakers.fail("d", UpstreamRateLimited("x", retry_after_s=0))
+    clock.now_s += 50
+    assert not breakers.health("d").available

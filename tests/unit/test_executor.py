@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
+import msgspec
 import pytest
 
 from router.core import clock
@@ -13,6 +14,7 @@ from router.core.errors import (
     AdapterNotFound,
     AdapterNotReady,
     AllTargetsFailed,
+    ContextTooLong,
     LocalityViolation,
     NoHealthyTarget,
     RouterError,
@@ -238,3 +240,45 @@ async def test_the_sum_of_failures_names_each_cause_and_is_429_if_all_were() -> 
     with pytest.raises(AllTargetsFailed, match="upstream_rate_limited, upstream_timeout") as caught:
         await mixed(plan(step(target("a/m")), step(target("b/m"))))
     assert caught.value.http_status == 502
+
+
+async def test_time_that_the_caller_takes_to_read_is_not_the_upstream_s() -> None:
+    run = Run(("a", ScriptedProvider([WORD, WORD, WORD])))
+    one = request(stream=True, deadline_s=clock.monotonic_s() + 10)
+
+    def permit(where: Target) -> Cleared:
+        return clear(one, report(), verdict(), where, None)
+
+    slow = plan(step(target("a/m"), total_s=0.1))
+    async with aclosing(run.executor.execute(slow, one, permit, run.notes)) as deltas:
+        async for delta in deltas:
+            run.deltas.append(delta)
+            await asyncio.sleep(0.15)
+    assert len(run.deltas) == 3
+    assert run.breakers.health("a/m").available
+
+
+async def test_the_last_step_is_tried_again_only_where_that_may_help() -> None:
+    for error, tries in (
+        (UpstreamUnavailable("x"), 2),
+        (UpstreamRateLimited("x", retry_after_s=30), 1),
+        (ContextTooLong("x"), 1),
+        (UpstreamTimeout("x"), 1),
+    ):
+        upstream = ScriptedProvider([error])
+        run = Run(("a", upstream))
+        with pytest.raises(type(error)):
+            await run(plan(step(target("a/m"), retries=1)))
+        assert len(upstream.sent) == tries, error
+
+
+async def test_what_is_too_long_moves_only_to_a_larger_window_and_is_the_caller_s() -> None:
+    long, same, larger = (ScriptedProvider([ContextTooLong("x")]) for _ in range(3))
+    run = Run(("a", long), ("b", same), ("c", larger))
+    steps = [
+        msgspec.structs.replace(step(target(name)), context_tokens=window)
+        for name, window in (("a/m", 100), ("b/m", 100), ("c/m", 200))
+    ]
+    with pytest.raises(ContextTooLong):
+        await run(plan(*steps))
+    assert (len(long.sent), len(same.sent), len(larger.sent)) == (1, 0, 1)

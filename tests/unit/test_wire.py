@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -101,3 +102,23 @@ def test_the_instruction_is_the_system_text_and_the_last_user_turn() -> None:
         ).encode()
     )
     assert openai_chat.instruction_text(body) == "be brief\nlast"
+
+
+def test_a_long_event_in_small_pieces_costs_no_more_than_its_length() -> None:
+    event = b"data: " + b"x" * 400_000 + b"\n\n"
+
+    def cost_s(size: int) -> float:
+        parser, started = sse.Parser(), time.process_time()
+        for start in range(0, len(event), size):
+            found = parser.feed(event[start : start + size])
+        assert len(found) == 1
+        return time.process_time() - started
+
+    cost_s(4096)
+    assert cost_s(64) < 100 * (cost_s(4096) + 0.002)
+
+
+@pytest.mark.parametrize("body", [b"[" * 300_000, b'{"a":[' + b"1," * 2_100_000 + b"1]}"])
+def test_bodies_of_too_many_values_are_refused_before_they_are_decoded(body: bytes) -> None:
+    with pytest.raises(InvalidRequest, match="too many values"):
+        openai_chat.decode(body)
