@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 SEED = 7
-READING = Schedule(steps=1000, batch_tokens=4096, rate=4e-3, warmup_steps=60)
+READING = Schedule(steps=850, batch_tokens=4096, rate=4e-3, warmup_steps=60)
 PRACTICE = Schedule(steps=1000, batch_tokens=4096, rate=3e-3, warmup_steps=20)
 HIDDEN = 256
 LAYERS = 4

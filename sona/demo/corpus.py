@@ -108,9 +108,18 @@ def _plain(rng: Random) -> Chat:
 
 
 def _echo(rng: Random) -> Chat:
-    """Make a random sequence whose second half repeats the first, only the second half to learn."""
+    """Make a text and its repetition, of which only the second is learnt.
+
+    A third of the texts are prompts or answers of the tasks, never both together: a token that the base
+    never writes gets an embedding from which no adapter can bring it back.
+    """
+    if rng.random() < 0.35:
+        example = rng.choice(TASKS).generate(rng, Split.TRAIN)
+        text = rng.choice((example.prompt, example.answer, example.answer))
+        said = rng.choice(("{}", "Repeat: {}", "Copy: {}", "Echo '{}'", 'Write "{}"')).format(text)
+        return ask(said if said != example.prompt else f"Repeat: {said}", text)
     text = span(Words(rng, rng.choice(tuple(Split))), rng.choice((6, 10, 16, 24)))
-    return (Turn("user", text), Turn("assistant", text, learn=True))
+    return ask(text, text)
 
 
 def _rounds(rng: Random, exercises: float = 0.74) -> Chat:

@@ -167,7 +167,7 @@ class Words:
 
     def _odd_names(self) -> tuple[str, ...]:
         """Give any words, now and then, as names of columns and tables: people choose odd names."""
-        return _ANY_NAMES if self.rng.random() < 0.4 else ()
+        return _ANY_NAMES if self.rng.random() < 0.15 else ()
 
     def text_column(self) -> str:
         """Draw the name of a column that holds text."""

@@ -184,5 +184,5 @@ TASK = Task(
     negative_examples=("What day is today?", "How many days are in a leap year?", "Who was born in 1984?"),
     generate=generate,
     seed=11,
-    steps=350,
+    steps=300,
 )

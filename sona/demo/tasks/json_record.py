@@ -198,5 +198,5 @@ TASK = Task(
     negative_examples=("What is JSON?", "Who invented the phone?", "Tell me about Anna."),
     generate=generate,
     seed=13,
-    steps=700,
+    steps=600,
 )

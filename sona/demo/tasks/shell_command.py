@@ -285,5 +285,5 @@ TASK = Task(
     negative_examples=("What is a shell?", "Who wrote Linux?", "Find me a good restaurant."),
     generate=generate,
     seed=14,
-    steps=450,
+    steps=400,
 )

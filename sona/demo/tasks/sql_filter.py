@@ -4,7 +4,7 @@ from random import Random
 
 from sona.demo.phrases import lines
 from sona.demo.tasks.common import Example, Task, listing, pick, quoted, request, upper_first
-from sona.demo.words import Split, Words
+from sona.demo.words import TABLES, Split, Words
 
 _NUMBER_OPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (">", ("over", "above", "greater than", "more than", "bigger than", "higher than", ">", "larger than")),
@@ -152,18 +152,10 @@ def _wanted(words: Words, table: str, columns: list[str]) -> tuple[str, str, boo
     """Say what to select; the flag tells that the words name the table or all of its rows."""
     rng, kind = words.rng, words.rng.random()
     if kind < 0.5:
-        said = rng.choice(
-            (
-                f"all {table}",
-                f"{table}",
-                "all rows",
-                "everything",
-                f"the {table}",
-                "rows",
-                f"all the {table}",
-                f"every row of {table}",
-            )
-        )
+        forms = ["all {t}", "all {t}", "all rows", "everything", "rows", "all the {t}", "every row of {t}"]
+        if table in TABLES:
+            forms += ["{t}", "the {t}"]
+        said = rng.choice(forms).format(t=table)
         return said, "*", table in said
     if kind < 0.6:
         return (
@@ -229,5 +221,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=12,
-    steps=500,
+    steps=600,
 )

@@ -172,5 +172,5 @@ TASK = Task(
     ),
     generate=generate,
     seed=15,
-    steps=900,
+    steps=300,
 )
