@@ -23,6 +23,8 @@ from router.core.errors import ConfigError
 
 _PR_SET_PDEATHSIG = 1
 _GRACEFUL_S = 2
+_KEEP_ALIVE_S = 75
+"""Longer than callers keep idle connections, so that none is closed under a request of theirs."""
 
 
 def main() -> int:
@@ -70,7 +72,12 @@ async def _serve(loaded: Loaded, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     host = Host(loaded)
     config = uvicorn.Config(
-        create_app(host), lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=_GRACEFUL_S
+        create_app(host),
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACEFUL_S,
+        timeout_keep_alive=_KEEP_ALIVE_S,
     )
     server = _Server(config, lambda: loop.call_soon_threadsafe(host.close_soon))
     address, port = listener.getsockname()[:2]

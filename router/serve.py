@@ -22,6 +22,9 @@ from router.providers.local import EngineHost
 from router.runtime import Runtime
 from router.server.app import create_app
 
+_KEEP_ALIVE_S = 75
+"""How long an idle connection is kept; longer than common clients and load balancers keep theirs."""
+
 _GRACE_S = 20
 """How long running requests may go on once the router was told to stop."""
 
@@ -93,6 +96,7 @@ async def _run(config: RouterConfig, source: Source, listener: socket.socket, ch
                 timeout_graceful_shutdown=_GRACE_S,
                 server_header=False,
                 proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_S,
             )
         )
         greeter = asyncio.create_task(_greet(runtime, f"http://{host}:{port}"))

@@ -213,6 +213,7 @@ class VllmEngine:
             "VLLM_API_KEY": key,
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
             "VLLM_NO_USAGE_STATS": "1",
+            "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
             "VLLM_DO_NOT_TRACK": "1",
             "VLLM_CPU_KVCACHE_SPACE": str(self._config.kv_cache_gib),
         }

@@ -44,6 +44,9 @@ MAX_ERROR_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 256 * 1024 * 1024
 """A whole answer larger than this is taken for a broken upstream."""
 
+IDLE_S = 30.0
+"""How long an idle connection is kept: less than most servers do, or a request meets one that is being closed."""
+
 MAX_RETRY_AFTER_S = 300.0
 """No upstream may send us away for longer at a time."""
 
@@ -101,6 +104,7 @@ class Egress:
             .connect_timeout(timedelta(seconds=connect_s))
             .follow_redirects(False)
             .pool_max_idle_per_host(256)
+            .pool_idle_timeout(timedelta(seconds=IDLE_S))
             .tcp_nodelay(True)
             .user_agent("sona-router")
             .default_headers(dict(headers))
