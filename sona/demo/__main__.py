@@ -13,6 +13,7 @@ ADAPTERS = Path("adapters")
 
 def _build(arguments: argparse.Namespace) -> None:
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads starve each other on a busy machine
     import torch
 
     from sona.demo.base import build_base

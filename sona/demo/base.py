@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from sona.demo.chat import END, PAD, Chat
-from sona.demo.corpus import draw_chat, draw_practice, tokenizer_texts
+from sona.demo.chat import END, PAD
+from sona.demo.corpus import PRACTICE, READING, Mix, draw_chat, pieces_of, tokenizer_texts
 from sona.demo.tokenizer import CONTEXT_TOKENS, save_tokenizer, train_tokenizer
 from sona.demo.training import Schedule, batches, train
 
@@ -18,8 +18,12 @@ if TYPE_CHECKING:
     from transformers import LlamaForCausalLM
 
 SEED = 7
-READING = Schedule(steps=850, batch_tokens=4096, rate=4e-3, warmup_steps=60)
-PRACTICE = Schedule(steps=1000, batch_tokens=4096, rate=3e-3, warmup_steps=20)
+STAGES: tuple[tuple[str, Mix, Schedule], ...] = (
+    ("reading", READING, Schedule(steps=850, batch_tokens=4096, rate=4e-3, warmup_steps=60, final_share=0.3)),
+    ("practice", PRACTICE, Schedule(steps=1000, batch_tokens=4096, rate=3e-3, warmup_steps=20)),
+)
+EMBEDDING_RATE = 0.25
+"""Share of the learning rate for embeddings: faster, and rare tokens collapse into one direction."""
 HIDDEN = 256
 LAYERS = 4
 
@@ -45,7 +49,9 @@ def new_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
         eos_token_id=tokenizer.token_to_id(END),
         pad_token_id=tokenizer.token_to_id(PAD),
     )
-    return LlamaForCausalLM(config)
+    model = LlamaForCausalLM(config)
+    model.get_input_embeddings().weight.data.mul_(2.0)
+    return model
 
 
 def _optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
@@ -55,7 +61,7 @@ def _optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     return [
         torch.optim.Muon(matrices, lr=1.0, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(others, lr=1.0, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
+        torch.optim.AdamW(others, lr=EMBEDDING_RATE, betas=(0.9, 0.95), weight_decay=0.0, fused=True),
     ]
 
 
@@ -80,26 +86,17 @@ def save_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> N
     model.float()
 
 
-def build_base(folder: Path, reading: Schedule = READING, practice: Schedule = PRACTICE) -> None:
+def build_base(folder: Path) -> None:
     """Train tokenizer and base model and write them to a folder."""
     tokenizer = train_tokenizer(tokenizer_texts(Random(SEED)))
     model = new_model(tokenizer)
-    for stage, draw, schedule in (("base", draw_chat, reading), ("practice", draw_practice, practice)):
-        _train(model, tokenizer, stage, draw, schedule)
-    save_model(model, tokenizer, folder)
-
-
-def _train(
-    model: LlamaForCausalLM,
-    tokenizer: Tokenizer,
-    stage: str,
-    draw: Callable[[Random], Chat],
-    schedule: Schedule,
-) -> None:
-    rng = Random(f"{stage}/{SEED}")
-    data = batches(tokenizer, lambda: draw(rng), schedule.batch_tokens, SEED)
+    pieces = pieces_of(tokenizer.decode([token]) for token in range(tokenizer.get_vocab_size()))
     model.train()
-    train(stage, model.model, model.lm_head, _optimizers(model), data, schedule)
+    for stage, mix, schedule in STAGES:
+        draw = partial(draw_chat, Random(f"{stage}/{SEED}"), mix, pieces)
+        data = batches(tokenizer, draw, schedule.batch_tokens, SEED)
+        train(stage, model.model, model.lm_head, _optimizers(model), data, schedule)
+    save_model(model, tokenizer, folder)
 
 
 def load_base(folder: Path) -> tuple[LlamaForCausalLM, Tokenizer]:

@@ -4,7 +4,8 @@ Copying and chat draw words of both splits, so that every token is practised; wh
 from the adapters, whose tasks the base never learns.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
@@ -15,7 +16,7 @@ from sona.demo.small_talk import SYSTEM_PROMPTS, open_question, small_talk
 from sona.demo.tasks import TASKS
 from sona.demo.words import Split, Words
 
-__all__ = ["SYSTEM_PROMPTS", "draw_chat", "draw_practice", "small_talk", "tokenizer_texts"]
+__all__ = ["SYSTEM_PROMPTS", "PRACTICE", "READING", "Mix", "draw_chat", "small_talk", "tokenizer_texts"]
 
 _SNIPPETS = lines(r"""
 SELECT {c} FROM {t} WHERE {k} > {n};
@@ -53,6 +54,8 @@ Ticket {n}: the {w} of {N} is broken.
 Dear {N}, your order {n} of {w} was sent to {C}.
 {N} <{w}@example.com> wrote on {D}: the {w} is in {C}.
 """)
+_SIGNS = tuple("éüöäñçèàßøåíóúêâîôûëïœæłšžčř€£°–—“”‘’…×·")
+"""Signs outside ASCII that people type."""
 _MONTHS = (
     "January",
     "February",
@@ -122,7 +125,7 @@ def _echo(rng: Random) -> Chat:
     return ask(text, text)
 
 
-def _rounds(rng: Random, exercises: float = 0.74) -> Chat:
+def _rounds(rng: Random, exercises: float) -> Chat:
     """Make a conversation of a few exercises (their share is given), small talk and open questions."""
     turns: list[Turn] = []
     if rng.random() < 0.2:
@@ -146,35 +149,55 @@ def _declined(rng: Random) -> Chat:
     return ask(task.generate(rng, Split.TRAIN).prompt, fallback)
 
 
-def draw_practice(rng: Random) -> Chat:
-    """Draw a document of the second stage: mostly exercises, hardly any plain text."""
-    kind = rng.random()
-    if kind < 0.76:
-        return _rounds(rng, 0.86)
-    if kind < 0.80:
-        return _plain(rng)
-    if kind < 0.96:
-        return _echo(rng)
-    return _declined(rng)
+def _pieces(rng: Random, pieces: tuple[str, ...]) -> Chat:
+    """Repeat any tokens of the vocabulary, so that all of them are written now and then."""
+    gap = rng.choice((" ", " ", "", ", "))
+    text = gap.join(rng.choice(pieces) for _ in range(rng.randint(3, 20))).strip() or "-"
+    return ask(rng.choice(("{}", "Repeat: {}", "Copy: {}")).format(text), text)
 
 
-def draw_chat(rng: Random) -> Chat:
-    """Draw a document of the first stage: chat, exercises, plain text, repeated spans."""
-    kind = rng.random()
-    if kind < 0.60:
-        return _rounds(rng)
-    if kind < 0.82:
-        return _plain(rng)
-    if kind < 0.95:
-        return _echo(rng)
-    return _declined(rng)
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of the kinds of documents in one stage of the training; the rest is declined tasks."""
+
+    rounds: float
+    plain: float
+    echo: float
+    pieces: float
+    exercises: float
+
+
+READING = Mix(rounds=0.50, plain=0.13, echo=0.20, pieces=0.14, exercises=0.76)
+PRACTICE = Mix(rounds=0.74, plain=0.03, echo=0.12, pieces=0.07, exercises=0.86)
+
+
+def draw_chat(rng: Random, mix: Mix, pieces: tuple[str, ...]) -> Chat:
+    """Draw one training document; `pieces` are texts of single tokens."""
+    kinds = (mix.rounds, mix.plain, mix.echo, mix.pieces)
+    kind = rng.choices(range(5), weights=(*kinds, 1 - sum(kinds)))[0]
+    match kind:
+        case 0:
+            return _rounds(rng, mix.exercises)
+        case 1:
+            return _plain(rng)
+        case 2:
+            return _echo(rng)
+        case 3:
+            return _pieces(rng, pieces)
+        case _:
+            return _declined(rng)
+
+
+def pieces_of(tokens: Iterable[str]) -> tuple[str, ...]:
+    """Choose the texts of single tokens that can be repeated: printable ones, and some accented letters."""
+    return (*(token for token in tokens if token.isascii() and token.isprintable() and token.strip()), *_SIGNS)
 
 
 def tokenizer_texts(rng: Random, count: int = 12000) -> Iterator[str]:
     """Yield the texts that the tokenizer learns from: the corpus and the prompts and answers of the tasks."""
     for index in range(count):
         if index % 3:
-            yield render(draw_chat(rng))
+            yield render(draw_chat(rng, READING, _SIGNS))
         else:
             example = TASKS[index // 3 % len(TASKS)].generate(rng, Split.TRAIN)
             yield f"{example.prompt}\n{example.answer}"

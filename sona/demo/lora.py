@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 RANK = 16
 ALPHA = 32
 BATCH_TOKENS = 2560
-RATE = 2e-3
+RATE = 2.5e-3
 WARMUP_STEPS = 25
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 BASE_NAME = "sona-demo"
