@@ -17,6 +17,8 @@ import yaml
 from openai import APIStatusError, AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
+from sona.demo.tasks import TASKS
+from sona.demo.tasks.common import Example, Task
 from tests.fakes.cloud import Cloud, completion
 from tests.fakes.stack import Stack, children, cloud_config
 
@@ -121,6 +123,33 @@ async def test_sona_picks_the_adapter_and_the_answer_is_right_where_the_base_mod
     assert headers["x-router-adapter"] == "none"
     named, _ = await ask_later(stack, DATE, "iso-date")
     assert named == "2024-03-03"
+
+
+async def test_the_adapters_can_what_the_base_model_can_not_and_sona_finds_them(stack: Stack) -> None:
+    gate = asyncio.Semaphore(8)
+    async with AsyncOpenAI(base_url=f"{stack.url}/v1", api_key="none") as one:
+
+        async def right(task: Task, example: Example, model: str) -> bool:
+            async with gate:
+                answer = await one.chat.completions.create(
+                    model=model, messages=[{"role": "user", "content": example.prompt}], temperature=0, max_tokens=120
+                )
+            return (answer.choices[0].message.content or "").strip() == example.answer
+
+        async def share(model: str | None) -> float:
+            """Exact match over all tasks that are there; model None = each task's own adapter."""
+            asked = [
+                right(task, example, model or task.name)
+                for task in TASKS
+                if task.name in OTHERS
+                for example in task.examples("held_out", 25)
+            ]
+            return sum(await asyncio.gather(*asked)) / len(asked)
+
+        base, oracle, sona = await share("local/base"), await share(None), await share("local")
+    assert base <= 0.05
+    assert oracle >= 0.6
+    assert sona >= 0.95 * oracle
 
 
 async def test_sona_abstains_from_what_no_adapter_is_made_for(stack: Stack) -> None:
