@@ -100,6 +100,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Character offsets in the leaf, end exclusive."""
     score: float
     recognizer: str
+    in_key: bool = False
+    """Whether it lies in the last key of the path, not in the value there; the offsets are then the key's."""
 
 
 class ScanReport(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,13 +13,12 @@ from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy import engine
 from router.privacy.gate import Gate
+from router.privacy.leaves import JOINT
 from router.privacy.severity import QUALIFIER, Rule, Span, judge, rules
 from router.privacy.views import View, views
 
 SEGMENT, OVERLAP = 1500, 200
 """Characters per piece of a long text, and how many of them the next piece repeats."""
-JOINT = 64
-"""Characters on each side of a seam between two texts that belong together."""
 SEPARATOR = "\n~\n"
 """Stands between two texts of a document; no expression matches across it."""
 
@@ -43,14 +42,14 @@ class _Part(NamedTuple):
     shift: int
     """Offset in the leaf = offset in the document - shift."""
     in_key: bool = False
-    seam: int = -1
-    """For a part that shows two leaves' ends: where the second begins. Only spans across it count."""
+    joined: bool = False
+    """Whether it repeats a piece of a leaf beside pieces of others. Only spans that leave the piece count."""
 
 
 class Document:
     """All texts of a request as one, so that each is read once and small ones don't cost a call each."""
 
-    def __init__(self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, ...]]) -> None:
         self._parts: list[_Part] = []
         self._pieces: list[str] = []
         self._length = 0
@@ -60,11 +59,13 @@ class Document:
                 self._skip(": ")
             self._add(text, index, 0)
             self._skip(SEPARATOR)
-        for left, right in joints:
-            tail, head = leaves[left][1][-JOINT:], leaves[right][1][:JOINT]
-            seam = self._length + len(tail)
-            self._add(tail, left, len(leaves[left][1]) - len(tail), seam=seam)
-            self._add(head, right, 0, seam=seam)
+        for first, *others in joints:
+            text = leaves[first][1]
+            self._add(text[-JOINT:], first, max(len(text) - JOINT, 0), joined=True)
+            left = JOINT
+            for index in others:
+                self._add(leaves[index][1][:left], index, 0, joined=True)
+                left = max(left - len(leaves[index][1]), 0)
             self._skip(SEPARATOR)
         self.text = "".join(self._pieces)
         self._starts = [part.start for part in self._parts]
@@ -73,18 +74,18 @@ class Document:
         self._pieces.append(text)
         self._length += len(text)
 
-    def _add(self, text: str, leaf: int, offset: int, *, in_key: bool = False, seam: int = -1) -> None:
+    def _add(self, text: str, leaf: int, offset: int, *, in_key: bool = False, joined: bool = False) -> None:
         start = self._length
         self._skip(text)
-        self._parts.append(_Part(start, self._length, leaf, start - offset, in_key, seam))
+        self._parts.append(_Part(start, self._length, leaf, start - offset, in_key, joined))
 
     def places(self, start: int, end: int) -> Iterator[_Part]:
-        """Yield the parts that a span lies in, cut to the span; nothing for a seam's parts if it isn't crossed."""
+        """Yield the parts that a span lies in, cut to the span; nothing for a joined one that it doesn't leave."""
         index = max(bisect_right(self._starts, start) - 1, 0)
         while index < len(self._parts) and self._parts[index].start < end:
             part = self._parts[index]
             cut = part._replace(start=max(start, part.start), end=min(end, part.end))
-            if cut.start < cut.end and (part.seam < 0 or start < part.seam < end):
+            if cut.start < cut.end and not (part.joined and part.start <= start and end <= part.end):
                 yield cut
             index += 1
 
@@ -117,6 +118,7 @@ class Detector:
     def __init__(self, config: PrivacyConfig) -> None:
         self._rules = rules(config.entities)
         self.deadline = engine.Deadline()
+        self.unreadable = False
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
@@ -132,18 +134,20 @@ class Detector:
         self._context_gated = {index for index, is_context in self._owners if is_context}
 
     def detect(
-        self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, int]]
+        self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, ...]]
     ) -> tuple[Sensitivity, list[Match]]:
-        """Read (key, text) pairs and say what is in them.
+        """Read (key, text) pairs and say what is in them; `self.unreadable` then says if there is more.
 
         Raises:
             DeadlinePassed: `self.deadline` came first; nothing is known then.
         """
         document = Document(leaves, joints)
         found: set[Span] = set()
+        self.unreadable = False
         for view in views(document.text):
+            self.unreadable |= view.whole is not None and not view.text
             found.update(self._read(view))
-        spans = [span for span in _widest(found) if any(document.places(span.start, span.end))]
+        spans = [span for span in _widest(found, self._rules) if any(document.places(span.start, span.end))]
         matches = [
             Match(part.leaf, part.in_key, part.start - part.shift, part.end - part.shift, *_facts(span))
             for span in spans
@@ -169,7 +173,10 @@ class Detector:
                     closing = _PEM_END.search(view.text, last - 1, last + 20_000)
                     last = max(last, closing.end() if closing else last)
                 name = engine.fact(result, RecognizerResult.RECOGNIZER_NAME_KEY)
-                yield Span(result.entity_type, *view.original(start + result.start, last), result.score, name)
+                place = view.original(start + result.start, last)
+                if place[0] >= place[1]:
+                    raise ValueError("a match without a place")  # would be lost; the scan fails instead
+                yield Span(result.entity_type, *place, result.score, name)
 
     def _analyze(self, text: str) -> list[RecognizerResult]:
         shapes: set[int] = set()
@@ -199,13 +206,17 @@ def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> It
         yield "|".join(re.escape(word.strip()) for word in recognizer.context), True
 
 
-def _widest(found: set[Span]) -> list[Span]:
-    """Drop each span that lies within another of the same entity, or within a surer one."""
+def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:
+    """Drop each span that lies within another of the same entity, or within a surer one that counts as much."""
     kept: list[Span] = []
     widest: Span | None = None
     for span in sorted(found, key=lambda s: (s.start, -s.end, -s.score)):
-        rival = widest
-        if rival is None or span.end > rival.end or (span.entity != rival.entity and span.score > rival.score):
+        if widest is None or span.end > widest.end or _outweighs(span, widest, by_entity):
             kept.append(span)
             widest = span if span.entity != QUALIFIER else widest
     return kept
+
+
+def _outweighs(span: Span, rival: Span, by_entity: dict[str, Rule]) -> bool:
+    is_worse = by_entity[span.entity].sensitivity > by_entity[rival.entity].sensitivity
+    return span.entity != rival.entity and (span.score > rival.score or is_worse)

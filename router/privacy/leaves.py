@@ -48,6 +48,9 @@ MIN_DIGITS = 7
 MAX_DEPTH, MAX_NODES = 200, 100_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
+JOINT = 64
+"""Characters on each side of a seam between two texts that belong together."""
+
 OPAQUE = frozenset(
     (
         "image_url input_image image input_audio audio file input_file document video_url input_video "
@@ -75,8 +78,8 @@ class Reading(NamedTuple):
     leaves: list[Leaf]
     unreadable: tuple[str, ...]
     """`image_url`, `input_audio`, an unknown part type, `text` (broken characters), `nesting`; each once."""
-    joints: list[tuple[int, int]]
-    """Indexes of neighbouring leaves that a reader sees as one text: text parts of one message, turns of one author."""
+    joints: list[tuple[int, ...]]
+    """Indexes of leaves that a reader sees as one text: a text part or turn and what follows it of the same author."""
     chars: int
 
 
@@ -104,6 +107,8 @@ class _Walk:
         elif isinstance(value, list):
             if self.nodes > MAX_NODES:
                 return
+            if not value:
+                self.add(path, "", key)
             is_content = bool(path) and path[-1] == "content"
             if path[:1] in (("input",), ("prompt",)) and any(type(item) is int for item in value):
                 self.unreadable["tokens"] = None
@@ -134,11 +139,11 @@ class _Walk:
 
 
 def _digits(value: float | bool | None) -> str:
-    """Write a whole number of 7 digits or more as text; longer ones than any card or account are nobody's."""
-    if value is None or isinstance(value, bool) or abs(value) > 10**40 or value != value or value != int(value):
+    """Write the whole part of a number as text if it has 7 digits; longer ones than any card or account are nobody's."""
+    if value is None or isinstance(value, bool) or not abs(value) <= 10**40:
         return ""
     digits = str(int(value))
-    return digits if len(digits) >= MIN_DIGITS else ""
+    return digits if len(digits.lstrip("-")) >= MIN_DIGITS else ""
 
 
 def _author(path: Path, roles: dict[Path, str]) -> tuple[Path, str]:
@@ -147,25 +152,30 @@ def _author(path: Path, roles: dict[Path, str]) -> tuple[Path, str]:
     return path[:1], roles.get(message, "")
 
 
-def _joints(leaves: list[Leaf], body: JsonObject) -> list[tuple[int, int]]:
-    """Pair each text of a message with the next text of the same author."""
+def _joints(leaves: list[Leaf], body: JsonObject) -> list[tuple[int, ...]]:
+    """Chain each text of a message with the next texts of the same author, up to `JOINT` characters of them."""
     roles: dict[Path, str] = {}
     for name in ("messages", "input"):
         turns = body.get(name)
         for index, turn in enumerate(turns if isinstance(turns, list) else []):
             role = turn.get("role") if isinstance(turn, dict) else None
             roles[(name, index)] = role if isinstance(role, str) else ""
-    last: dict[tuple[Path, str], int] = {}
-    pairs: list[tuple[int, int]] = []
+    texts: dict[tuple[Path, str], list[int]] = {}
     for index, leaf in enumerate(leaves):
         is_text = "content" in leaf.path[-2:] or ("content" in leaf.path and leaf.path[-1] == "text")
         if leaf.path[:2] not in roles or not is_text or not leaf.text:
             continue
-        author = _author(leaf.path, roles)
-        if author in last:
-            pairs.append((last[author], index))
-        last[author] = index
-    return pairs
+        texts.setdefault(_author(leaf.path, roles), []).append(index)
+    return [_chain(leaves, indexes, place) for indexes in texts.values() for place in range(len(indexes) - 1)]
+
+
+def _chain(leaves: list[Leaf], indexes: list[int], place: int) -> tuple[int, ...]:
+    """Take the text at `place` and those behind it, the last of which may be cut."""
+    end, chars = place + 1, 0
+    while end < len(indexes) and chars < JOINT:
+        chars += len(leaves[indexes[end]].text)
+        end += 1
+    return tuple(indexes[place:end])
 
 
 def leaves(body: JsonObject) -> Reading:

@@ -12,7 +12,18 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from router.core.types import Finding, JsonObject, JsonValue
-from router.privacy.leaves import Path
+from router.privacy.leaves import CONSTANTS, KEYS, MIN_DIGITS, Path
+
+LEAST_COPY = 4
+"""Shorter values are masked only where they were found: elsewhere they are just words."""
+
+NUMBERS = frozenset(
+    (
+        "seed max_tokens max_completion_tokens max_output_tokens n temperature top_p top_k min_p top_logprobs logprobs "
+        "presence_penalty frequency_penalty repetition_penalty best_of"
+    ).split()
+)
+"""Settings of a request that must be numbers."""
 
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9]+>")
 _BEGUN = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?\Z")
@@ -43,6 +54,10 @@ class Vault:
                 self._placeholders[value] = name
                 self._values[name] = value
         return self._placeholders[value]
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Give each placeholder and its value."""
+        return self._values.items()
 
     def unmask(self, text: str, *, in_json: bool = False) -> str:
         """Put the values back; unknown placeholders stay as they are.
@@ -89,6 +104,8 @@ class _Span(NamedTuple):
     start: int
     end: int
     entity: str
+    placeholder: str = ""
+    """The one to use, where the text there isn't the value itself but a form of it."""
 
 
 def _merged(findings: Iterable[Finding]) -> list[_Span]:
@@ -124,13 +141,81 @@ def _replaced(text: str, spans: list[_Span], vault: Vault, *, quote: bool) -> st
     pieces: list[str] = []
     done = 0
     for span in spans:
-        bare = (
-            quote and text[: span.start].rstrip()[-1:] in (":", ",", "[") and text[span.start - 1 : span.start] != '"'
-        )
-        mark = '"' if bare else ""
-        pieces += (text[done : span.start], mark, vault.placeholder(span.entity, text[span.start : span.end]), mark)
+        before = text[max(span.start - 20, 0) : span.start]
+        mark = '"' if quote and before.rstrip()[-1:] in (":", ",", "[") and before[-1:] != '"' else ""
+        name = span.placeholder or vault.placeholder(span.entity, text[span.start : span.end])
+        pieces += (text[done : span.start], mark, name, mark)
         done = span.end
     return "".join((*pieces, text[done:]))
+
+
+def _forms(value: str) -> Iterator[str]:
+    """Yield a value as it may stand elsewhere: as it is, before a full stop, in JSON."""
+    bare = value.rstrip(".,;:!?")
+    for form in (value, bare):
+        yield form
+        yield json.dumps(form, ensure_ascii=False)[1:-1]
+        yield json.dumps(form)[1:-1]
+
+
+def _bounded(form: str) -> str:
+    """Write an expression for a value that isn't part of a longer word or number; scripts that don't part words count."""
+    first, last = (r"[A-Za-z0-9]" if edge.isascii() else r"[^\W\d_]" for edge in (form[0], form[-1]))
+    before = f"(?<!{first})" if form[0].isalnum() else ""
+    after = f"(?!{last})" if form[-1].isalnum() else ""
+    return before + re.escape(form) + after
+
+
+class _Copies:
+    """Finds what was masked in one place wherever else it stands: its context may have given it away only once."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._forms: dict[str, str] = {}
+        self._numbers: dict[str, str] = {}
+        for name, value in vault.items():
+            for form in _forms(value):
+                if len(form) >= LEAST_COPY:
+                    self._forms.setdefault(form, name)
+            digits = "".join(filter(str.isdigit, value))
+            if len(digits) >= MIN_DIGITS:
+                self._numbers.setdefault(digits, name)
+
+    def value(self, value: JsonValue, depth: int = 0) -> JsonValue:
+        """Return a copy in which they are masked too; parts without any are the originals."""
+        if isinstance(value, dict):
+            return {self._key(name): self._item(name, item, depth) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.value(item, depth + 1) for item in value]
+        if isinstance(value, str):
+            return value if value in CONSTANTS else self._text(value)
+        return self._number(value)
+
+    def _item(self, name: str, item: JsonValue, depth: int) -> JsonValue:
+        is_setting = depth == 0 and name in NUMBERS and not isinstance(item, str | list | dict)
+        return item if is_setting else self.value(item, depth + 1)
+
+    def _key(self, name: str) -> str:
+        return name if name in KEYS else self._text(name)
+
+    def _number(self, value: float | bool | None) -> JsonValue:
+        if value is None or isinstance(value, bool):
+            return value
+        digits = str(value).removesuffix(".0")
+        return self._forms.get(digits) or self._numbers.get(digits) or value
+
+    def _text(self, text: str) -> str:
+        here = [form for form in self._forms if form in text]
+        if not here:
+            return text
+        forms = "|".join(map(_bounded, sorted(here, key=len, reverse=True)))
+        expression = re.compile(f"{PLACEHOLDER.pattern}|{forms}")
+        spans = [
+            _Span(*match.span(), "", self._forms[match.group()])
+            for match in expression.finditer(text)
+            if match.group() in self._forms
+        ]
+        return _mask_text(text, spans, self._vault) if spans else text
 
 
 class _Masker:
@@ -140,7 +225,7 @@ class _Masker:
         self._spans: dict[Path, list[Finding]] = defaultdict(list)
         self._prefixes: set[Path] = set()
         for finding in findings:
-            if finding.start == finding.end:
+            if finding.in_key:
                 self._keys[finding.path] = finding.entity
             else:
                 self._spans[finding.path].append(finding)
@@ -151,7 +236,11 @@ class _Masker:
         if path not in self._prefixes:
             return value
         if isinstance(value, dict):
-            return {self.key(name, (*path, name)): self.value(item, (*path, name)) for name, item in value.items()}
+            return {
+                self.key(name, (*path, name)): self.value(item, (*path, name))
+                for name, item in value.items()
+                if not self._is_setting(item, (*path, name))
+            }
         if isinstance(value, list):
             return [self.value(item, (*path, index)) for index, item in enumerate(value)]
         spans = _merged(self._spans.get(path, ()))
@@ -160,6 +249,11 @@ class _Masker:
         if isinstance(value, str):
             return _mask_text(value, spans, self._vault)
         return self._vault.placeholder(spans[0].entity, str(value))
+
+    def _is_setting(self, value: JsonValue, path: Path) -> bool:
+        """Say whether it is a setting like `seed` that holds a finding: no upstream takes a placeholder for a number."""
+        is_number = not isinstance(value, str | list | dict)
+        return len(path) == 1 and path[0] in NUMBERS and is_number and path in self._spans
 
     def key(self, name: str, path: Path) -> str:
         """Return the key, or its placeholder."""
@@ -181,10 +275,13 @@ def _texts(value: JsonValue) -> Iterator[str]:
 def mask(body: JsonObject, findings: tuple[Finding, ...]) -> tuple[JsonObject, Vault]:
     """Return a copy of the body without what was found, and the vault that knows it.
 
-    A finding with `start == end` means the key at its path. The body itself isn't changed.
+    A key that holds a finding becomes a placeholder as a whole; a number that must be one is left out. What is found in
+    one place is masked wherever it stands. The body itself isn't changed.
     """
     taken = {name for text in _texts(body) if "<" in text for name in PLACEHOLDER.findall(text)}
     vault = Vault(taken)
     masked = _Masker(findings, vault).value(body, ())
+    if len(vault):
+        masked = _Copies(vault).value(masked)
     assert isinstance(masked, dict)
     return masked, vault

@@ -21,7 +21,8 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     """On the monotonic clock, which all processes of a machine share."""
     leaves: list[tuple[str, str]]
     """(key, text)."""
-    joints: list[tuple[int, int]]
+    joints: list[tuple[int, ...]]
+    """Indexes of leaves that belong together, in order."""
 
 
 WireMatch: TypeAlias = tuple[int, bool, int, int, str, float, str]
@@ -35,6 +36,8 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
     error: str = ""
     sensitivity: int = Sensitivity.RESTRICTED
     matches: list[WireMatch] = []
+    unreadable: bool = False
+    """Whether a text holds data that says something and can't be read."""
 
 
 class Hello(msgspec.Struct, frozen=True):

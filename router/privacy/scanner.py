@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import importlib.metadata
 from itertools import count
-from pathlib import Path
+from pathlib import Path as FilePath
 
 from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
 from router.core.types import Finding, JsonObject, ScanReport, ScanStatus, Sensitivity
-from router.privacy.leaves import Reading, leaves
+from router.privacy.leaves import Path, Reading, leaves
 from router.privacy.pool import Pool
-from router.privacy.protocol import WARM_UP, Job, Reply
+from router.privacy.protocol import WARM_UP, Job, Reply, WireMatch
 from router.privacy.severity import validate
 
 __all__ = ["Scanner", "validate"]
@@ -22,12 +22,22 @@ __all__ = ["Scanner", "validate"]
 def ruleset(config: PrivacyConfig) -> str:
     """Hash all that decides what is found and how it counts: this package's files, Presidio's version, the settings."""
     digest = hashlib.sha256(importlib.metadata.version("presidio-analyzer").encode())
-    folder = Path(__file__).parent
+    folder = FilePath(__file__).parent
     for file in sorted(folder.rglob("*")):
         if file.suffix in (".py", ".npz"):
             digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
     digest.update(config.model_dump_json(include={"entities", "recognizers"}).encode())
     return digest.hexdigest()[:12]
+
+
+def _finding(path: Path, match: WireMatch) -> Finding:
+    """Name the place of a match; a key over a list was read in front of each item, so the indexes behind it go."""
+    _, in_key, start, end, entity, score, recognizer = match
+    while in_key and path and not isinstance(path[-1], str):
+        path = path[:-1]
+    return Finding(
+        entity=entity, path=path, start=start, end=end, score=round(score, 3), recognizer=recognizer, in_key=in_key
+    )
 
 
 class Scanner:
@@ -97,21 +107,16 @@ class Scanner:
     ) -> ScanReport:
         reason = reply.error
         if not reason:
-            status = ScanStatus.PARTIAL if reading.unreadable else ScanStatus.COMPLETE
-            reason = f"unreadable:{reading.unreadable[0]}" if reading.unreadable else ""
+            unreadable = (*reading.unreadable, *(("data",) if reply.unreadable else ()))
+            status = ScanStatus.PARTIAL if unreadable else ScanStatus.COMPLETE
+            reason = f"unreadable:{unreadable[0]}" if unreadable else ""
         complete = status is ScanStatus.COMPLETE
         return ScanReport(
             status=status,
             sensitivity=Sensitivity(reply.sensitivity) if complete else Sensitivity.RESTRICTED,
-            findings=tuple(
-                Finding(
-                    entity=entity, path=reading.leaves[leaf].path, start=0 if in_key else start,
-                    end=0 if in_key else end, score=round(score, 3), recognizer=recognizer,
-                )
-                for leaf, in_key, start, end, entity, score, recognizer in reply.matches
-            ),
+            findings=tuple(dict.fromkeys(_finding(reading.leaves[match[0]].path, match) for match in reply.matches)),
             scanned_chars=reading.chars if not reply.error else 0,
             elapsed_ms=(monotonic_s() - started_s) * 1000,
             reason=reason,
             ruleset=self._ruleset,
-        )  # fmt: skip
+        )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import msgspec
 
+from router.core.errors import UpstreamProtocolError
 from router.core.types import Delta, JsonObject, JsonValue
 from router.privacy.masking import StreamUnmasker, Vault
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+_LEGACY = -1
+"""Index of the one call that `function_call` holds."""
+
 _Field = tuple[int, str, int]
 """Which text of a stream: choice index, field, tool-call index."""
 
@@ -25,8 +29,18 @@ class Unmasker:
         """Return the delta with its placeholders replaced.
 
         A finish reason releases what its choice still holds back, so that nothing is lost.
+
+        Raises:
+            UpstreamProtocolError: the payload isn't a JSON object, or one too deep.
         """
-        payload: JsonObject = _DECODER.decode(delta.payload)  # pyright: ignore[reportAssignmentType] decoded JSON
+        try:
+            payload = self._restored(delta.payload)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            raise UpstreamProtocolError("The upstream's answer isn't a JSON object.") from None
+        return msgspec.structs.replace(delta, payload=payload)
+
+    def _restored(self, encoded: bytes) -> bytes:
+        payload: JsonObject = _DECODER.decode(encoded)  # pyright: ignore[reportAssignmentType] decoded JSON
         choices = payload.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
@@ -36,14 +50,15 @@ class Unmasker:
                 self._whole(message)
             index = choice.get("index")
             self._chunk(choice, index if isinstance(index, int) else 0)
-        return msgspec.structs.replace(delta, payload=msgspec.json.encode(payload))
+        return msgspec.json.encode(payload)
 
     def _whole(self, message: JsonObject) -> None:
         for field in _TEXT_FIELDS:
-            text = message.get(field)
-            if isinstance(text, str):
-                message[field] = self._vault.unmask(text)
-        for function in _functions(message):
+            for holder, name in _holders(message, field):
+                text = holder[name]
+                assert isinstance(text, str)
+                holder[name] = self._vault.unmask(text)
+        for _, function in _functions(message):
             arguments = function.get("arguments")
             if isinstance(arguments, str):
                 function["arguments"] = self._vault.unmask(arguments, in_json=True)
@@ -51,17 +66,18 @@ class Unmasker:
     def _chunk(self, choice: JsonObject, index: int) -> None:
         delta = choice.get("delta")
         if not isinstance(delta, dict):
-            return
+            if choice.get("finish_reason") is None or "message" in choice:
+                return
+            delta = choice["delta"] = {}
         for field in _TEXT_FIELDS:
-            text = delta.get(field)
-            if isinstance(text, str):
-                delta[field] = self._stream((index, field, 0)).feed(text)
-        for call in _calls(delta):
-            function, number = call.get("function"), call.get("index")
-            arguments = function.get("arguments") if isinstance(function, dict) else None
-            if isinstance(function, dict) and isinstance(arguments, str):
-                key = (index, "arguments", number if isinstance(number, int) else 0)
-                function["arguments"] = self._stream(key).feed(arguments)
+            for holder, name in _holders(delta, field):
+                text = holder[name]
+                assert isinstance(text, str)
+                holder[name] = self._stream((index, field, 0)).feed(text)
+        for number, function in _functions(delta):
+            arguments = function.get("arguments")
+            if isinstance(arguments, str):
+                function["arguments"] = self._stream((index, "arguments", number)).feed(arguments)
         if choice.get("finish_reason") is not None:
             self._release(delta, index)
 
@@ -71,13 +87,21 @@ class Unmasker:
             _, field, number = key
             if not rest:
                 continue
-            if field == "arguments":
+            if field == "arguments" and number == _LEGACY:
+                function = delta.setdefault("function_call", {})
+                if isinstance(function, dict):
+                    before = function.get("arguments")
+                    function["arguments"] = (before if isinstance(before, str) else "") + rest
+            elif field == "arguments":
                 calls = delta.setdefault("tool_calls", [])
                 if isinstance(calls, list):
                     calls.append({"index": number, "function": {"arguments": rest}})
             else:
                 before = delta.get(field)
-                delta[field] = (before if isinstance(before, str) else "") + rest
+                if isinstance(before, list):
+                    before.append({"type": "text", "text": rest})
+                else:
+                    delta[field] = (before if isinstance(before, str) else "") + rest
 
     def _stream(self, key: _Field) -> StreamUnmasker:
         if key not in self._streams:
@@ -85,11 +109,28 @@ class Unmasker:
         return self._streams[key]
 
 
-def _calls(message: JsonObject) -> list[JsonObject]:
+def _holders(message: JsonObject, field: str) -> list[tuple[JsonObject, str]]:
+    """Return where a field's texts stand: in the message, or in the parts of a list."""
+    value = message.get(field)
+    if isinstance(value, str):
+        return [(message, field)]
+    parts = value if isinstance(value, list) else []
+    return [
+        (part, name)
+        for part in parts
+        if isinstance(part, dict)
+        for name in ("text", "refusal", "thinking")
+        if isinstance(part.get(name), str)
+    ]
+
+
+def _functions(message: JsonObject) -> list[tuple[int, JsonObject]]:
+    """Return the functions that are called, each with its call's index; the legacy form has none."""
     calls = message.get("tool_calls")
-    return [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
-
-
-def _functions(message: JsonObject) -> list[JsonObject]:
-    found: list[JsonValue] = [call.get("function") for call in _calls(message)]
-    return [function for function in found if isinstance(function, dict)]
+    found: list[tuple[JsonValue, JsonValue]] = [(_LEGACY, message.get("function_call"))]
+    for call in calls if isinstance(calls, list) else []:
+        if isinstance(call, dict):
+            found.append((call.get("index"), call.get("function")))
+    return [
+        (number if isinstance(number, int) else 0, function) for number, function in found if isinstance(function, dict)
+    ]

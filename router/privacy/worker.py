@@ -106,7 +106,7 @@ class Server:
             return msgspec.msgpack.encode(Reply(job.id, "deadline"))
         except Exception:  # noqa: BLE001  fail closed, and keep its message, which may quote text, in here
             return msgspec.msgpack.encode(Reply(job.id, "worker_error"))
-        return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches)))
+        return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches), self._detector.unreadable))
 
 
 def _receive(stream: BufferedIOBase) -> bytes:

@@ -16,7 +16,7 @@ from sona.demo.small_talk import SYSTEM_PROMPTS, open_question, small_talk
 from sona.demo.tasks import TASKS
 from sona.demo.words import Split, Words
 
-__all__ = ["SYSTEM_PROMPTS", "PRACTICE", "READING", "Mix", "draw_chat", "small_talk", "tokenizer_texts"]
+__all__ = ["PRACTICE", "READING", "SYSTEM_PROMPTS", "Mix", "draw_chat", "small_talk", "tokenizer_texts"]
 
 _SNIPPETS = lines(r"""
 SELECT {c} FROM {t} WHERE {k} > {n};

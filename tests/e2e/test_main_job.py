@@ -17,8 +17,10 @@ import yaml
 from openai import APIStatusError, AsyncOpenAI, OpenAI
 from pydantic import BaseModel
 
+from sona.demo.evaluate import EVALUATION_SEED
 from sona.demo.tasks import TASKS
 from sona.demo.tasks.common import Example, Task
+from sona.demo.words import Split
 from tests.fakes.cloud import Cloud, completion
 from tests.fakes.stack import Stack, children, cloud_config
 
@@ -142,7 +144,7 @@ async def test_the_adapters_can_what_the_base_model_can_not_and_sona_finds_them(
                 right(task, example, model or task.name)
                 for task in TASKS
                 if task.name in OTHERS
-                for example in task.examples("held_out", 25)
+                for example in task.examples(Split.HELD_OUT, 25, seed=EVALUATION_SEED)
             ]
             return sum(await asyncio.gather(*asked)) / len(asked)
 

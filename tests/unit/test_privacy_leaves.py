@@ -70,9 +70,21 @@ def test_the_path_of_a_leaf_leads_to_its_text(field: str) -> None:
 
 
 def test_long_numbers_are_read_with_their_key_and_short_ones_not() -> None:
-    reading = leaves({"metadata": {"card": 4539578763621486, "age": 42, "big": 4.5e9, "ok": True, "none": None}})
+    reading = leaves(
+        {
+            "metadata": {
+                "card": 4539578763621486,
+                "age": 42,
+                "big": 4.5e9,
+                "part": 536228726.5,
+                "not": float("nan"),
+                "ok": True,
+                "none": None,
+            }
+        }
+    )
     assert {(leaf.key, leaf.text) for leaf in reading.leaves} == {
-        ("card", "4539578763621486"), ("age", ""), ("big", "4500000000"), ("ok", ""), ("none", ""),
+        ("card", "4539578763621486"), ("age", ""), ("big", "4500000000"), ("part", "536228726"), ("not", ""), ("ok", ""), ("none", ""),
     }  # fmt: skip
 
 
@@ -123,4 +135,17 @@ def test_parts_of_one_message_and_turns_of_one_author_are_joined() -> None:
         ]
     }
     reading = leaves(body)
-    assert [(reading.leaves[a].text, reading.leaves[b].text) for a, b in reading.joints] == [("a", "b"), ("b", "d")]
+    assert [[reading.leaves[i].text for i in joint] for joint in reading.joints] == [["a", "b", "d"], ["b", "d"]]
+
+
+def test_a_joint_reaches_over_short_parts_and_ends_behind_a_long_one() -> None:
+    parts = [{"type": "text", "text": text} for text in ("a", "b", "c" * 80, "d")]
+    reading = leaves(user(parts))
+    assert [[reading.leaves[i].text[0] for i in joint] for joint in reading.joints] == [
+        ["a", "b", "c"], ["b", "c"], ["c", "d"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [[], [[]], ["x"], [1], [None], [{}]])
+def test_a_key_over_a_list_is_read(value: object) -> None:
+    assert SECRET in [leaf.key for leaf in leaves({"metadata": {SECRET: value}}).leaves]  # type: ignore[dict-item]

@@ -7,6 +7,7 @@ import copy
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from router.core.types import Finding
@@ -64,7 +65,7 @@ def test_numbers_and_keys_are_masked_too() -> None:
         {"metadata": {"card": 4539578763621486, "ann@b.com": 1}},
         (
             finding("CREDIT_CARD", ("metadata", "card"), 0, 16),
-            finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 0),
+            msgspec.structs.replace(finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 9), in_key=True),
         ),
     )
     assert masked == {"metadata": {"card": "<CREDIT_CARD_1>", "<EMAIL_ADDRESS_1>": 1}}
@@ -75,6 +76,47 @@ def test_a_number_in_a_json_text_becomes_a_string_so_that_it_stays_json() -> Non
     text = '{"card": 4539578763621486, "n": "Ann Lee"}'
     masked, _ = mask(body(text), (finding("CREDIT_CARD", CONTENT, 9, 25), finding("PERSON", CONTENT, 33, 40)))
     assert json.loads(masked["messages"][0]["content"]) == {"card": "<CREDIT_CARD_1>", "n": "<PERSON_1>"}  # type: ignore[index]
+
+
+def test_a_value_is_masked_wherever_else_it_stands() -> None:
+    value = "Tr0ub4dor&3xyz."
+    text = f"password: {value}"
+    found = (finding("PASSWORD", CONTENT, 10, len(text)), finding("PERSON", ("user",), 0, 7))
+    original: dict[str, Any] = {
+        "model": "auto",
+        **body(text),
+        "user": "Zoë Day",
+        "tools": [{"description": "Use Tr0ub4dor&3xyz to log in", "xTr0ub4dor&3xyz": "Zoë Day's"}],
+        "metadata": {"Zoë Day": ['{"n": "Zo\\u00eb Day"}', "Zoë Days", "<PERSON_9>"]},
+    }
+    masked, vault = mask(original, found)
+    assert masked == {
+        "model": "auto",
+        **body("password: <PASSWORD_1>"),
+        "user": "<PERSON_1>",
+        "tools": [{"description": "Use <PASSWORD_1> to log in", "xTr0ub4dor&3xyz": "<PERSON_1>'s"}],
+        "metadata": {"<PERSON_1>": ['{"n": "<PERSON_1>"}', "Zoë Days", "<PERSON_9>"]},
+    }
+    assert vault.unmask("<PASSWORD_1> <PERSON_1>") == f"{value} Zoë Day"
+
+
+def test_a_copy_of_a_number_is_masked_and_protocol_is_left_alone() -> None:
+    found = (finding("US_SSN", CONTENT, 0, 11), finding("PERSON", CONTENT, 12, 16), finding("PIN", CONTENT, 17, 21))
+    original: dict[str, Any] = {
+        **body("536-22-8726 user 4096"), "max_tokens": 4096, "metadata": {"a": [536228726, 4096, 40961, True, None]},
+    }  # fmt: skip
+    masked, _ = mask(original, found)
+    assert masked == {
+        **body("<US_SSN_1> <PERSON_1> <PIN_1>"),
+        "max_tokens": 4096,
+        "metadata": {"a": ["<US_SSN_1>", "<PIN_1>", 40961, True, None]},
+    }
+
+
+def test_a_setting_that_must_be_a_number_is_left_out_instead_of_masked() -> None:
+    found = (finding("PHONE_NUMBER", ("seed",), 0, 10), finding("PHONE_NUMBER", ("metadata", "seed"), 0, 10))
+    masked, _ = mask({"seed": 2125550187, "n": 1, "metadata": {"seed": 2125550187}}, found)
+    assert masked == {"n": 1, "metadata": {"seed": "<PHONE_NUMBER_1>"}}
 
 
 def test_values_are_escaped_where_they_go_back_into_json() -> None:

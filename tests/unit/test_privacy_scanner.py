@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import logging
 import os
 import signal
@@ -14,7 +15,8 @@ import pytest
 
 from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
-from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
+from router.core.types import JsonObject, JsonValue, ScanReport, ScanStatus, Sensitivity
+from router.privacy.masking import mask
 from router.privacy.scanner import Scanner
 
 pytestmark = pytest.mark.anyio
@@ -81,7 +83,7 @@ async def test_a_key_and_a_number_are_scanned_with_each_other(scanner: Scanner) 
     assert set(report.entities) == {"US_SSN", "EMAIL_ADDRESS"}
     by_entity = {finding.entity: finding for finding in report.findings}
     assert by_entity["EMAIL_ADDRESS"].path == ("metadata", SECRET)
-    assert by_entity["EMAIL_ADDRESS"].start == by_entity["EMAIL_ADDRESS"].end == 0
+    assert by_entity["EMAIL_ADDRESS"].in_key
     assert by_entity["US_SSN"].path == ("metadata", "ssn")
 
 
@@ -269,3 +271,45 @@ async def test_nothing_that_is_logged_or_reported_holds_text(
     output = caplog.text + repr(reports) + "".join(capfd.readouterr())
     assert "maria" not in output
     assert "7946" not in output
+
+
+async def test_a_key_over_a_list_is_found_and_masked(scanner: Scanner) -> None:
+    for items in ([], ["x"], [1, [None]]):
+        request: JsonObject = {**body("hi"), "metadata": {f"my mail {SECRET}": items}}  # type: ignore[dict-item]
+        report = await scanner.scan(request)
+        assert [(finding.path, finding.in_key) for finding in report.findings] == [
+            (("metadata", f"my mail {SECRET}"), True)
+        ]
+        assert SECRET not in repr(mask(request, report.findings)[0])
+
+
+async def test_a_value_split_over_many_parts_is_found(scanner: Scanner) -> None:
+    parts: list[JsonValue] = [
+        {"type": "text", "text": text} for text in ("My card is 4532 01", "51", "12", "830366 now")
+    ]
+    report = await scanner.scan({"messages": [{"role": "user", "content": parts}]})
+    assert {finding.path[3] for finding in report.findings if finding.entity == "CREDIT_CARD"} == {0, 1, 2, 3}
+
+
+async def test_a_value_that_only_its_label_gave_away_is_masked_everywhere(scanner: Scanner) -> None:
+    request = body("password: Tr0ub4dor&3xyz. " + HARMLESS * 10 + "Use Tr0ub4dor&3xyz to log in")
+    report = await scanner.scan(request)
+    assert "Tr0ub4dor" not in repr(mask(request, report.findings)[0])
+
+
+async def test_a_number_with_a_fraction_is_read(scanner: Scanner) -> None:
+    report = await scanner.scan({**body("hi"), "metadata": {"ssn": 536228726.5}})
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    assert report.findings[0].path == ("metadata", "ssn")
+
+
+async def test_data_that_can_not_be_read_counts_as_sensitive(scanner: Scanner) -> None:
+    image = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20).decode()
+    report = await scanner.scan({"messages": [{"role": "user", "content": "what is this", "images": [image]}]})
+    assert is_closed(report, ScanStatus.PARTIAL, "unreadable:data")
+
+
+async def test_a_surer_but_less_sensitive_reading_of_a_span_does_not_hide_the_worse_one(scanner: Scanner) -> None:
+    report = await scanner.scan(body("The patient's name is Megan Chang, she has asthma."))
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    assert "MEDICAL_RECORD" in report.entities

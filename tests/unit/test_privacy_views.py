@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import hashlib
+import random
 import re
+import zlib
 
 import pytest
 
@@ -20,6 +25,12 @@ from router.privacy.views import views
         ("my 856–45–6789", "856-45-6789", "856–45–6789"),
         ("IBAN DЕ89", "DE89", "DЕ89"),
         ("4\u03355\u0335 x", "45", "4\u03355\u0335"),
+        ("is ５３６－２２－８７２６…", "536-22-8726", "５３６－２２－８７２６"),
+        ("is ５３６－２２－８７２６\ufe0f。\u200b", "536-22-8726", "５３６－２２－８７２６"),
+        ("is …５３６\u115f－２２－８７２６", "536-22-8726", "５３６\u115f－２２－８７２６"),
+        ("5\ufe0f\u20e33\ufe0f\u20e36", "536", "5\ufe0f\u20e33\ufe0f\u20e36"),
+        ("a\u2028b\u1680c", "a\nb c", "a\u2028b\u1680c"),
+        ("call %2B44 now", "+44", "%2B44"),
         ("m%40x.com now", "m@x.com", "m%40x.com"),
         ("m&#64;x.com now", "m@x.com", "m&#64;x.com"),
         ("\\u0038\\u0035 now", "85", "\\u0038\\u0035"),
@@ -37,9 +48,76 @@ def test_a_disguised_text_is_seen_plain_and_its_place_is_known(text: str, plain:
     pytest.fail("not seen")
 
 
+def test_a_character_of_a_view_never_stands_for_nothing() -> None:
+    for view in views("x …½%41\\u0042 ５\u200b６ﬁ㌫&#67; 👩\u200d👩\ufe0f z"):
+        for start in range(len(view.text)):
+            for end in range(start + 1, len(view.text) + 1):
+                first, last = view.original(start, end)
+                assert first < last
+
+
 @pytest.mark.parametrize("text", ["plain text", "naïve café", "Привет, мир", "你好", "", "100 % of $5 & more"])
 def test_a_plain_text_has_one_view_that_equals_it(text: str) -> None:
     assert [view.text for view in views(text)] == [text]
+
+
+SAID = b"My SSN is 856-45-6789 and thanks, see you soon"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "payload=" + base64.b64encode(SAID).decode(),
+        base64.b64encode(gzip.compress(SAID)).decode(),
+        base64.b64encode(zlib.compress(SAID)).decode(),
+        base64.b64encode(base64.b64encode(SAID)).decode(),
+        base64.encodebytes(b"filler " * 30 + SAID).decode(),
+        base64.b64encode(b"filler " * 5000 + SAID).decode(),
+        "see 0x" + SAID.hex() + ".",
+        SAID.hex(" "),
+        SAID.hex(":").upper(),
+    ],
+)
+def test_packed_data_is_read(text: str) -> None:
+    assert any("856-45-6789" in view.text for view in views(text))
+
+
+NOISE = random.Random(1).randbytes(60_000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see " + base64.b64encode(NOISE[:200]).decode(),
+        base64.encodebytes(NOISE[:400]).decode(),
+        base64.b64encode(NOISE).decode(),
+        base64.b32encode(NOISE[:200]).decode(),
+        NOISE[:128].hex(),
+        base64.b64encode(gzip.compress(NOISE[:300])).decode(),
+        base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 20).decode(),
+        base64.b64encode(gzip.compress(b"bomb " * 100_000) + NOISE[:200]).decode(),
+    ],
+)
+def test_data_that_can_not_be_read_is_noted(text: str) -> None:
+    assert any(view.whole is not None and not view.text for view in views(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        hashlib.sha512(b"x").hexdigest(),
+        "\n".join(hashlib.sha256(bytes([i])).hexdigest() for i in range(20)),
+        "ACGTTGCA" * 100,
+        "a" * 5000,
+        "4" * 5000,
+        "src/Main2/java/com/example/service/" * 20,
+        "very_long_identifier_With_words_and_2_numbers_" * 12,
+        "-" * 500,
+        "1234567890" * 60,
+    ],
+)
+def test_ordinary_long_words_are_no_data(text: str) -> None:
+    assert all(view.text for view in views(text))
 
 
 EXPRESSIONS = [

@@ -7,10 +7,10 @@ from presidio_analyzer import Pattern
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
-    ("DOB: 03/14/1985", "DOB: 03/14/1985"),
-    ("date of birth is 1985-03-14", "date of birth is 1985-03-14"),
-    ("born on 1 May 1980", "born on 1 May 1980"),
-    ("geboren am 14.03.1985", "geboren am 14.03.1985"),
+    ("DOB: 03/14/1985", "03/14/1985"),
+    ("date of birth is 1985-03-14", "1985-03-14"),
+    ("born on 1 May 1980", "1 May 1980"),
+    ("geboren am 14.03.1985", "14.03.1985"),
     ("The library was released on 2024-05-01.", None),
     ("Einstein was born on March 14, 1879", None),
 )
@@ -37,8 +37,8 @@ def build() -> list[Checked]:
             "DATE_OF_BIRTH",
             "birth_date",
             [
-                Pattern("said", rf"\b(?:{SAID}){link}{DATE}", 0.8),
-                Pattern("born", rf"\b(?:{BORN}) {DATE}", 0.6),
+                Pattern("said", rf"\b(?:{SAID}){link}(?P<value>{DATE})", 0.8),
+                Pattern("born", rf"\b(?:{BORN}) (?P<value>{DATE})", 0.6),
             ],
         )
     ]

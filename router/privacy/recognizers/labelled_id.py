@@ -9,13 +9,13 @@ from presidio_analyzer import Pattern
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
-    ("patient number 4482913", "patient number 4482913"),
-    ("MRN: 00-88-2134", "MRN: 00-88-2134"),
-    ("Passport No. X1234567", "Passport No. X1234567"),
-    ("her bank account is 44829134", "bank account is 44829134"),
-    ("My driver's license number is 2270-66-1551", "driver's license number is 2270-66-1551"),
-    ("VIN 1HGCM82633A004352", "VIN 1HGCM82633A004352"),
-    ("employee ID E-104482", "employee ID E-104482"),
+    ("patient number 4482913", "4482913"),
+    ("MRN: 00-88-2134", "00-88-2134"),
+    ("Passport No. X1234567", "X1234567"),
+    ("her bank account is 44829134", "44829134"),
+    ("My driver's license number is 2270-66-1551", "2270-66-1551"),
+    ("VIN 1HGCM82633A004352", "1HGCM82633A004352"),
+    ("employee ID E-104482", "E-104482"),
     ("the account has 2 users", None),
     ("patient 1 of 20", None),
     ("passport photo size", None),
@@ -58,7 +58,7 @@ def build() -> list[Checked]:
     """Give one recognizer per entity."""
     recognizers: list[Checked] = []
     for entity, labels in LABELS.items():
-        named = rf"\b(?:{labels})(?:'?s)?(?:\s(?:card|account|record|file|policy|identification|registration|reference))?[\s_-]{{0,2}}{NOUN}\b\.?{LINK}{TOKEN}"
+        named = rf"\b(?:{labels})(?:'?s)?(?:\s(?:card|account|record|file|policy|identification|registration|reference))?[\s_-]{{0,2}}{NOUN}\b\.?{LINK}(?P<value>{TOKEN})"
         recognizers.append(
             Checked(entity, f"labelled_{entity.lower()}", [Pattern("named", named, 0.7)], check=is_number)
         )
@@ -66,6 +66,6 @@ def build() -> list[Checked]:
              "BANK_ACCOUNT": "bank account|a/c|acct|kontonummer|konto|routing", "PERSONAL_ID": r"driver'?s?'? licen[cs]e|driving licen[cs]e",
              "HEALTH_INSURANCE": "medicare|medicaid"}  # fmt: skip
     for entity, labels in alone.items():
-        pattern = Pattern("alone", rf"\b(?:{labels})\b\.?{LINK}{TOKEN}", 0.6)
+        pattern = Pattern("alone", rf"\b(?:{labels})\b\.?{LINK}(?P<value>{TOKEN})", 0.6)
         recognizers.append(Checked(entity, f"label_{entity.lower()}", [pattern], check=is_number))
     return recognizers

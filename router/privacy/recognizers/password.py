@@ -9,10 +9,10 @@ from presidio_analyzer import Pattern
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
-    ('password = "q8Zr!vT2mLx9"', 'password = "q8Zr!vT2mLx9'),
-    ("my password is Sommer2024!", "password is Sommer2024!"),
-    ("DB_PASSWORD: tr0ub4dor&3", "DB_PASSWORD: tr0ub4dor&3"),
-    ("AWS secret Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q", "secret Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q"),
+    ('password = "q8Zr!vT2mLx9"', "q8Zr!vT2mLx9"),
+    ("my password is Sommer2024!", "Sommer2024!"),
+    ("DB_PASSWORD: tr0ub4dor&3", "tr0ub4dor&3"),
+    ("AWS secret Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q", "Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q"),
     ("How do I reset my password in WordPress?", None),
     ("password = getpass.getpass()", None),
     ("token = request.headers['X-Token']", None),
@@ -32,7 +32,7 @@ KEY_NAME = (
 LINK = r"['\"]?\s{0,3}(?:[:=]{1,2}>?|\bis\b:?|\bare\b|->)\s{0,3}['\"`]?"
 VALUE = r"[^\s'\"`,;<>{}()\[\]$]{6,100}"
 RANDOM = r"(?=[A-Za-z_+/=.-]*\d)(?=[\d_+/=.-]*[A-Za-z])[A-Za-z0-9_+/=.~-]{16,512}"
-PIN = r"\b(?:pin|pin code|cvv2?|cvc2?|security code|otp|2fa code|verification code)(?:\s(?:number|no\.?|code))?\s{0,2}(?:is|:|=|#)\s{0,3}\d{3,8}\b"
+PIN = r"\b(?:pin|pin code|cvv2?|cvc2?|security code|otp|2fa code|verification code)(?:\s(?:number|no\.?|code))?\s{0,2}(?:is|:|=|#)\s{0,3}(?P<value>\d{3,8})\b"
 
 _NOT_VALUES = re.compile(
     r"x{4,}|\*{3,}|^.?\.{3}|example|your|placeholder|dummy|redacted|required|<|%s|null|none|true|false|undefined|string|[a-z]+\.[a-z]+\.?"
@@ -69,10 +69,10 @@ def is_random(text: str) -> bool:
 def build() -> list[Checked]:
     """Give one recognizer per kind of word."""
     return [
-        Checked("PASSWORD", "password", [Pattern("named", rf"\b{NAME}{LINK}{VALUE}", 0.8)], check=is_password),
+        Checked("PASSWORD", "password", [Pattern("named", rf"\b{NAME}{LINK}(?P<value>{VALUE})", 0.8)], check=is_password),
         Checked("SECRET", "named_secret", [
-            Pattern("assigned", rf"\b{KEY_NAME}{LINK}{RANDOM}(?![\w(\[])", 0.7),
-            Pattern("said", rf"\b(?:secret|token|key|header)\s(?:['\"]?token:?\s)?{RANDOM}(?![\w(\[])", 0.6),
+            Pattern("assigned", rf"\b{KEY_NAME}{LINK}(?P<value>{RANDOM})(?![\w(\[])", 0.7),
+            Pattern("said", rf"\b(?:secret|token|key|header)\s(?:['\"]?token:?\s)?(?P<value>{RANDOM})(?![\w(\[])", 0.6),
         ], check=is_random),
         Checked("PASSWORD", "pin", [Pattern("pin", PIN, 0.7)]),
     ]  # fmt: skip

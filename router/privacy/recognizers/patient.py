@@ -9,10 +9,10 @@ from presidio_analyzer import Pattern
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
-    ("Summarise the notes of patient Jane Doe.", "patient Jane Doe"),
-    ("Patient: Müller, Hans-Peter", "Patient: Müller, Hans-Peter"),
-    ("Patientin Anna Schmidt", "Patientin Anna Schmidt"),
-    ("Пациентка Иванова Мария", "Пациентка Иванова Мария"),
+    ("Summarise the notes of patient Jane Doe.", "Jane Doe"),
+    ("Patient: Müller, Hans-Peter", "Müller, Hans-Peter"),
+    ("Patientin Anna Schmidt", "Anna Schmidt"),
+    ("Пациентка Иванова Мария", "Иванова Мария"),
     ("Patient Safety Guidelines", None),
     ("the patient should rest", None),
     ("Be patient and wait", None),
@@ -43,5 +43,5 @@ def _is_name(text: str) -> bool:
 
 def build() -> list[Checked]:
     """Give recognizers for the name and for what it tells of its bearer."""
-    expression = rf"\b{WORD}{LINK}{NAMES}"
+    expression = rf"\b{WORD}{LINK}(?P<value>{NAMES})"
     return [Checked("MEDICAL_RECORD", "patient", [Pattern("patient", expression, 0.8)], check=_is_name)]

@@ -63,7 +63,7 @@ PRIVATE_KEY = (
     r"|PuTTY-User-Key-File-\d: [\w-]+"
 )
 URL = r"\b[a-z][a-z0-9+.-]{1,20}://[^\s:/@'\"<>{}$\[\]]{0,64}:[^\s:/@'\"<>{}$\[\]]{3,200}@[\w.-]{1,253}"
-HEADER = r"\bauthorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?(?:basic|bearer|token|api-?token|apikey|api-key)?\s{0,3}[A-Za-z0-9_.~+/=-]{16,2000}"
+HEADER = r"\bauthorization['\"]?\s{0,3}[:=]\s{0,3}['\"]?(?:basic|bearer|token|api-?token|apikey|api-key)?\s{0,3}(?P<value>[A-Za-z0-9_.~+/=-]{16,2000})"
 CURL_USER = r"\bcurl\b.{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?[^\s:'\"<>{}$\[\]]{1,64}:['\"]?[^\s'\"<>{}$\[\]]{6,100}"
 CURL_KEY = r"\bcurl\b.{0,200}?\s(?:-u|--user)[ =]{1,3}['\"]?(?=[^\s:'\"]*\d)[^\s:'\"<>{}$\[\]]{8,64}:(?=['\"\s])"
 

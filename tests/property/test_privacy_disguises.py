@@ -1,0 +1,57 @@
+"""A disguise of any odd characters around and inside a value doesn't hide it, and its place is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from router.config.schema import PrivacyConfig
+from router.core.types import Sensitivity
+
+NASTY = [
+    "…", "\u200b", "\ufe0f", "☎\ufe0f", "。", "ありがとう", "½", "ﬁ", "㌫", "🙂", "\u2060", "\u00ad", "\u3000", "\u2028", "é",
+    "\u0301", "👩\u200d👩", "\u115f", "①", "\u202e", "℅", "\ufeff", "—", "（",
+]  # fmt: skip
+INVISIBLE = ["", "\u200b", "\ufe0f", "\u2060", "\u00ad", "\u115f", "\u0301", "\u20e3", "\ufeff", "\u180b"]
+GLUED = ["…", "\u200b", "\ufe0f", "☎\ufe0f", "。", "\u3000", "🙂", "（", "\u2028"]
+CANARIES = [("My SSN is ", "536-22-8726"), ("Card ", "4532015112830366"), ("IBAN ", "GB82WEST12345698765432")]
+WIDE = {ord(char): ord(char) + 0xFEE0 for char in "0123456789-"}
+FILLER = st.lists(st.sampled_from(NASTY), max_size=5).map("".join)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def detector() -> Iterator[None]:
+    yield
+    _detector.cache_clear()
+
+
+@cache
+def _detector():  # Presidio is imported only when the test runs
+    from router.privacy.detector import Detector
+
+    return Detector(PrivacyConfig())
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    canary=st.sampled_from(CANARIES),
+    before=FILLER,
+    after=FILLER,
+    glued=st.lists(st.sampled_from(GLUED), max_size=3).map("".join),
+    inside=st.sampled_from(INVISIBLE),
+    at=st.integers(1, 10),
+)
+def test_a_wide_value_is_found_among_any_odd_characters(
+    canary: tuple[str, str], before: str, after: str, glued: str, inside: str, at: int
+) -> None:
+    label, value = canary
+    wide = (value[:at] + inside + value[at:]).translate(WIDE)
+    text = f"{label}{before} {wide}{glued} {after}"
+    found = _detector().detect([("", text)], [])
+    assert found[0] is Sensitivity.RESTRICTED
+    place = text.index(wide)
+    assert any(match.start <= place and match.end >= place + len(wide) for match in found[1]), found[1]
