@@ -73,6 +73,26 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
     return _build(fields, warnings)
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """Safe YAML without aliases: a few hundred bytes of them can stand for gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.events.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
+            raise yaml.constructor.ConstructorError(problem="aliases are not accepted")
+        return super().compose_node(parent, index)  # pyright: ignore
+
+
+def _cleaned(value: object) -> object:
+    """Replace what no UTF-8 text can hold, at any depth: an escape in YAML can name half a character."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_cleaned(item) for item in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {_cleaned(key): _cleaned(item) for key, item in cast("dict[object, object]", value).items()}
+    return value
+
+
 def _mapping(name: str, data: bytes) -> dict[str, object]:
     if len(data) > MAX_CARD_BYTES:
         raise ValueError(f"ignored, larger than {MAX_CARD_BYTES // 1024} KiB")
@@ -83,7 +103,7 @@ def _mapping(name: str, data: bytes) -> dict[str, object]:
             return {}
         text = front.group(1)
     try:
-        value: object = yaml.safe_load(text)
+        value = _cleaned(yaml.load(text, _PlainLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ValueError(f"ignored, not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from None

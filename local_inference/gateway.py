@@ -177,8 +177,12 @@ class Gateway:
         await send({"type": "http.response.body", "body": tail})
 
 
+_MAX_MODEL_CHARS = 256
+
+
 def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
     try:
+        data.decode()  # fields that pass through undecoded are text too
         body = _BODY.decode(data)
         fields = _FIELDS.decode(data)
     except msgspec.ValidationError as error:
@@ -186,6 +190,8 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
         raise InvalidRequest(f"invalid request: {error}", param=param) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidRequest("the request body is not valid JSON") from None
+    if len(fields.model) > _MAX_MODEL_CHARS:
+        raise InvalidRequest(f"'model' is longer than {_MAX_MODEL_CHARS} characters", param="model")
     if fields.prompt_logprobs is not None or (fields.echo and "logprobs" in body):
         raise UnsupportedFeature(
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"

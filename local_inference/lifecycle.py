@@ -307,6 +307,8 @@ class Lifecycle:
             await self._engine.unload(id)
         except UpstreamUnavailable:
             return  # it ended, and with it all that it held
+        except UpstreamRejected as error:
+            _log.warning("the engine didn't unload id=%s: %s", id, error)
         self._residency.unloaded(id)
 
     async def _reap_all(self) -> None:

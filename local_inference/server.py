@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -77,7 +78,12 @@ async def _newer(host: Host, revision: int, wait_s: float) -> None:
 
 
 def _json(value: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status, media_type=_JSON)
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a file's name or key that is no text: shown as far as it is one
+        text = json.dumps(msgspec.to_builtins(value), ensure_ascii=False)
+        data = text.encode("utf-8", "replace")
+    return Response(data, status, media_type=_JSON)
 
 
 class Keyed:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import msgspec
 import numpy as np
@@ -16,6 +19,10 @@ Floats: TypeAlias = NDArray[np.floating] | NDArray[np.uint16]
 
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+
+
+MAX_JSON_BYTES = 64 * 1024 * 1024
+"""A configuration or index larger than this is none."""
 
 
 class BadFile(Exception):
@@ -90,6 +97,19 @@ def parse_header(data: bytes) -> Header:
     return Header(tensors, base + end)
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, but nothing that could block or never end, such as a pipe or a device.
+
+    Raises:
+        OSError: it can't be read, or is no regular file.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(handle, "rb")
+
+
 def read_header(path: Path) -> Header | None:
     """Read a file's header; None while it isn't all there.
 
@@ -97,7 +117,7 @@ def read_header(path: Path) -> Header | None:
         BadFile: see `parse_header`.
         OSError: the file can't be read.
     """
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         length = header_bytes(file.read(8))
         data = file.read(length) if length is not None else b""
     if length is None or len(data) < length or not data.strip(b"\0"):
@@ -144,7 +164,11 @@ def read_json(path: Path) -> object:
         OSError: it can't be read.
     """
     try:
-        return cast(object, json.loads(path.read_bytes()))
+        with open_regular(path) as file:
+            data = file.read(MAX_JSON_BYTES + 1)
+        if len(data) > MAX_JSON_BYTES:
+            raise ValueError(f"larger than {MAX_JSON_BYTES} bytes")
+        return cast(object, json.loads(data))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -106,8 +106,16 @@ def look(folder: Path) -> dict[str, Snapshot]:
         OSError: the folder can't be read.
     """
     with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not _ignored(entry.name) and entry.is_dir())
+        names = sorted(entry.name for entry in entries if not _ignored(entry.name) and _is_folder(entry))
     return {name: _snapshot(folder / name) for name in names}
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry can be an adapter; one that can't be looked at, or whose name is no text, is passed over."""
+    try:
+        return entry.name.isprintable() and entry.is_dir()
+    except OSError:
+        return False
 
 
 def lacking(folder: Path) -> str | None:
@@ -116,7 +124,10 @@ def lacking(folder: Path) -> str | None:
         check_name(folder.name)
     except Rejected:
         return None
-    return None if folder.is_symlink() else missing(folder)
+    try:
+        return None if folder.is_symlink() else missing(folder)
+    except OSError:
+        return "can't be read"
 
 
 class Watcher:
@@ -165,8 +176,8 @@ class Watcher:
         try:
             async for _ in watchfiles.awatch(self._folder, step=50, debounce=200, watch_filter=None):  # pyright: ignore[reportUnknownMemberType]
                 self._wake.set()
-        except (OSError, RuntimeError) as error:
-            _log.info("no file system events, polling alone path=%s error=%s", self._folder, error)
+        except Exception as error:  # noqa: BLE001 events only save time: whatever ends them, polling goes on
+            _log.info("no file system events, polling alone path=%s error=%s", self._folder, type(error).__name__)
 
 
 def _ignored(name: str) -> bool:
