@@ -34,7 +34,7 @@ _NEXT: dict[State, frozenset[State]] = {
     State.LOADING: frozenset({State.CANARY, State.READY, State.DRAINING, State.QUARANTINED}),
     State.CANARY: frozenset({State.READY, State.LOADING, State.DRAINING, State.QUARANTINED}),
     State.READY: frozenset({State.READY, State.LOADING, State.DRAINING}),
-    State.DRAINING: frozenset({State.READY}),
+    State.DRAINING: frozenset({State.LOADING}),
     State.QUARANTINED: frozenset({State.STORED, State.COPYING, State.CHECKING, State.QUARANTINED}),
 }
 """Any state may also end: `Catalog.drop`. A version enters as COPYING, CHECKING, STORED or QUARANTINED."""
@@ -105,7 +105,7 @@ class Catalog:
         self._changed()
 
     def refresh(self, entry: Entry) -> None:
-        """Replace what is known of a version, e.g. its card, without a step; only DRAINING may turn READY again."""
+        """Replace what is known of a version, e.g. its card, without a step; only DRAINING may start LOADING again."""
         if entry.state is not self._entries[entry.id].state:
             self.put(entry)
         elif entry != self._entries[entry.id]:

@@ -65,6 +65,8 @@ class Lifecycle:
         self._work = asyncio.Event()
         self._loading = ""
         self._proven: set[str] = set()
+        self._engine_change = asyncio.Lock()
+        """One load or unload at a time: neither may overtake the other for the same version."""
         self._crashes: Counter[str] = Counter()
         self._draining: dict[str, float] = {}
 
@@ -188,7 +190,8 @@ class Lifecycle:
             self._catalog.put(entry)
             _log.info("adapter stored id=%s rank=%s bytes=%s", entry.id, entry.info.rank, entry.info.size_bytes)
         else:
-            state = State.READY if known.state is State.DRAINING else known.state
+            # What drained may never have been loaded or proven, or an engine that has it may be gone: load it anew.
+            state = State.LOADING if known.state is State.DRAINING else known.state
             updated = replace(entry, info=replace(entry.info, state=state.value, load_ms=known.info.load_ms))
             self._draining.pop(entry.id, None)
             self._catalog.refresh(updated)
@@ -260,7 +263,8 @@ class Lifecycle:
             self._catalog.put(entry.moved(State.LOADING))
         started_s = monotonic_s()
         try:
-            await self._engine.load(entry.id, entry.path)
+            async with self._engine_change:
+                await self._engine.load(entry.id, entry.path)
         except UpstreamRejected as error:
             raise Rejected(
                 "load_failed", f"the engine can't load it: {error.message}", "see the engine's log"
@@ -319,6 +323,9 @@ class Lifecycle:
             for id, after_s in list(self._draining.items()):
                 free = not self._residency.leases(id) and now_s >= after_s
                 if id != self._loading and (free or now_s >= after_s + self._drain_s):
-                    self._forget(id)
-                    await self._unload(id)
+                    async with self._engine_change:
+                        if id not in self._draining:
+                            continue
+                        self._forget(id)
+                        await self._unload(id)
                     _log.info("adapter unloaded id=%s", id)

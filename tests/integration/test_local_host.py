@@ -193,6 +193,19 @@ async def test_an_adapter_that_fails_in_the_engine_is_quarantined(tmp_path: Path
         assert [id.partition("@")[0] for id in running.engine.loaded] == ["good"]
 
 
+@pytest.mark.parametrize(("option", "reason"), [("fail_load", "load_failed"), ("no_effect", "no_effect")])
+async def test_taking_a_folder_away_and_back_while_it_loads_is_no_way_around_the_checks(
+    tmp_path: Path, option: str, reason: str
+) -> None:
+    async with serving(tmp_path, {option: ["bad"], "load_ms": 600}) as running:
+        folder = write_adapter(running.adapters / "bad")
+        await running.state("bad", "loading")
+        folder.rename(running.adapters / ".away")
+        await asyncio.sleep(0.35)
+        (running.adapters / ".away").rename(folder)
+        assert (await running.state("bad", "quarantined", 10)).reason == reason
+
+
 async def test_a_request_waits_for_an_adapter_that_is_being_loaded(tmp_path: Path) -> None:
     async with serving(tmp_path, {"load_ms": 700}) as running:
         write_adapter(running.adapters / "legal")
