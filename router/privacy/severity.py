@@ -116,10 +116,12 @@ def validate(config: PrivacyConfig) -> None:
     """
     rules(config.entities)
     known = sorted(DEFAULTS.keys() - {QUALIFIER})
-    for rule in config.rules:
-        for entity in rule.entities:
-            if entity not in known:
-                raise ConfigError(f"privacy.rules.{rule.name}: unknown entity type '{entity}'{nearest(entity, known)}")
+    for section, entries in (("rules", config.rules), ("combinations", config.combinations)):
+        for entry in entries:
+            for entity in entry.entities:
+                if entity not in known:
+                    message = f"unknown entity type '{entity}'{nearest(entity, known)}"
+                    raise ConfigError(f"privacy.{section}.{entry.name}: {message}")
     names = kinds(RECOGNIZERS)
     for name in config.recognizers or ():
         if name not in names:
