@@ -114,13 +114,16 @@ def validate(config: PrivacyConfig) -> None:
     Raises:
         ConfigError: an unknown entity type or recognizer; names the nearest.
     """
-    rules(config.entities)
+    active = rules(config.entities)
     known = sorted(DEFAULTS.keys() - {QUALIFIER})
     for section, entries in (("rules", config.rules), ("combinations", config.combinations)):
         for entry in entries:
             for entity in entry.entities:
                 if entity not in known:
                     message = f"unknown entity type '{entity}'{nearest(entity, known)}"
+                    raise ConfigError(f"privacy.{section}.{entry.name}: {message}")
+                if entity not in active:
+                    message = f"'{entity}' is off, so this never applies; add it under privacy.entities"
                     raise ConfigError(f"privacy.{section}.{entry.name}: {message}")
     names = kinds(RECOGNIZERS)
     for name in config.recognizers or ():

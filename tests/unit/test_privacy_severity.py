@@ -66,6 +66,9 @@ def test_an_explicit_threshold_lifts_the_need_for_a_context_word() -> None:
         ({"entities": {"QUALIFIER": {}}}, "QUALIFIER"),
         ({"recognizers": ["emial"]}, "email"),
         ({"rules": [{"name": "r", "entities": ["US_SNN"], "then": "block"}]}, "US_SSN"),
+        ({"rules": [{"name": "r", "entities": ["DATE_TIME"], "then": "block"}]}, "is off"),
+        ({"combinations": [{"name": "c", "entities": ["PERSON", "DATE_OF_BRITH"]}]}, "DATE_OF_BIRTH"),
+        ({"combinations": [{"name": "c", "entities": ["PERSON", "DATE_TIME"]}]}, "is off"),
     ],
 )
 def test_an_unknown_name_stops_the_start_and_the_nearest_is_named(config: dict[str, object], named: str) -> None:
