@@ -240,6 +240,8 @@ class PrivacyConfig(Section):
     threshold: SensitivityName = SensitivityName.CONFIDENTIAL
     """A request of this sensitivity or above is sensitive."""
     entities: dict[str, EntityConfig] = {}
+    only: tuple[str, ...] | None = None
+    """Entity types to look for; None = all that are on by default."""
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
     rules: tuple[PolicyRule, ...] = ()
