@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from router.core.errors import ConfigError
 from router.record import audit
@@ -33,7 +34,7 @@ def check(folder: Path, key: Path | None, head: Path | None) -> Report:
         raise ConfigError(f"{folder}: {error}") from None
 
 
-def _known(line: bytes, public: audit.Ed25519PublicKey, path: Path) -> Head:
+def _known(line: bytes, public: Ed25519PublicKey, path: Path) -> Head:
     head = audit.read_head(line.removesuffix(b"\n"), public)
     if head is None:
         raise ConfigError(f"{path}: not a head that this key signed")
