@@ -30,7 +30,7 @@ from router.core.types import JsonObject, Outcome
 VERSION = 1
 FOLDER, HEAD_FILE, KEY_FILE, PUBLIC_FILE = "audit", "audit.head", "audit.key", "audit.pub"
 _FILE = re.compile(r"audit-(\d{6,})\.jsonl")
-_DOMAIN = b"sona-router audit 1\n"
+_DOMAIN = b"sona-audit 1\n"
 """Stands before all that is signed, so that no signature means anything elsewhere."""
 
 _RANDOM_ID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -78,9 +78,9 @@ class Outbox:
 
     def _run(self) -> None:
         while not self._closing.is_set():
-            self._some.wait(_TICK_S)
+            self._some.wait(_RETRY_S if self._trouble else _TICK_S)
             # Waking for every record would take the interpreter from the requests each time.
-            self._closing.wait(_RETRY_S if self._trouble else BATCH_S)
+            self._closing.wait(BATCH_S)
             self._some.clear()
             self._try(self._drain)
         self._try(self._drain)
