@@ -64,6 +64,8 @@ class Gap(StrEnum):
     """At the start there was no head file, so nobody knows how far the log went."""
     HEAD_INVALID = "head_invalid"
     """At the start the head file was not one that this key signed."""
+    RECORDS_ADDED = "records_added"
+    """At the start there were records behind the one that closed the log."""
     RECORDS_MISSING = "records_missing"
     """At the start the log didn't hold the record that the head file names."""
 

@@ -33,6 +33,10 @@ class _End(msgspec.Struct, kw_only=True):
     """The last lines of a log: those behind the one that the head names."""
 
     line: bytes = b""
+    named: bytes = b""
+    """The line that the head names."""
+    behind: bytes = b""
+    """The one after that."""
     unsigned: int | None = None
     """Records behind the head; None = the head's isn't there."""
     dropped_bytes: int = 0
@@ -70,7 +74,13 @@ def resume(folder: Path, key: Ed25519PublicKey) -> Resumed:
             end.unsigned = before.unsigned + _count(files[-1][1])
     if head is not None and end.unsigned is None:
         gap = Gap.RECORDS_MISSING
+    elif _is_close(end.named) and end.behind and not audit.is_signed(end.behind, key):
+        gap = Gap.RECORDS_ADDED
     return _resumed(files, head, gap, end)
+
+
+def _is_close(line: bytes) -> bool:
+    return bool(line) and msgspec.json.decode(line, type=_Line).kind == Kind.CLOSE
 
 
 def _resumed(files: list[tuple[int, Path]], head: Head | None, gap: Gap | None, end: _End) -> Resumed:
@@ -129,8 +139,9 @@ def _read_end(path: Path, head: Head | None, end: _End, *, cut: bool = True) -> 
             end.line = line[:-1]
             if end.unsigned is not None:
                 end.unsigned += 1
+                end.behind = end.behind or end.line
             if head is not None and audit.hash_of(end.line) == head.hash:
-                end.unsigned = 0
+                end.named, end.behind, end.unsigned = end.line, b"", 0
     if cut and end.dropped_bytes:
         os.truncate(path, whole)
 

@@ -172,7 +172,7 @@ def _other_key(path: Path, key: str) -> str:
 def _finish(folder: Path, key: Ed25519PublicKey, checker: _Checker, last: _Item | None, begun: Head | None) -> None:
     """Check the end, with patience for a router that writes on."""
     now = _head(folder, key)
-    if now is not None and now == begun and last is not None and _is_ahead(last, now):
+    if now is not None and last is not None and _is_ahead(last, now):
         time.sleep(_HEAD_WAIT_S)
         now = _head(folder, key)
     growing = now is not None and begun is not None and now.seq > begun.seq
@@ -272,10 +272,9 @@ class _Checker:
             confirmed = item.hash in self._anchors.values()
         last = self._last
         if confirmed and last is not None:
-            since = f"or one since the signature of record {self._signed_seq}" if last.seen else ""
-            self.problem(
-                last.file, last.line, self._seq - 1, f"altered: the next record was made after another {since}".strip()
-            )
+            since = f", or all since the signature of record {self._signed_seq} were" if last.seen else ""
+            what = f"altered{since}: the next record doesn't follow it"
+            self.problem(last.file, last.line, self._seq - 1, what)
         elif self._seq == 1 and last is None:
             self.problem(item.file, item.line, 1, "altered: it doesn't begin this log")
         else:

@@ -22,6 +22,8 @@ class Appender:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
         state = os.fstat(self._file)
         self.size_bytes = state.st_size
+        if self.size_bytes == 0:
+            _sync_folder(path.parent)
         self._since_unix_s = clock.unix_s() if self.size_bytes == 0 else state.st_mtime
         self._damaged = False
 
@@ -74,3 +76,12 @@ def write_whole(path: Path, data: bytes, mode: int = 0o640) -> None:
     finally:
         os.close(file)
     new.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a new file's name outlasts a power cut."""
+    file = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

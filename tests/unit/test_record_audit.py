@@ -399,6 +399,29 @@ def test_a_log_that_lost_its_head_or_all_its_files_never_looks_whole_again(tmp_p
     assert not check(log).intact
 
 
+def test_records_added_behind_a_closed_log_are_said_for_good(tmp_path: Path) -> None:
+    asyncio.run(write(tmp_path, range(5)))
+    log = tmp_path / "audit"
+    path = log / audit.file_name(1)
+    lines = path.read_bytes().splitlines()
+    position = audit.Position(seq=len(lines), hash=audit.hash_of(lines[-1]))
+    with path.open("ab") as file:
+        file.write(audit.decision_line(outcome(999), position, "0123456789ab") + b"\n")
+    assert named(check(log), lambda one: one.line == len(lines) + 1 and "signed end" in one.what)
+    asyncio.run(write(tmp_path, range(5)))
+    assert named(check(log), lambda one: "records_added" in one.what)
+
+
+def test_a_log_can_be_checked_while_it_is_written(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"writing\n"
+        for _ in range(15):
+            report = check(tmp_path / "audit")
+            assert report.intact, report.problems
+        process.kill()
+
+
 def test_a_required_log_that_isnt_whole_stops_the_start(tmp_path: Path) -> None:
     asyncio.run(write(tmp_path, range(5)))
     (tmp_path / "audit" / audit.HEAD_FILE).unlink()
