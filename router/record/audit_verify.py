@@ -272,7 +272,7 @@ class _Checker:
             confirmed = item.hash in self._anchors.values()
         last = self._last
         if confirmed and last is not None:
-            since = f", or all since the signature of record {self._signed_seq} were" if last.seen else ""
+            since = f" (or all records since the signature of {self._signed_seq})" if last.seen else ""
             what = f"altered{since}: the next record doesn't follow it"
             self.problem(last.file, last.line, self._seq - 1, what)
         elif self._seq == 1 and last is None:
