@@ -7,7 +7,6 @@ answer, no header, no key. Writing is `sinks/audit.py`, checking is `audit_verif
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import re
 from enum import StrEnum
@@ -201,7 +200,7 @@ def read_head(line: bytes, key: Ed25519PublicKey) -> Head | None:
         return None
     try:
         return msgspec.json.decode(line, type=Head)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError):
         return None
 
 
@@ -218,7 +217,7 @@ def is_signed(line: bytes, key: Ed25519PublicKey) -> bool:
             return False
         signature = base64.b64decode(str(fields.pop("signature", "")), validate=True)
         key.verify(signature, _DOMAIN + _encode(fields))
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, InvalidSignature):
+    except (msgspec.DecodeError, ValueError, RecursionError, InvalidSignature):
         return False
     return True
 

@@ -89,7 +89,7 @@ def _resumed(files: list[tuple[int, Path]], head: Head | None, gap: Gap | None, 
         with path.open("rb") as file:
             log = msgspec.json.decode(file.readline(), type=_Open).log
         last = msgspec.json.decode(end.line, type=_Line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, ValueError, RecursionError):
         last, log = _Line("", head.seq if head else 0), head.log if head else ""
     if not log:
         raise ConfigError(f"{path} isn't an audit log any more; move its folder away to begin a new one")

@@ -164,7 +164,7 @@ def _other_key(path: Path, key: str) -> str:
     with path.open("rb") as file:
         try:
             said = msgspec.json.decode(file.readline(), type=_Said).key
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, ValueError, RecursionError):
             return ""
     return said if re.fullmatch(r"[0-9a-f]{32}", said) and said != key else ""
 
@@ -196,7 +196,7 @@ def _items(paths: Iterator[Path]) -> Iterator[_Item]:
                 raw = line.removesuffix(b"\n")
                 try:
                     seen = decode(raw)
-                except (msgspec.DecodeError, UnicodeDecodeError):
+                except (msgspec.DecodeError, ValueError, RecursionError):
                     seen = None
                 yield _Item(name, number, raw, hash_of(raw), seen, len(raw) < len(line))
 

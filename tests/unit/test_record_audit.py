@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -227,6 +227,45 @@ def test_files_that_changed_names_are_named(whole: Path) -> None:
         two.write_bytes(text)
         report = check(log)
         assert {(one.name, 1), (two.name, 1)} <= set(places(report))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"",
+        b"\x00",
+        b"[]",
+        b"{}",
+        b'{"kind":"checkpoint","prev":"","seq":5,"signature":"\xc3\xa9","time":1}',
+        b'{"kind":"checkpoint","prev":"","seq":5,"signature":7,"time":1}',
+        b'{"kind":"decision","prev":"","seq":' + b"9" * 400 + b',"time":1}',
+        b'{"a":' + b"[" * 100_000,
+        b'{"attempts":"none","kind":"decision","prev":"","seq":5,"time":1}',
+        b"\xff\xfe" * 1000,
+    ],
+    ids=range(10),
+)
+def test_no_line_is_too_strange_to_be_named(whole: Path, hostile: bytes) -> None:
+    for at in (0, 4, -1):
+        with copy_of(whole) as log:
+            lines = Lines(log)
+            path, number, _ = lines.all[at]
+            lines.all[at] = (path, number, hostile + b"\n")
+            lines.write(lines.all)
+            assert (path.name, number) in places(check(log))
+            asyncio.run(write_behind(log))
+            assert not check(log).intact
+
+
+async def write_behind(log: Path) -> None:
+    """Start a router on what is left of a log; it may refuse."""
+    folder = log.parent / "started"
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(log, folder / "audit")
+    with suppress(ConfigError):
+        await write(folder, range(3))
+    shutil.rmtree(log)
+    shutil.copytree(folder / "audit", log)
 
 
 def forge(log: Path, number: int, change: Callable[[dict[str, object]], None]) -> None:
