@@ -199,10 +199,12 @@ class PolicyRule(Section):
 class ScanConfig(Section):
     """How much time and how many processes the scan gets."""
 
-    deadline_ms: float = Field(default=500.0, ge=0)
+    deadline_ms: float = Field(default=250.0, ge=0)
     workers: int = Field(default=1, ge=1, le=64)
     max_chars: int = Field(default=1_000_000, ge=1)
     """A request with more text than this isn't scanned: it is RESTRICTED."""
+    cache_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
+    """Memory for what is known of messages that were scanned before; 0 = none."""
     enabled: bool = True
     """False = every request counts as clean. For benchmarks and for traffic known to be harmless."""
 

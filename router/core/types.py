@@ -111,9 +111,13 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     sensitivity: Sensitivity
     findings: tuple[Finding, ...] = ()
     scanned_chars: int = 0
+    scanned_bytes: int = 0
+    """Of the texts and keys that were read, as UTF-8."""
+    leaves: int = 0
+    """How many texts were read."""
     elapsed_ms: float = 0.0
     reason: str = ""
-    """Why it isn't COMPLETE: `deadline`, `worker_died`, `worker_error`, `oversize`, `unreadable:<part type>`…"""
+    """Why it isn't COMPLETE: `deadline`, `worker_died`, `worker_error`, `overloaded`, `oversize`, `unreadable:<what>`…"""
     ruleset: str = ""
     """Version (hash) of the recognizers and thresholds that were used."""
 

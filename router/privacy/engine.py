@@ -74,7 +74,9 @@ class _TimedRegex:
     def finditer(self, text: str, timeout: float | None = None) -> Iterator[Any]:
         left_s = min(self._deadline.left_s(), timeout or 60.0)
         try:
-            yield from self._compiled.finditer(text, overlapped=self._overlapped, timeout=left_s)
+            for match in self._compiled.finditer(text, overlapped=self._overlapped, timeout=left_s):
+                self._deadline.left_s()  # each match is checked, which may take longer than finding it
+                yield match
         except TimeoutError as error:
             raise DeadlinePassed from error
 

@@ -87,7 +87,7 @@ class Server:
         self._detector = Detector(config)
         self._passed = DeadlinePassed
         self._decode = msgspec.msgpack.Decoder(Job).decode
-        self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [("", WARM_UP)], [])))
+        self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [WARM_UP])))
 
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other end closes."""
@@ -101,12 +101,12 @@ class Server:
         job = self._decode(body)
         try:
             self._detector.deadline.at_s = job.deadline_s
-            sensitivity, matches = self._detector.detect(job.leaves, job.joints)
+            found = [self._detector.read(unit) for unit in job.units]
         except self._passed:
             return msgspec.msgpack.encode(Reply(job.id, "deadline"))
         except Exception:  # noqa: BLE001  fail closed, and keep its message, which may quote text, in here
             return msgspec.msgpack.encode(Reply(job.id, "worker_error"))
-        return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches), self._detector.unreadable))
+        return msgspec.msgpack.encode(Reply(job.id, "", found))
 
 
 def _receive(stream: BufferedIOBase) -> bytes:
