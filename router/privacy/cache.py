@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from router.core.types import Finding, JsonValue
+from router.core.types import Finding, JsonValue, Sensitivity
 from router.privacy.severity import Span
 
 Key: TypeAlias = bytes
@@ -24,19 +24,20 @@ class Hit(msgspec.Struct, frozen=True, gc=False):
 
     item: int
     leaf: int
-    in_key: bool
-    start: int
-    end: int
     span: Span
     """Where it stands in the document, and what it is."""
-    finding: Finding | None
-    """As a report shows it; None where the path holds words of the caller's, or where reports don't show it."""
+    finding: Finding
+    """As a report shows it, but with a safe path (see `Leaf`)."""
+    is_named: bool
+    """Whether the path is the real one, too."""
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
     """All that is known of one unit, or of the first items of a list."""
 
     hits: tuple[Hit, ...] = ()
+    """In the order of the document."""
+    sensitivity: Sensitivity = Sensitivity.PUBLIC
     unreadable: tuple[str, ...] = ()
     length: int = 0
     """Characters of the document, separators included."""

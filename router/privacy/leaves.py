@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from router.core.types import JsonValue
@@ -72,6 +73,8 @@ class Leaf(NamedTuple):
     text: str
     key: str = ""
     """The key it stands under, if that isn't protocol; scanned in front of the text."""
+    safe_path: Path = ()
+    """The path without words of the caller's: a key that isn't protocol is -n, the n-th of its object."""
 
 
 class Reading(NamedTuple):
@@ -91,8 +94,9 @@ class Reading(NamedTuple):
 class _Frame(NamedTuple):
     """A container that is being read."""
 
-    items: Iterator[tuple[str | int, JsonValue]]
+    items: Iterator[tuple[int, tuple[str | int, JsonValue]]]
     path: Path
+    safe_path: Path
     key: str | None
     """The key that stands in front of each item; None = its own."""
     depth: int
@@ -111,7 +115,7 @@ class Walk:
         self._stack: list[_Frame] = []
         self.nodes = 0
         self.chars = self.bytes = 0
-        self._visit(value, path, key, len(path), readable=True)
+        self._visit(value, path, path, key, len(path), readable=True)
 
     def step(self, nodes: int) -> bool:
         """Read on, at most this many values; say whether that was the last."""
@@ -119,18 +123,21 @@ class Walk:
         for _ in range(nodes):
             if not stack:
                 return True
-            items, path, key, depth, readable, is_content, holds_tokens = stack[-1]
+            items, path, safe_path, key, depth, readable, is_content, holds_tokens = stack[-1]
             entry = next(items, None)
             if entry is None:
                 stack.pop()
                 continue
-            name, value = entry
-            own = key if key is not None else "" if name in KEYS else str(name)
+            number, (name, value) = entry
+            is_protocol = key is not None or name in KEYS
+            own = key if key is not None else "" if is_protocol else str(name)
+            inner = (*path, name)
+            safe = inner if is_protocol and safe_path is path else (*safe_path, name if is_protocol else -number)
             if is_content:
                 readable = self._part(value)
             elif holds_tokens and type(value) is int:
                 self._unreadable["tokens"] = None
-            self._visit(value, (*path, name), own, depth + 1, readable=readable)
+            self._visit(value, inner, safe, own, depth + 1, readable=readable)
             if self.nodes > MAX_NODES:
                 stack.clear()
         return not stack
@@ -140,7 +147,7 @@ class Walk:
         """What was read."""
         return Reading(self._leaves, tuple(self._unreadable), _joints(self._leaves), self.nodes, self.chars, self.bytes)
 
-    def _visit(self, value: JsonValue, path: Path, key: str, depth: int, *, readable: bool) -> None:
+    def _visit(self, value: JsonValue, path: Path, safe: Path, key: str, depth: int, *, readable: bool) -> None:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             self._unreadable["nesting"] = None
@@ -149,26 +156,27 @@ class Walk:
             if is_data and readable:
                 self._unreadable["data"] = None
             is_protocol = is_data or (len(value) <= _LONGEST_CONSTANT and value in CONSTANTS)
-            self._add(path, "" if is_protocol else value, key)
+            self._add(path, safe, "" if is_protocol else value, key)
         elif isinstance(value, dict):
             if len(path) == 2 and path[0] == "messages" and value.get("audio") is not None:
                 self._unreadable["audio"] = None
-            self._add(path, "", key)
-            self._stack.append(_Frame(iter(value.items()), path, None, depth, readable))
+            self._add(path, safe, "", key)
+            self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
         elif isinstance(value, list):
             if not value:
-                self._add(path, "", key)
+                self._add(path, safe, "", key)
             is_content = bool(path) and path[-1] == "content"
             holds_tokens = path[:1] in (("input",), ("prompt",))
-            self._stack.append(_Frame(enumerate(value), path, key, depth, readable, is_content, holds_tokens))
+            items = enumerate(enumerate(value), 1)
+            self._stack.append(_Frame(items, path, safe, key, depth, readable, is_content, holds_tokens))
         else:
-            self._add(path, _digits(value), key)
+            self._add(path, safe, _digits(value), key)
 
-    def _add(self, path: Path, text: str, key: str) -> None:
+    def _add(self, path: Path, safe: Path, text: str, key: str) -> None:
         """Note one text, made fit to travel to a worker."""
         if not text and not key:
             return
-        self._leaves.append(Leaf(path, self._sound(text), self._sound(key)))
+        self._leaves.append(Leaf(path, self._sound(text), self._sound(key), safe))
 
     def _sound(self, text: str) -> str:
         """Count a text; replace NUL and halves of characters. As fast as memory for one that is sound."""
@@ -208,6 +216,21 @@ def is_said(leaf: Leaf) -> bool:
     """Say whether it is what the author of a message says, not a name or an identifier beside it."""
     path = leaf.path
     return bool(leaf.text) and ("content" in path[-2:] or ("content" in path and path[-1] == "text"))
+
+
+def resolve(body: JsonValue, safe_path: Path) -> Path:
+    """Return the path that a safe path stands for in its body."""
+    path: list[str | int] = []
+    value = body
+    for part in safe_path:
+        if isinstance(value, dict):
+            name = part if isinstance(part, str) else next(islice(value, -part - 1, None))
+            path.append(name)
+            value = value[name]
+        elif isinstance(value, list) and isinstance(part, int):
+            path.append(part)
+            value = value[part]
+    return tuple(path)
 
 
 def _joints(leaves: list[Leaf]) -> list[tuple[int, ...]]:

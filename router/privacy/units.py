@@ -7,6 +7,7 @@ were found in this scan and which are remembered.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -14,8 +15,8 @@ from msgspec.structs import replace
 
 from router.core.types import Finding, JsonObject, JsonValue, Sensitivity
 from router.privacy.cache import Cache, Hit, Key, Summary
-from router.privacy.leaves import JOINT, KEYS, MAX_NODES, Leaf, Path, Reading, Walk, is_said
-from router.privacy.protocol import Found, Unit
+from router.privacy.leaves import JOINT, KEYS, MAX_NODES, Leaf, Path, Reading, Walk, is_said, resolve
+from router.privacy.protocol import Found, Unit, WireMatch
 from router.privacy.severity import Rule, Span, judge
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
@@ -31,6 +32,8 @@ MAX_ITEMS = 10_000
 """A list of more messages counts as unreadable."""
 STEP = 500
 """Values that are read between two pauses."""
+FAR = 25_000
+"""Characters back from a new hit in which an earlier one may begin and still be near it; longer than any."""
 GAP = 3
 """Characters that count between two texts, and between a key and its text."""
 TALK = ("messages", "input")
@@ -98,6 +101,7 @@ class Plan:
         self._fields: list[_Field] = []
         self._unreadable: dict[str, None] = {}
         self._nodes = self._chars = 0
+        self._body: JsonObject = {}
 
     async def read(self, body: JsonObject) -> None:
         """Find out which units the body has and which of them aren't known.
@@ -105,6 +109,7 @@ class Plan:
         Raises:
             Oversize: it has more characters than may be scanned.
         """
+        self._body = body
         rest: JsonObject = {}
         for name, value in body.items():
             await self._pause()
@@ -121,28 +126,28 @@ class Plan:
 
     async def finish(self, found: Sequence[Found]) -> tuple[Sensitivity, tuple[Finding, ...]]:
         """Remember what was found and judge all of it; `total` then sums up what was read."""
+        findings: list[Finding] = []
         worst = Sensitivity.PUBLIC
-        findings: dict[tuple[object, ...], Finding] = {}
         for field in self._fields:
             total = await self._sum(field, found)
-            worst = max(worst, judge([hit.span for hit in total.hits], self._rules))
-            for hit in total.hits:
+            for first in range(0, len(total.hits), STEP):
                 await self._pause()
-                finding = hit.finding or await self._finding(field, hit)
-                if finding is not None:
-                    place = (
-                        finding.path,
-                        finding.in_key,
-                        finding.start,
-                        finding.end,
-                        finding.entity,
-                        finding.recognizer,
-                    )
-                    if place not in findings or findings[place].score < finding.score:
-                        findings[place] = finding
+                findings += [
+                    hit.finding if hit.is_named else self._named(field, hit.finding)
+                    for hit in total.hits[first : first + STEP]
+                    if self._rules[hit.span.entity].sensitivity is not Sensitivity.PUBLIC
+                ]
+            worst = max(worst, total.sensitivity)
             self.total = _joined(self.total, total)
         self.total = _joined(self.total, Summary(unreadable=tuple(self._unreadable)))
-        return worst, tuple(findings.values())
+        return worst, tuple(dict.fromkeys(findings))
+
+    def _named(self, field: _Field, finding: Finding) -> Finding:
+        """Write out the real path; a key over a list was read in front of each item, so the indexes behind it go."""
+        path = resolve(self._body if field.path else field.items[0], finding.path)
+        while finding.in_key and path and not isinstance(path[-1], str):
+            path = path[:-1]
+        return replace(finding, path=path)
 
     async def _list(self, field: _Field) -> None:
         self._fields.append(field)
@@ -254,16 +259,16 @@ class Plan:
     async def _sum(self, field: _Field, found: Sequence[Found]) -> Summary:
         """Put a field's units together; remember them, and what its whole blocks add up to."""
         total = field.known
-        hits = list(total.hits)
+        hits: list[Hit] = []
         starts: dict[int, int] = {}
         for index, unit in enumerate(field.units, field.start):
             await self._pause()
             starts[index] = total.length
+            path = field.item_path(index)
             summary = unit.summary
             if summary is None:
-                summary = _summary(field.readings[index], field.item_path(index), found[unit.slot], self._rules)
+                summary = _summary(field.readings[index], len(path), found[unit.slot])
                 self._cache.put(unit.key, summary)
-            path = field.item_path(index)
             hits += (_moved(hit, index, total.length, path) for hit in summary.hits)
             total = _joined(total, summary)
             if index in field.seams:
@@ -272,24 +277,34 @@ class Plan:
                 self._cache.put(seam.key, summary)
                 total = _joined(total, summary)
                 for hit in summary.hits:
-                    hits += await self._placed(field, hit, places[hit.leaf], starts)
+                    await self._place(field, hit, places[hit.leaf], starts, hits)
             if index + 1 == len(field.block_keys) * BLOCK:
-                self._cache.put(field.block_keys[-1], replace(total, hits=tuple(hits)))
-        return replace(total, hits=tuple(hits)) if field.units else total
+                total, hits = self._with_hits(total, hits), []
+                self._cache.put(field.block_keys[-1], total)
+        return self._with_hits(total, hits)
 
-    async def _placed(self, field: _Field, hit: Hit, place: _Place, starts: dict[int, int]) -> list[Hit]:
-        """Give a seam's hit its place in the message; none for one that is cut off: the message has it whole."""
-        if (place.cut_left and hit.start == 0) or (place.cut_right and hit.end == place.length):
-            return []
+    def _with_hits(self, total: Summary, hits: list[Hit]) -> Summary:
+        """Add hits behind or among those of a summary, once each, and judge them by what lies around them."""
+        if not hits:
+            return total
+        first = bisect_left(total.hits, min(hit.span.start for hit in hits) - FAR, key=_start)
+        near: dict[tuple[int, int, str, str], Hit] = {}
+        for hit in sorted((*total.hits[first:], *hits), key=_order):
+            near.setdefault(_order(hit)[:4], hit)
+        worst = judge([hit.span for hit in near.values()], self._rules)
+        return replace(total, hits=(*total.hits[:first], *near.values()), sensitivity=max(worst, total.sensitivity))
+
+    async def _place(self, field: _Field, hit: Hit, place: _Place, starts: dict[int, int], hits: list[Hit]) -> None:
+        """Add a seam's hit at its place in the message; not one that is cut off, since the message has it whole."""
+        start, end = hit.finding.start, hit.finding.end
+        if (place.cut_left and start == 0) or (place.cut_right and end == place.length):
+            return
         reading = await self._reading(field, place.item)
-        start = await self._start(field, place.item, starts)
-        at = start + _layout(reading)[0][place.leaf][1] + place.offset
-        span = hit.span._replace(start=at + hit.start, end=at + hit.end)
-        moved = replace(
-            hit, item=place.item, leaf=place.leaf, start=hit.start + place.offset, end=hit.end + place.offset, span=span
-        )
-        path = reading.leaves[place.leaf].path
-        return [replace(moved, finding=_finding(path, moved, self._rules) if _is_protocol(path) else None)]
+        leaf = reading.leaves[place.leaf]
+        at = await self._start(field, place.item, starts) + _layout(reading)[0][place.leaf][1] + place.offset
+        finding = replace(hit.finding, path=leaf.safe_path, start=start + place.offset, end=end + place.offset)
+        span = hit.span._replace(start=at + start, end=at + end)
+        hits.append(Hit(place.item, place.leaf, span, finding, leaf.safe_path is leaf.path))
 
     async def _start(self, field: _Field, item: int, starts: dict[int, int]) -> int:
         """Say where a message begins in the document; those that are known together are measured from behind."""
@@ -299,17 +314,12 @@ class Plan:
             starts[item] = behind - length
         return starts[item]
 
-    async def _finding(self, field: _Field, hit: Hit) -> Finding | None:
-        """Name the place of a hit whose path isn't remembered."""
-        if self._rules[hit.span.entity].sensitivity is Sensitivity.PUBLIC:
-            return None
-        return _finding((await self._reading(field, hit.item)).leaves[hit.leaf].path, hit, self._rules)
-
 
 def _objects(name: str, value: JsonValue) -> list[JsonValue]:
     """Return the items of a list that has only objects, each of which can be a unit; else none."""
-    is_list = name in KEYS and isinstance(value, list) and len(value) <= MAX_ITEMS
-    return value if is_list and all(isinstance(item, dict) for item in value) else []
+    if name not in KEYS or not isinstance(value, list) or len(value) > MAX_ITEMS:
+        return []
+    return value if all(isinstance(item, dict) for item in value) else []
 
 
 def _role(item: JsonValue) -> JsonValue:
@@ -344,62 +354,62 @@ def _layout(reading: Reading) -> tuple[list[tuple[int, int]], int]:
     return places, at
 
 
-def _is_protocol(path: Path) -> bool:
-    """Say whether a path holds no word of the caller's, so that it may be remembered."""
-    return all(not isinstance(part, str) or part in KEYS for part in path)
-
-
-def _finding(path: Path, hit: Hit, rules: dict[str, Rule]) -> Finding | None:
-    """Name a hit's place; a key over a list was read in front of each item, so the indexes behind it go."""
-    while hit.in_key and path and not isinstance(path[-1], str):
-        path = path[:-1]
+def _order(hit: Hit) -> tuple[int, int, str, str, float]:
+    """Put hits in the order of the document; of equal ones, which a seam may have found again, the surest is first."""
     span = hit.span
-    if rules[span.entity].sensitivity is Sensitivity.PUBLIC:
-        return None
-    return Finding(
-        entity=span.entity,
-        path=path,
-        start=hit.start,
-        end=hit.end,
-        score=round(span.score, 3),
-        recognizer=span.recognizer,
-        in_key=hit.in_key,
-    )
+    return span.start, span.end, span.entity, span.recognizer, -span.score
+
+
+def _start(hit: Hit) -> int:
+    return hit.span.start
 
 
 def _moved(hit: Hit, item: int, at: int, path: Path) -> Hit:
     """Move a unit's hit to its place in the list and in the body."""
     span = hit.span._replace(start=hit.span.start + at, end=hit.span.end + at)
-    finding = hit.finding and replace(hit.finding, path=(*path, *hit.finding.path))
-    return replace(hit, item=item, span=span, finding=finding)
+    finding = replace(hit.finding, path=(*path, *hit.finding.path))
+    return Hit(item, hit.leaf, span, finding, hit.is_named)
 
 
-def _summary(reading: Reading, path: Path, found: Found, rules: dict[str, Rule]) -> Summary:
-    """Sum up a unit that was scanned; paths are its own."""
+def _hit(match: WireMatch, at: int, path: Path = (), *, is_named: bool = False) -> Hit:
+    leaf, in_key, start, end, entity, score, recognizer = match
+    finding = Finding(
+        entity=entity, path=path, start=start, end=end, score=round(score, 3), recognizer=recognizer, in_key=in_key
+    )
+    return Hit(0, leaf, Span(entity, at + start, at + end, score, recognizer), finding, is_named)
+
+
+def _summary(reading: Reading, depth: int, found: Found) -> Summary:
+    """Sum up a unit that was scanned; paths begin at the item, `depth` levels down."""
     layout, length = _layout(reading)
     hits: list[Hit] = []
-    for leaf, in_key, start, end, entity, score, recognizer in found.matches:
-        at = layout[leaf][0 if in_key else 1]
-        hit = Hit(0, leaf, in_key, start, end, Span(entity, at + start, at + end, score, recognizer), None)
-        own = reading.leaves[leaf].path[len(path) :]
-        hits.append(replace(hit, finding=_finding(own, hit, rules)) if _is_protocol(own) else hit)
+    for match in found.matches:
+        leaf = reading.leaves[match[0]]
+        at = layout[match[0]][0 if match[1] else 1]
+        hits.append(_hit(match, at, leaf.safe_path[depth:], is_named=leaf.safe_path is leaf.path and not match[1]))
     unreadable = (*reading.unreadable, *((found.unreadable,) if found.unreadable else ()))
-    return Summary(tuple(hits), unreadable, length, len(reading.leaves), reading.chars, reading.bytes, reading.nodes)
+    return Summary(
+        hits=tuple(hits),
+        unreadable=unreadable,
+        length=length,
+        leaves=len(reading.leaves),
+        chars=reading.chars,
+        bytes=reading.bytes,
+        nodes=reading.nodes,
+    )
 
 
 def _seam_summary(found: Found) -> Summary:
     """Sum up a seam: its hits stand in its pieces."""
-    hits = [
-        Hit(0, leaf, in_key, start, end, Span(entity, start, end, score, recognizer), None)
-        for leaf, in_key, start, end, entity, score, recognizer in found.matches
-    ]
-    return Summary(tuple(hits), (found.unreadable,) if found.unreadable else ())
+    unreadable = (found.unreadable,) if found.unreadable else ()
+    return Summary(hits=tuple(_hit(match, 0) for match in found.matches), unreadable=unreadable)
 
 
 def _joined(total: Summary, more: Summary) -> Summary:
     """Add up all but the hits."""
     return Summary(
         hits=total.hits,
+        sensitivity=total.sensitivity,
         unreadable=(*total.unreadable, *(kind for kind in more.unreadable if kind not in total.unreadable)),
         length=total.length + more.length,
         leaves=total.leaves + more.leaves,
