@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
-from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
@@ -130,14 +130,14 @@ class Detector:
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
         expressions: list[str] = []
-        self._owners: list[tuple[int, bool]] = []
+        self._owners: list[tuple[int, Pattern | None]] = []
         for index, recognizer in enumerate(self._recognizers):
-            for expression, is_context in _expressions(recognizer, self._rules):
+            for expression, pattern in _expressions(recognizer, self._rules):
                 expressions.append(expression)
-                self._owners.append((index, is_context))
+                self._owners.append((index, pattern))
         self._gate = Gate(expressions)
         self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
-        self._context_gated = {index for index, is_context in self._owners if is_context}
+        self._context_gated = {index for index, pattern in self._owners if pattern is None}
 
     def read(self, unit: Unit) -> Found:
         """Find what is in a unit's texts.
@@ -206,14 +206,24 @@ class Detector:
                 yield Span(result.entity_type, *place, result.score, name)
 
     def _analyze(self, text: str, *, names: bool) -> list[RecognizerResult]:
-        shapes: set[int] = set()
+        """Run the recognizers, and of each the patterns, that the gate lets through."""
+        shapes: dict[int, list[Pattern]] = {}
         contexts: set[int] = set()
-        for hit in self._gate.hits(text):
-            index, is_context = self._owners[hit]
-            (contexts if is_context else shapes).add(index)
-        active = [self._recognizers[i] for i in sorted(shapes) if i in contexts or i not in self._context_gated]
-        self._registry.active = [*self._always, *active] if names else active
-        if not self._registry.active:
+        for hit in sorted(self._gate.hits(text)):
+            index, pattern = self._owners[hit]
+            if pattern is None:
+                contexts.add(index)
+            else:
+                shapes.setdefault(index, []).append(pattern)
+        active = list(self._always) if names else []
+        for index, patterns in shapes.items():
+            if index in contexts or index not in self._context_gated:
+                recognizer = self._recognizers[index]
+                assert isinstance(recognizer, PatternRecognizer)
+                recognizer.patterns = patterns
+                active.append(recognizer)
+        self._registry.active = active
+        if not active:
             return []
         return self._engine.analyze(
             text, engine.LANGUAGE, entities=self._entities, score_threshold=0.0, nlp_artifacts=self._artifacts
@@ -224,13 +234,15 @@ def _facts(span: Span) -> tuple[str, float, str]:
     return span.entity, span.score, span.recognizer
 
 
-def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, bool]]:
-    """Yield the expressions that must hit before a recognizer is worth running; True marks its context words."""
-    for pattern in getattr(recognizer, "patterns", ()):
-        yield pattern.regex, False
+def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, Pattern | None]]:
+    """Yield the expressions that must hit before a recognizer is worth running; those of its context words have no pattern."""
+    if not isinstance(recognizer, PatternRecognizer):
+        return
+    for pattern in recognizer.patterns:
+        yield pattern.regex, pattern
     entity = recognizer.supported_entities[0]
     if by_entity[entity].needs_context and recognizer.context:
-        yield "|".join(re.escape(word.strip()) for word in recognizer.context), True
+        yield "|".join(re.escape(word.strip()) for word in recognizer.context), None
 
 
 def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from router.privacy.loosen import loosen
 
-CHUNK = 16
+CHUNK = 32
 """Expressions per database: Hyperscan's compile time grows much faster than their number, its scan time doesn't."""
 
 
