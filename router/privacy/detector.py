@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 from typing import NamedTuple
 
 from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
@@ -122,7 +123,8 @@ _PEM_END = re.compile(r"-----END [^-]{1,60}-----")
 class Detector:
     """Presidio's engine behind the gate; not thread-safe."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: Path | None = None) -> None:
+        """Load all there is; `folder` keeps what takes long to compile."""
         self._rules = rules(config.entities)
         self.deadline = engine.Deadline()
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
@@ -135,7 +137,7 @@ class Detector:
             for expression, pattern in _expressions(recognizer, self._rules):
                 expressions.append(expression)
                 self._owners.append((index, pattern))
-        self._gate = Gate(expressions)
+        self._gate = Gate(expressions, folder)
         self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
         self._context_gated = {index for index, pattern in self._owners if pattern is None}
 

@@ -16,7 +16,7 @@ import msgspec
 
 from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
-from router.privacy.protocol import HEADER, Hello, Job, Reply, frame
+from router.privacy.protocol import HEADER, Hello, Job, Reply, Setup, frame
 
 WATCH_S = 0.05
 GRACE_S = 0.1
@@ -93,8 +93,8 @@ class _Worker(asyncio.Protocol):
 class Pool:
     """N worker processes, forked from one template process that has everything loaded."""
 
-    def __init__(self, config: bytes, workers: int) -> None:
-        self._config = config
+    def __init__(self, setup: Setup, workers: int) -> None:
+        self._setup = msgspec.msgpack.encode(setup)
         self._size = workers
         self._workers: list[_Worker] = []
         self._template: subprocess.Popen[bytes] | None = None
@@ -211,7 +211,7 @@ class Pool:
         self._control = ours
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(ours, frame(self._config))
+            await loop.sock_sendall(ours, frame(self._setup))
             hello = msgspec.msgpack.decode(await _receive(ours), type=Hello)
         except (OSError, EOFError) as error:
             raise ConfigError("privacy: the scan's worker process ended while it was starting") from error

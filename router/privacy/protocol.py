@@ -11,6 +11,15 @@ HEADER = struct.Struct("!I")
 """A frame is the length of its body in 4 bytes, then the body."""
 
 
+class Setup(msgspec.Struct, frozen=True):
+    """What a template process is told first."""
+
+    config: bytes
+    """A `PrivacyConfig` as JSON."""
+    folder: str | None = None
+    """Where it may keep what takes long to compile."""
+
+
 class Unit(msgspec.Struct, frozen=True, array_like=True):
     """Texts that are read together; what is found in them depends on nothing else."""
 

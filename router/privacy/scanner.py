@@ -13,7 +13,7 @@ from router.core.clock import monotonic_s
 from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
 from router.privacy.cache import Cache
 from router.privacy.pool import Pool
-from router.privacy.protocol import WARM_UP, Found, Job
+from router.privacy.protocol import WARM_UP, Found, Job, Setup
 from router.privacy.severity import Rule, rules, validate
 from router.privacy.units import Oversize, Plan
 
@@ -58,13 +58,16 @@ class _Pause:
 class Scanner:
     """Scans request bodies in worker processes. Start it before use; one per configuration."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: FilePath | None = None) -> None:
+        """Configure a scanner; `folder` keeps what takes long to compile."""
         self._config = config.scan
         self._ruleset = ruleset(config)
         self._validated = config
         self._rules: dict[str, Rule] = {}
         self._cache = Cache(config.scan.cache_bytes, self._ruleset)
-        self._pool = Pool(config.model_dump_json().encode(), config.scan.workers)
+        self._pool = Pool(
+            Setup(config.model_dump_json().encode(), None if folder is None else str(folder)), config.scan.workers
+        )
         self._ids = count(1)
 
     async def start(self) -> None:

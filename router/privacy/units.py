@@ -163,8 +163,7 @@ class Plan:
             else:
                 reading = await self._reading(field, index)
                 self._count(reading.chars, reading.nodes)
-                texts = [(leaf.key, leaf.text) for leaf in reading.leaves]
-                field.units.append(self._pending(key, Unit(texts, reading.joints)))
+                field.units.append(self._unit(key, reading))
             if field.is_talk and index:
                 await self._seam(field, index)
 
@@ -197,6 +196,12 @@ class Plan:
         if slot == len(self.unknown):
             self.unknown.append(unit)
         return _Pending(key, None, slot)
+
+    def _unit(self, key: Key | None, reading: Reading) -> _Pending:
+        """Make a unit of what was read; one without a text needs no scan."""
+        if not reading.leaves:
+            return _Pending(key, Summary(unreadable=reading.unreadable, nodes=reading.nodes))
+        return self._pending(key, Unit([(leaf.key, leaf.text) for leaf in reading.leaves], reading.joints))
 
     async def _reading(self, field: _Field, index: int) -> Reading:
         if index not in field.readings:

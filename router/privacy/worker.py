@@ -13,11 +13,12 @@ import signal
 import socket
 import sys
 from io import BufferedIOBase
+from pathlib import Path
 
 import msgspec
 
 from router.config.schema import PrivacyConfig
-from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, frame
+from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, Setup, frame
 
 FORK = b"F"
 UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
@@ -30,10 +31,12 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as stream:
-        config = PrivacyConfig.model_validate_json(_receive(stream))
+        setup = msgspec.msgpack.decode(_receive(stream), type=Setup)
     sys.modules.update(dict.fromkeys(UNWANTED))  # type: ignore[arg-type]  None makes an import fail
     try:
-        server = Server(config)
+        server = Server(
+            PrivacyConfig.model_validate_json(setup.config), None if setup.folder is None else Path(setup.folder)
+        )
     except Exception as error:  # noqa: BLE001  whatever it is, the router must hear of it and not start
         _send(control, msgspec.msgpack.encode(Hello(os.getpid(), f"{type(error).__name__}: {error}")))
         return
@@ -80,11 +83,11 @@ def _die_with_parent() -> None:
 class Server:
     """Answers scan jobs, one after the other."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: Path | None = None) -> None:
         from router.privacy.detector import Detector
         from router.privacy.engine import DeadlinePassed
 
-        self._detector = Detector(config)
+        self._detector = Detector(config, folder)
         self._passed = DeadlinePassed
         self._decode = msgspec.msgpack.Decoder(Job).decode
         self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [WARM_UP])))
