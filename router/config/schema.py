@@ -203,6 +203,8 @@ class ScanConfig(Section):
     workers: int = Field(default=1, ge=1, le=64)
     max_chars: int = Field(default=1_000_000, ge=1)
     """A request with more text than this isn't scanned: it is RESTRICTED."""
+    max_queue: int = Field(default=1000, ge=1)
+    """Scans that may wait for a worker; one more counts as sensitive at once, as does one that can't be done in time."""
     cache_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
     """Memory for what is known of messages that were scanned before; 0 = none."""
     enabled: bool = True

@@ -65,9 +65,8 @@ class Scanner:
         self._validated = config
         self._rules: dict[str, Rule] = {}
         self._cache = Cache(config.scan.cache_bytes, self._ruleset)
-        self._pool = Pool(
-            Setup(config.model_dump_json().encode(), None if folder is None else str(folder)), config.scan.workers
-        )
+        setup = Setup(config.model_dump_json().encode(), None if folder is None else str(folder))
+        self._pool = Pool(setup, config.scan.workers, config.scan.max_queue)
         self._ids = count(1)
 
     async def start(self) -> None:
