@@ -47,7 +47,7 @@ KEYS = frozenset(
 MIN_DIGITS = 7
 """Shorter numbers identify nobody."""
 
-MAX_DEPTH, MAX_NODES = 200, 100_000
+MAX_DEPTH, MAX_NODES = 200, 30_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
 JOINT = 64

@@ -15,7 +15,7 @@ from router.privacy.cache import Cache
 from router.privacy.pool import Pool
 from router.privacy.protocol import WARM_UP, Found, Job, Setup
 from router.privacy.severity import Rule, rules, validate
-from router.privacy.units import Oversize, Plan
+from router.privacy.units import Plan, Unread
 
 __all__ = ["Scanner", "validate"]
 
@@ -110,8 +110,8 @@ class Scanner:
             return await self._scan(body, started_s)
         except _Late:
             return self._closed(started_s, "deadline")
-        except Oversize:
-            return self._closed(started_s, "oversize", ScanStatus.PARTIAL)
+        except Unread as error:
+            return self._closed(started_s, error.reason, ScanStatus.PARTIAL)
         except Exception:  # noqa: BLE001  fail closed whatever it is; the message may quote text, so it isn't kept
             return self._closed(started_s, "worker_error")
 
@@ -119,8 +119,10 @@ class Scanner:
         if self._config.deadline_ms <= 0:
             return self._closed(started_s, "deadline")
         deadline_s = started_s + self._config.deadline_ms / 1000
-        plan = Plan(self._cache, self._rules, self._config.max_chars, _Pause(deadline_s))
+        pause = _Pause(deadline_s)
+        plan = Plan(self._cache, self._rules, self._config.max_chars, pause)
         await plan.read(body)
+        await pause()
         found: list[Found] = []
         if plan.unknown:
             reply = await self._pool.run(Job(next(self._ids), deadline_s, plan.unknown))

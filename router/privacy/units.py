@@ -29,7 +29,7 @@ NEAR = 160
 LOOKBACK = 64
 """How many messages back the last words of an author are looked for."""
 MAX_ITEMS = 10_000
-"""A list of more messages counts as unreadable."""
+"""More messages than this count as unreadable."""
 STEP = 500
 """Values that are read between two pauses."""
 FAR = 25_000
@@ -40,8 +40,12 @@ TALK = ("messages", "input")
 """Lists of messages, which have neighbours."""
 
 
-class Oversize(Exception):
-    """The body holds more text than may be scanned."""
+class Unread(Exception):
+    """The body is more than may be scanned; `reason` says of what."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class _Place(NamedTuple):
@@ -99,7 +103,6 @@ class Plan:
         self._pause = pause
         self._slots: dict[Key, int] = {}
         self._fields: list[_Field] = []
-        self._unreadable: dict[str, None] = {}
         self._nodes = self._chars = 0
         self._body: JsonObject = {}
 
@@ -107,14 +110,14 @@ class Plan:
         """Find out which units the body has and which of them aren't known.
 
         Raises:
-            Oversize: it has more characters than may be scanned.
+            Unread: it has more characters, values or messages than may be scanned.
         """
         self._body = body
         rest: JsonObject = {}
         for name, value in body.items():
             await self._pause()
             if name in TALK and isinstance(value, list) and len(value) > MAX_ITEMS:
-                self._unreadable["nesting"] = None
+                raise Unread("unreadable:nesting")
             objects = _objects(name, value)
             if objects:
                 await self._list(_Field((name,), objects, is_list=True))
@@ -139,7 +142,6 @@ class Plan:
                 ]
             worst = max(worst, total.sensitivity)
             self.total = _joined(self.total, total)
-        self.total = _joined(self.total, Summary(unreadable=tuple(self._unreadable)))
         return worst, tuple(dict.fromkeys(findings))
 
     def _named(self, field: _Field, finding: Finding) -> Finding:
@@ -161,7 +163,9 @@ class Plan:
                 self._count(known.chars, known.nodes)
                 field.units.append(_Pending(key, known))
             else:
+                await self._pause()
                 reading = await self._reading(field, index)
+                await self._pause()
                 self._count(reading.chars, reading.nodes)
                 field.units.append(self._unit(key, reading))
             if field.is_talk and index:
@@ -170,10 +174,10 @@ class Plan:
     def _count(self, chars: int, nodes: int) -> None:
         self._nodes += nodes
         self._chars += chars
-        if self._nodes > MAX_NODES:
-            self._unreadable["nesting"] = None
         if self._chars > self._max_chars:
-            raise Oversize
+            raise Unread("oversize")
+        if self._nodes > MAX_NODES:
+            raise Unread("unreadable:nesting")
 
     async def _find_known(self, field: _Field) -> None:
         """Look for the longest beginning of a list that was read before, in whole blocks."""
@@ -209,7 +213,7 @@ class Plan:
             while not walk.step(STEP):
                 await self._pause()
                 if walk.chars > self._max_chars:
-                    raise Oversize
+                    raise Unread("oversize")
             field.readings[index] = walk.reading
         return field.readings[index]
 
