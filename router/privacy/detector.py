@@ -141,6 +141,11 @@ class Detector:
         self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
         self._context_gated = {index for index, pattern in self._owners if pattern is None}
 
+    @property
+    def patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        """All that may be run on a text, each with its recognizer's name."""
+        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners if pattern is not None)
+
     def read(self, unit: Unit) -> Found:
         """Find what is in a unit's texts.
 

@@ -71,7 +71,7 @@ def test_a_file_of_another_kind_of_processor_is_not_used(tmp_path: Path, monkeyp
     import hyperscan  # pyright: ignore[reportMissingImports]
 
     Gate(EXPRESSIONS, tmp_path)
-    load, calls = hyperscan.loadb, []
+    load, calls = hyperscan.loadb, list[int]()
 
     def refuse_once(data: bytes, mode: int) -> object:
         calls.append(mode)
