@@ -72,7 +72,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     planner = Planner(groups, strategies, config.routing, config.local)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
-    scanner = Scanner(config.privacy)
+    scanner = Scanner(config.privacy, config.record.path / "scan")
     actions = {name: group.on_sensitive.value for name, group in config.models.items() if group.on_sensitive}
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()

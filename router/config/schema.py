@@ -206,7 +206,7 @@ class Combination(Section):
     name: str = Field(min_length=1)
     entities: tuple[str, ...] = Field(min_length=2)
     """All of these are found, each within reach of the first."""
-    within_chars: int = Field(default=120, ge=0)
+    within_chars: int = Field(default=120, ge=0, le=10_000)
     """The reach: characters between the first and each of the others."""
     sensitivity: SensitivityName = SensitivityName.RESTRICTED
 
@@ -225,10 +225,14 @@ class SessionsConfig(Section):
 class ScanConfig(Section):
     """How much time and how many processes the scan gets."""
 
-    deadline_ms: float = Field(default=500.0, ge=0)
+    deadline_ms: float = Field(default=250.0, ge=0)
     workers: int = Field(default=1, ge=1, le=64)
     max_chars: int = Field(default=1_000_000, ge=1)
     """A request with more text than this isn't scanned: it is RESTRICTED."""
+    max_queue: int = Field(default=1000, ge=1)
+    """Scans that may wait for a worker; one more counts as sensitive at once, as does one that can't be done in time."""
+    cache_bytes: int = Field(default=32 * 1024 * 1024, ge=0)
+    """Memory for what is known of messages that were scanned before; 0 = none."""
     enabled: bool = True
     """False = every request counts as clean. For benchmarks and for traffic known to be harmless."""
 

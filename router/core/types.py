@@ -112,9 +112,13 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     sensitivity: Sensitivity
     findings: tuple[Finding, ...] = ()
     scanned_chars: int = 0
+    scanned_bytes: int = 0
+    """Of the texts and keys that were read, as UTF-8."""
+    leaves: int = 0
+    """How many texts were read."""
     elapsed_ms: float = 0.0
     reason: str = ""
-    """Why it isn't COMPLETE: `deadline`, `worker_died`, `worker_error`, `oversize`, `unreadable:<part type>`…"""
+    """Why it isn't COMPLETE: `deadline`, `worker_died`, `worker_error`, `overloaded`, `oversize`, `unreadable:<what>`…"""
     ruleset: str = ""
     """Version (hash) of the recognizers and thresholds that were used."""
 
@@ -249,6 +253,9 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     rule_id: str
     ruleset: str
+    leaves: int
+    """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
+    scanned_bytes: int
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -356,6 +363,9 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     scan_reason: str
     scan_ms: float
     scanned_chars: int
+    scanned_bytes: int
+    leaves: int
+    """How many texts the scan read."""
     ruleset: str
     """Version (hash) of the recognizers and thresholds that were used; empty = nothing was scanned."""
     rule_id: str

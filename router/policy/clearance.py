@@ -29,4 +29,6 @@ def clear(request: Request, report: ScanReport, verdict: Verdict, target: Target
         target=target,
         rule_id=verdict.rule_id,
         ruleset=report.ruleset,
+        leaves=report.leaves,
+        scanned_bytes=report.scanned_bytes,
     )

@@ -1,24 +1,30 @@
-"""Finds sensitive spans in the texts of one request; runs inside a worker, where Presidio may be imported."""
+"""Finds sensitive spans in the texts of one unit; runs inside a worker, where Presidio may be imported."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
 from typing import NamedTuple
 
-from presidio_analyzer import EntityRecognizer, PatternRecognizer, RecognizerResult
+from presidio_analyzer import EntityRecognizer, Pattern, PatternRecognizer, RecognizerResult
 
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy import engine
 from router.privacy.gate import Gate
 from router.privacy.leaves import JOINT
+from router.privacy.protocol import Found, Unit, WireMatch
 from router.privacy.severity import QUALIFIER, Rule, Span, judge, rules
 from router.privacy.views import View, views
 
 SEGMENT, OVERLAP = 1500, 200
 """Characters per piece of a long text, and how many of them the next piece repeats."""
+MOST_HITS = 500
+"""Matches of one entity that are counted in a unit; ten times as many of those that are no secret. With more, it is unread."""
 SEPARATOR = "\n~\n"
 """Stands between two texts of a document; no expression matches across it."""
 
@@ -47,13 +53,17 @@ class _Part(NamedTuple):
 
 
 class Document:
-    """All texts of a request as one, so that each is read once and small ones don't cost a call each."""
+    """All texts of a unit as one, so that each is read once and small ones don't cost a call each."""
 
-    def __init__(self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, ...]]) -> None:
+    def __init__(self, unit: Unit) -> None:
+        leaves, joints = unit.texts, unit.joints
+        joined = {index for joint in joints for index in joint} if unit.is_seam else ()
         self._parts: list[_Part] = []
         self._pieces: list[str] = []
         self._length = 0
         for index, (key, text) in enumerate(leaves):
+            if index in joined:
+                continue
             if key:
                 self._add(key, index, 0, in_key=True)
                 self._skip(": ")
@@ -62,10 +72,8 @@ class Document:
         for first, *others in joints:
             text = leaves[first][1]
             self._add(text[-JOINT:], first, max(len(text) - JOINT, 0), joined=True)
-            left = JOINT
             for index in others:
-                self._add(leaves[index][1][:left], index, 0, joined=True)
-                left = max(left - len(leaves[index][1]), 0)
+                self._add(leaves[index][1][:JOINT], index, 0, joined=True)
             self._skip(SEPARATOR)
         self.text = "".join(self._pieces)
         self._starts = [part.start for part in self._parts]
@@ -115,52 +123,78 @@ _PEM_END = re.compile(r"-----END [^-]{1,60}-----")
 class Detector:
     """Presidio's engine behind the gate; not thread-safe."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: Path | None = None) -> None:
+        """Load all there is; `folder` keeps what takes long to compile."""
         self._rules = rules(config)
         self.deadline = engine.Deadline()
-        self.unreadable = False
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
         expressions: list[str] = []
-        self._owners: list[tuple[int, bool]] = []
+        self._owners: list[tuple[int, Pattern | None]] = []
         for index, recognizer in enumerate(self._recognizers):
-            for expression, is_context in _expressions(recognizer, self._rules):
+            for expression, pattern in _expressions(recognizer, self._rules):
                 expressions.append(expression)
-                self._owners.append((index, is_context))
-        self._gate = Gate(expressions)
+                self._owners.append((index, pattern))
+        self._gate = Gate(expressions, folder)
         self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
-        self._context_gated = {index for index, is_context in self._owners if is_context}
+        self._context_gated = {index for index, pattern in self._owners if pattern is None}
 
-    def detect(
-        self, leaves: Sequence[tuple[str, str]], joints: Sequence[tuple[int, ...]]
-    ) -> tuple[Sensitivity, list[Match]]:
-        """Read (key, text) pairs and say what is in them; `self.unreadable` then says if there is more.
+    @property
+    def patterns(self) -> tuple[tuple[str, Pattern], ...]:
+        """All that may be run on a text, each with its recognizer's name."""
+        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners if pattern is not None)
+
+    def read(self, unit: Unit) -> Found:
+        """Find what is in a unit's texts.
 
         Raises:
             DeadlinePassed: `self.deadline` came first; nothing is known then.
         """
-        document = Document(leaves, joints)
+        document = Document(unit)
         found: set[Span] = set()
-        self.unreadable = False
+        counts: Counter[str] = Counter()
+        unreadable = ""
         for view in views(document.text):
-            self.unreadable |= view.whole is not None and not view.text
-            found.update(self._read(view))
-        spans = [span for span in _widest(found, self._rules) if any(document.places(span.start, span.end))]
-        matches = [
-            Match(part.leaf, part.in_key, part.start - part.shift, part.end - part.shift, *_facts(span))
-            for span in spans
-            for part in document.places(span.start, span.end)
-            if self._rules[span.entity].sensitivity > Sensitivity.PUBLIC
-        ]
-        return judge(spans, self._rules), list(dict.fromkeys(matches))
+            if view.whole is not None and not view.text:
+                unreadable = "data"
+            for span in self._read(view, names=not unit.is_seam):
+                if span not in found:
+                    found.add(span)
+                    counts[span.entity] += 1
+                    if counts[span.entity] > self._most(span.entity):
+                        return Found(self._matches(document, found), "hits")
+        return Found(self._matches(document, found), unreadable)
 
-    def _read(self, view: View) -> Iterator[Span]:
+    def detect(self, texts: list[tuple[str, str]], joints: list[tuple[int, ...]]) -> tuple[Sensitivity, list[Match]]:
+        """Read (key, text) pairs that are all there is, and say how sensitive they are and what a report would show."""
+        matches = [Match(*match) for match in self.read(Unit(texts, joints)).matches]
+        ends = list(accumulate((len(key) + len(text) + len(SEPARATOR) for key, text in texts), initial=0))
+        spans = [
+            Span(match.entity, match.start + at, match.end + at, match.score, match.recognizer)
+            for match in matches
+            for at in [ends[match.leaf] + (0 if match.in_key else len(texts[match.leaf][0]))]
+        ]
+        return judge(spans, self._rules), [match for match in matches if match.entity != QUALIFIER]
+
+    def _most(self, entity: str) -> int:
+        is_rare = self._rules[entity].sensitivity >= Sensitivity.CONFIDENTIAL
+        return MOST_HITS if is_rare else 10 * MOST_HITS
+
+    def _matches(self, document: Document, found: set[Span]) -> list[WireMatch]:
+        matches = (
+            Match(part.leaf, part.in_key, part.start - part.shift, part.end - part.shift, *_facts(span))
+            for span in _widest(found, self._rules)
+            for part in document.places(span.start, span.end)
+        )
+        return list(dict.fromkeys(matches))
+
+    def _read(self, view: View, *, names: bool) -> Iterator[Span]:
         for start, end in segments(view.text):
             self.deadline.left_s()
             text = view.text[start:end]
-            for result in self._analyze(text):
+            for result in self._analyze(text, names=names):
                 rule = self._rules.get(result.entity_type)
                 if rule is None or result.score < rule.min_score:
                     continue
@@ -178,15 +212,25 @@ class Detector:
                     raise ValueError("a match without a place")  # would be lost; the scan fails instead
                 yield Span(result.entity_type, *place, result.score, name)
 
-    def _analyze(self, text: str) -> list[RecognizerResult]:
-        shapes: set[int] = set()
+    def _analyze(self, text: str, *, names: bool) -> list[RecognizerResult]:
+        """Run the recognizers, and of each the patterns, that the gate lets through."""
+        shapes: dict[int, list[Pattern]] = {}
         contexts: set[int] = set()
-        for hit in self._gate.hits(text):
-            index, is_context = self._owners[hit]
-            (contexts if is_context else shapes).add(index)
-        active = [self._recognizers[i] for i in sorted(shapes) if i in contexts or i not in self._context_gated]
-        self._registry.active = [*self._always, *active]
-        if not self._registry.active:
+        for hit in sorted(self._gate.hits(text)):
+            index, pattern = self._owners[hit]
+            if pattern is None:
+                contexts.add(index)
+            else:
+                shapes.setdefault(index, []).append(pattern)
+        active = list(self._always) if names else []
+        for index, patterns in shapes.items():
+            if index in contexts or index not in self._context_gated:
+                recognizer = self._recognizers[index]
+                assert isinstance(recognizer, PatternRecognizer)
+                recognizer.patterns = patterns
+                active.append(recognizer)
+        self._registry.active = active
+        if not active:
             return []
         return self._engine.analyze(
             text, engine.LANGUAGE, entities=self._entities, score_threshold=0.0, nlp_artifacts=self._artifacts
@@ -197,13 +241,15 @@ def _facts(span: Span) -> tuple[str, float, str]:
     return span.entity, span.score, span.recognizer
 
 
-def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, bool]]:
-    """Yield the expressions that must hit before a recognizer is worth running; True marks its context words."""
-    for pattern in getattr(recognizer, "patterns", ()):
-        yield pattern.regex, False
+def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, Pattern | None]]:
+    """Yield the expressions that must hit before a recognizer is worth running; those of its context words have no pattern."""
+    if not isinstance(recognizer, PatternRecognizer):
+        return
+    for pattern in recognizer.patterns:
+        yield pattern.regex, pattern
     active = [by_entity[entity] for entity in recognizer.supported_entities if entity in by_entity]
     if recognizer.context and all(rule.needs_context for rule in active):
-        yield "|".join(re.escape(word.strip()) for word in recognizer.context), True
+        yield "|".join(re.escape(word.strip()) for word in recognizer.context), None
 
 
 def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:

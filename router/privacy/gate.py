@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
+import importlib.metadata
+import os
+import tempfile
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
 
 from router.privacy.loosen import loosen
 
-CHUNK = 16
-"""Expressions per database: Hyperscan's compile time grows much faster than their number, its scan time doesn't."""
+CHUNK = 32
+"""Expressions per database: Hyperscan's compile time grows faster than their number, its scan time hardly falls."""
+FILE = "gate.hsdb"
+_MAGIC = b"sona-router gate 1\n"
+_HASH_BYTES = 32
+
+
+class _Compiled(NamedTuple):
+    """Serialised databases, and the indexes of the expressions that are in none."""
+
+    databases: list[bytes]
+    always: list[int]
 
 
 class Gate:
@@ -19,7 +37,8 @@ class Gate:
     compile, the answer is always yes.
     """
 
-    def __init__(self, expressions: Sequence[str]) -> None:
+    def __init__(self, expressions: Sequence[str], folder: Path | None = None) -> None:
+        """Compile the expressions, or load what was compiled of the very same ones into `folder` before."""
         self._always: set[int] = set()
         self._databases: list[Any] = []
         try:
@@ -27,12 +46,13 @@ class Gate:
         except ImportError:
             self._always.update(range(len(expressions)))
             return
-        for first in range(0, len(expressions), CHUNK):
-            chunk = range(first, min(first + CHUNK, len(expressions)))
-            database = _compile(hyperscan, expressions, chunk)
-            single = {index: _compile(hyperscan, expressions, [index]) for index in chunk if database is None}
-            self._always.update(index for index, each in single.items() if each is None)
-            self._databases += [each for each in (database, *single.values()) if each is not None]
+        rules = _hash(expressions)
+        path = None if folder is None else folder / FILE
+        if path is None or not self._load(hyperscan, _read(path, rules)):
+            compiled = _compile_all(hyperscan, expressions)
+            self._load(hyperscan, compiled)
+            if path is not None:
+                _write(path, rules, compiled)
 
     @property
     def ungated(self) -> frozenset[int]:
@@ -51,9 +71,72 @@ class Gate:
             database.scan(data, match_event_handler=note)
         return found
 
+    def _load(self, hyperscan: Any, compiled: _Compiled | None) -> bool:
+        """Make databases ready to scan; say whether all of them are."""
+        if compiled is None:
+            return False
+        try:
+            databases = [hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK) for data in compiled.databases]
+            for database in databases:
+                database.scratch = hyperscan.Scratch(database)
+        except hyperscan.HyperscanError:  # made on another kind of processor
+            return False
+        self._databases, self._always = databases, set(compiled.always)
+        return True
 
-def _compile(hyperscan: Any, expressions: Sequence[str], indexes: Sequence[int]) -> Any:
-    """Compile some expressions to a database that is ready to scan; None if one of them can't be."""
+
+def _hash(expressions: Sequence[str]) -> bytes:
+    """Hash all that a database depends on."""
+    version = importlib.metadata.version("hyperscan")
+    return hashlib.sha256(msgspec.msgpack.encode((version, CHUNK, list(map(loosen, expressions))))).digest()
+
+
+def _read(path: Path, rules: bytes) -> _Compiled | None:
+    """Read a file, unless there is none, it belongs to other expressions, or a single bit of it is wrong."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    head = len(_MAGIC) + 2 * _HASH_BYTES
+    body = data[head:]
+    if data[:head] != _MAGIC + rules + hashlib.sha256(body).digest():
+        return None
+    return msgspec.msgpack.decode(body, type=_Compiled)
+
+
+def _write(path: Path, rules: bytes, compiled: _Compiled) -> None:
+    """Write a file as a whole or not at all; a folder that can't be written to costs only time at the next start."""
+    body = msgspec.msgpack.encode(compiled)
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_MAGIC + rules + hashlib.sha256(body).digest() + body)
+            os.replace(name, path)
+        except OSError:
+            os.unlink(name)
+
+
+def _compile_all(hyperscan: Any, expressions: Sequence[str]) -> _Compiled:
+    compiled = _Compiled([], [])
+    for first in range(0, len(expressions), CHUNK):
+        chunk = range(first, min(first + CHUNK, len(expressions)))
+        together = _compile(hyperscan, expressions, chunk)
+        if together is not None:
+            compiled.databases.append(together)
+            continue
+        for index in chunk:
+            alone = _compile(hyperscan, expressions, [index])
+            if alone is None:
+                compiled.always.append(index)
+            else:
+                compiled.databases.append(alone)
+    return compiled
+
+
+def _compile(hyperscan: Any, expressions: Sequence[str], indexes: Sequence[int]) -> bytes | None:
+    """Compile some expressions to a database; None if one of them can't be."""
     flags = (
         hyperscan.HS_FLAG_PREFILTER | hyperscan.HS_FLAG_SINGLEMATCH | hyperscan.HS_FLAG_CASELESS
         | hyperscan.HS_FLAG_MULTILINE | hyperscan.HS_FLAG_DOTALL | hyperscan.HS_FLAG_ALLOWEMPTY
@@ -63,9 +146,4 @@ def _compile(hyperscan: Any, expressions: Sequence[str], indexes: Sequence[int])
         database.compile([loosen(expressions[i]).encode() for i in indexes], ids=list(indexes), flags=flags)
     except hyperscan.HyperscanError:
         return None
-    database.scan(b"", match_event_handler=_ignore)  # allocates the scratch space
-    return database
-
-
-def _ignore(_index: int, _start: int, _end: int, _flags: int, _context: object) -> None:
-    return None
+    return hyperscan.dumpb(database)

@@ -1,11 +1,13 @@
-"""Walks a request body and collects every text in it, protocol or not; knows no recognizer."""
+"""Walks the values of a request body and collects every text in them, protocol or not; knows no recognizer."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
-from router.core.types import JsonObject, JsonValue
+from router.core.types import JsonValue
 
 Path = tuple[str | int, ...]
 
@@ -45,7 +47,7 @@ KEYS = frozenset(
 MIN_DIGITS = 7
 """Shorter numbers identify nobody."""
 
-MAX_DEPTH, MAX_NODES = 200, 100_000
+MAX_DEPTH, MAX_NODES = 200, 30_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
 JOINT = 64
@@ -61,6 +63,7 @@ OPAQUE = frozenset(
 
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 _LONE = re.compile("[\x00\ud800-\udfff]")
+_LONGEST_CONSTANT = max(map(len, CONSTANTS))
 
 
 class Leaf(NamedTuple):
@@ -70,71 +73,134 @@ class Leaf(NamedTuple):
     text: str
     key: str = ""
     """The key it stands under, if that isn't protocol; scanned in front of the text."""
+    safe_path: Path = ()
+    """The path without words of the caller's: a key that isn't protocol is -n, the n-th of its object."""
 
 
 class Reading(NamedTuple):
-    """All that can be read of a body, and the kinds of what can't."""
+    """All that can be read of a value, and the kinds of what can't."""
 
     leaves: list[Leaf]
     unreadable: tuple[str, ...]
     """`image_url`, `input_audio`, an unknown part type, `text` (broken characters), `nesting`; each once."""
     joints: list[tuple[int, ...]]
-    """Indexes of leaves that a reader sees as one text: a text part or turn and what follows it of the same author."""
+    """Indexes of leaves that a reader sees as one text: parts of one message, the inner ones no longer than `JOINT`."""
+    nodes: int
     chars: int
+    bytes: int
+    """Length of the texts and their keys, as UTF-8."""
 
 
-class _Walk:
-    def __init__(self) -> None:
-        self.leaves: list[Leaf] = []
-        self.unreadable: dict[str, None] = {}
-        self.chars = 0
+class _Frame(NamedTuple):
+    """A container that is being read."""
+
+    items: Iterator[tuple[int, tuple[str | int, JsonValue]]]
+    path: Path
+    safe_path: Path
+    key: str | None
+    """The key that stands in front of each item; None = its own."""
+    depth: int
+    readable: bool
+    is_content: bool = False
+    holds_tokens: bool = False
+
+
+class Walk:
+    """Reads one value, as many steps at a time as its caller likes."""
+
+    def __init__(self, value: JsonValue, path: Path = (), key: str = "") -> None:
+        """Begin at a value that stands at `path`; `key` is its own key if that must be scanned."""
+        self._leaves: list[Leaf] = []
+        self._unreadable: dict[str, None] = {}
+        self._stack: list[_Frame] = []
         self.nodes = 0
+        self.chars = self.bytes = 0
+        self._visit(value, path, path, key, len(path), readable=True)
 
-    def visit(self, value: JsonValue, path: Path, key: str, depth: int, readable: bool = True) -> None:
-        """Collect the texts under `value`; `key` is its own key if that must be scanned."""
+    def step(self, nodes: int) -> bool:
+        """Read on, at most this many values; say whether that was the last."""
+        stack = self._stack
+        for _ in range(nodes):
+            if not stack:
+                return True
+            items, path, safe_path, key, depth, readable, is_content, holds_tokens = stack[-1]
+            entry = next(items, None)
+            if entry is None:
+                stack.pop()
+                continue
+            number, (name, value) = entry
+            is_protocol = key is not None or name in KEYS
+            own = key if key is not None else "" if is_protocol else str(name)
+            inner = (*path, name)
+            safe = inner if is_protocol and safe_path is path else (*safe_path, name if is_protocol else -number)
+            if is_content:
+                readable = self._part(value)
+            elif holds_tokens and type(value) is int:
+                self._unreadable["tokens"] = None
+            self._visit(value, inner, safe, own, depth + 1, readable=readable)
+            if self.nodes > MAX_NODES:
+                stack.clear()
+        return not stack
+
+    @property
+    def reading(self) -> Reading:
+        """What was read."""
+        return Reading(self._leaves, tuple(self._unreadable), _joints(self._leaves), self.nodes, self.chars, self.bytes)
+
+    def _visit(self, value: JsonValue, path: Path, safe: Path, key: str, depth: int, *, readable: bool) -> None:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            self.unreadable["nesting"] = None
+            self._unreadable["nesting"] = None
         elif isinstance(value, str):
             is_data = _DATA_URI.match(value) is not None
             if is_data and readable:
-                self.unreadable["data"] = None
-            self.add(path, "" if is_data or value in CONSTANTS else value, key)
+                self._unreadable["data"] = None
+            is_protocol = is_data or (len(value) <= _LONGEST_CONSTANT and value in CONSTANTS)
+            self._add(path, safe, "" if is_protocol else value, key)
         elif isinstance(value, dict):
-            self.add(path, "", key)
-            for name, item in value.items():
-                self.visit(item, (*path, name), "" if name in KEYS else name, depth + 1, readable)
+            if len(path) == 2 and path[0] == "messages" and value.get("audio") is not None:
+                self._unreadable["audio"] = None
+            self._add(path, safe, "", key)
+            self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
         elif isinstance(value, list):
-            if self.nodes > MAX_NODES:
-                return
             if not value:
-                self.add(path, "", key)
+                self._add(path, safe, "", key)
             is_content = bool(path) and path[-1] == "content"
-            if path[:1] in (("input",), ("prompt",)) and any(type(item) is int for item in value):
-                self.unreadable["tokens"] = None
-            for index, item in enumerate(value):
-                self.visit(item, (*path, index), key, depth + 1, self.part(item) if is_content else readable)
+            holds_tokens = path[:1] in (("input",), ("prompt",))
+            items = enumerate(enumerate(value), 1)
+            self._stack.append(_Frame(items, path, safe, key, depth, readable, is_content, holds_tokens))
         else:
-            self.add(path, _digits(value), key)
+            self._add(path, safe, _digits(value), key)
 
-    def add(self, path: Path, text: str, key: str) -> None:
+    def _add(self, path: Path, safe: Path, text: str, key: str) -> None:
         """Note one text, made fit to travel to a worker."""
         if not text and not key:
             return
-        if _LONE.search(text) or _LONE.search(key):
-            self.unreadable["text"] = None
-            text, key = _LONE.sub("�", text), _LONE.sub("�", key)
-        self.leaves.append(Leaf(path, text, key))
-        self.chars += len(text) + len(key)
+        self._leaves.append(Leaf(path, self._sound(text), self._sound(key), safe))
 
-    def part(self, item: JsonValue) -> bool:
+    def _sound(self, text: str) -> str:
+        """Count a text; replace NUL and halves of characters. As fast as memory for one that is sound."""
+        try:
+            size = len(text) if text.isascii() else len(text.encode())
+            is_sound = "\0" not in text
+        except UnicodeEncodeError:
+            size, is_sound = 0, False
+        if not is_sound:
+            self._unreadable["text"] = None
+            text = _LONE.sub("�", text)
+            size = len(text.encode())
+        self.chars += len(text)
+        self.bytes += size
+        return text
+
+    def _part(self, item: JsonValue) -> bool:
         """Say whether an item of a content list is text, and note its type if not."""
         if isinstance(item, str):
             return True
         kind = item.get("type") if isinstance(item, dict) else None
         if isinstance(kind, str) and kind in READABLE:
             return True
-        self.unreadable[kind if isinstance(kind, str) and kind in OPAQUE else "unknown"] = None
+        self._unreadable[kind if isinstance(kind, str) and kind in OPAQUE else "unknown"] = None
         return False
 
 
@@ -146,48 +212,51 @@ def _digits(value: float | bool | None) -> str:
     return digits if len(digits.lstrip("-")) >= MIN_DIGITS else ""
 
 
-def _author(path: Path, roles: dict[Path, str]) -> tuple[Path, str]:
-    """Name the list a leaf's message stands in and the message's role."""
-    message = path[:2]
-    return path[:1], roles.get(message, "")
+def is_said(leaf: Leaf) -> bool:
+    """Say whether it is what the author of a message says, not a name or an identifier beside it."""
+    path = leaf.path
+    return bool(leaf.text) and ("content" in path[-2:] or ("content" in path and path[-1] == "text"))
 
 
-def _joints(leaves: list[Leaf], body: JsonObject) -> list[tuple[int, ...]]:
-    """Chain each text of a message with the next texts of the same author, up to `JOINT` characters of them."""
-    roles: dict[Path, str] = {}
-    for name in ("messages", "input"):
-        turns = body.get(name)
-        for index, turn in enumerate(turns if isinstance(turns, list) else []):
-            role = turn.get("role") if isinstance(turn, dict) else None
-            roles[(name, index)] = role if isinstance(role, str) else ""
-    texts: dict[tuple[Path, str], list[int]] = {}
+def resolve(body: JsonValue, safe_path: Path) -> Path:
+    """Return the path that a safe path stands for in its body."""
+    path: list[str | int] = []
+    value = body
+    for part in safe_path:
+        if isinstance(value, dict):
+            name = part if isinstance(part, str) else next(islice(value, -part - 1, None))
+            path.append(name)
+            value = value[name]
+        elif isinstance(value, list) and isinstance(part, int):
+            path.append(part)
+            value = value[part]
+    return tuple(path)
+
+
+def _joints(leaves: list[Leaf]) -> list[tuple[int, ...]]:
+    """Chain the texts of each message; a long text ends a chain and begins the next."""
+    joints: list[tuple[int, ...]] = []
+    chain: list[int] = []
     for index, leaf in enumerate(leaves):
-        is_text = "content" in leaf.path[-2:] or ("content" in leaf.path and leaf.path[-1] == "text")
-        if leaf.path[:2] not in roles or not is_text or not leaf.text:
+        if leaf.path[:1] not in (("messages",), ("input",)) or not is_said(leaf):
             continue
-        texts.setdefault(_author(leaf.path, roles), []).append(index)
-    return [_chain(leaves, indexes, place) for indexes in texts.values() for place in range(len(indexes) - 1)]
+        if chain and leaves[chain[0]].path[:2] != leaf.path[:2]:
+            joints.append(tuple(chain))
+            chain = []
+        chain.append(index)
+        if len(chain) > 1 and len(leaf.text) > JOINT:
+            joints.append(tuple(chain))
+            chain = [index]
+    return [joint for joint in (*joints, tuple(chain)) if len(joint) > 1]
 
 
-def _chain(leaves: list[Leaf], indexes: list[int], place: int) -> tuple[int, ...]:
-    """Take the text at `place` and those behind it, the last of which may be cut."""
-    end, chars = place + 1, 0
-    while end < len(indexes) and chars < JOINT:
-        chars += len(leaves[indexes[end]].text)
-        end += 1
-    return tuple(indexes[place:end])
-
-
-def leaves(body: JsonObject) -> Reading:
-    """Read a whole body: every string, every number of 7 digits or more, every key that isn't protocol.
+def leaves(value: JsonValue, path: Path = (), key: str = "") -> Reading:
+    """Read all of a value: every string, every number of 7 digits or more, every key that isn't protocol.
 
     Skipped are only values equal to a protocol constant (`CONSTANTS`), shorter numbers, truth values, and the
     bytes of parts that are reported as unreadable anyway.
     """
-    walk = _Walk()
-    walk.visit(body, (), "", 0)
-    messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else []:
-        if isinstance(message, dict) and message.get("audio") is not None:
-            walk.unreadable["audio"] = None
-    return Reading(walk.leaves, tuple(walk.unreadable), _joints(walk.leaves, body), walk.chars)
+    walk = Walk(value, path, key)
+    while not walk.step(MAX_NODES):
+        pass
+    return walk.reading

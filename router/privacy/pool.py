@@ -16,7 +16,7 @@ import msgspec
 
 from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
-from router.privacy.protocol import HEADER, Hello, Job, Reply, frame
+from router.privacy.protocol import HEADER, Hello, Job, Reply, Setup, frame
 
 WATCH_S = 0.05
 GRACE_S = 0.1
@@ -25,12 +25,22 @@ RESTART_S = 1.0
 """Pause before a template process that died is started again."""
 
 
+BIG_CHARS = 20_000
+"""A bigger job never goes to the first of several workers, so that small ones always find one."""
+JOB_S, CHAR_S = 0.0001, 5e-7
+"""Time that a job takes, and each of its characters at first; what they do take is learnt, within MOST_CHAR_S."""
+MOST_CHAR_S = 5e-6
+LEARNING = 0.1
+
+
 class _Pending:
     """A job on its way."""
 
-    def __init__(self, job: Job, body: bytes) -> None:
+    def __init__(self, job: Job) -> None:
         self.job = job
-        self.body = body
+        self.body = msgspec.msgpack.encode(job)
+        self.chars = len(self.body)
+        """Its size, which tells how long it takes."""
         self.stuck_s = job.deadline_s + max(GRACE_S, job.deadline_s - monotonic_s())
         self.reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
 
@@ -49,6 +59,9 @@ class _Worker(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.pid: int | None = None
         self.pending: dict[int, _Pending] = {}
+        self.queued_chars = 0
+        self._char_s = CHAR_S
+        self._free_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)  # uvloop's is no subclass of it
@@ -56,7 +69,10 @@ class _Worker(asyncio.Protocol):
     def send(self, pending: _Pending) -> None:
         """Queue a job."""
         assert self.transport is not None
+        if not self.pending:
+            self._free_s = monotonic_s()
         self.pending[pending.job.id] = pending
+        self.queued_chars += pending.chars
         self.transport.write(frame(pending.body))
 
     def data_received(self, data: bytes) -> None:
@@ -71,7 +87,28 @@ class _Worker(asyncio.Protocol):
                 self.pid = msgspec.msgpack.decode(body, type=Hello).pid
                 continue
             reply = self._decode(body)
-            self.pending.pop(reply.id).settle(reply)
+            pending = self.pending.pop(reply.id)
+            self.queued_chars -= pending.chars
+            self._learn(pending)
+            pending.settle(reply)
+
+    def _learn(self, done: _Pending) -> None:
+        """Note how long a job took."""
+        now_s = monotonic_s()
+        char_s = min(max(now_s - self._free_s - JOB_S, 0.0) / done.chars, MOST_CHAR_S)
+        self._char_s += LEARNING * (char_s - self._char_s)
+        self._free_s = now_s
+
+    def has_time(self, pending: _Pending) -> bool:
+        """Say whether a job would be done in time behind those that wait; no job takes longer than it may."""
+        if not self.pending:
+            return True
+        now_s = monotonic_s()
+        last = next(reversed(self.pending.values()))
+        wait_s = min(
+            len(self.pending) * JOB_S + self.queued_chars * self._char_s, max(last.job.deadline_s - now_s, 0.0)
+        )
+        return now_s + wait_s + JOB_S + pending.chars * self._char_s < pending.job.deadline_s
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost(self)
@@ -93,9 +130,10 @@ class _Worker(asyncio.Protocol):
 class Pool:
     """N worker processes, forked from one template process that has everything loaded."""
 
-    def __init__(self, config: bytes, workers: int) -> None:
-        self._config = config
+    def __init__(self, setup: Setup, workers: int, max_queue: int) -> None:
+        self._setup = msgspec.msgpack.encode(setup)
         self._size = workers
+        self._max_queue = max_queue
         self._workers: list[_Worker] = []
         self._template: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -138,8 +176,11 @@ class Pool:
         await self._end_template()
 
     async def run(self, job: Job) -> Reply:
-        """Have the least-loaded worker do a job; the reply comes by its deadline, if only to say `deadline`."""
-        pending = _Pending(job, msgspec.msgpack.encode(job))
+        """Have the least-loaded worker do a job; the reply comes by its deadline, if only to say `deadline`.
+
+        A job that finds too many before it, or couldn't be done in time, is answered `overloaded` at once.
+        """
+        pending = _Pending(job)
         self._dispatch(pending)
         try:
             async with asyncio.timeout(max(job.deadline_s - monotonic_s(), 0)):
@@ -148,8 +189,16 @@ class Pool:
             return Reply(job.id, "deadline")
 
     def _dispatch(self, pending: _Pending) -> None:
-        if self._workers:
-            min(self._workers, key=lambda worker: len(worker.pending)).send(pending)
+        waiting = len(self._backlog) + sum(len(worker.pending) for worker in self._workers)
+        if waiting >= self._max_queue:
+            pending.settle(Reply(pending.job.id, "overloaded"))
+        elif self._workers:
+            lane = (pending.chars > BIG_CHARS and self._workers[1:]) or self._workers
+            worker = min(lane, key=lambda worker: (worker.queued_chars, len(worker.pending)))
+            if worker.has_time(pending):
+                worker.send(pending)
+            else:
+                pending.settle(Reply(pending.job.id, "overloaded"))
         elif self._forks:
             self._backlog.append(pending)
         else:
@@ -169,8 +218,8 @@ class Pool:
     async def _refork(self) -> None:
         with contextlib.suppress(OSError):  # the template is gone too; `_keep` sees to it
             await self._fork()
-        waiting, self._backlog = self._backlog, []
-        for pending in waiting:
+        backlog, self._backlog = self._backlog, []
+        for pending in backlog:
             if self._workers:
                 self._dispatch(pending)
             else:
@@ -211,7 +260,7 @@ class Pool:
         self._control = ours
         loop = asyncio.get_running_loop()
         try:
-            await loop.sock_sendall(ours, frame(self._config))
+            await loop.sock_sendall(ours, frame(self._setup))
             hello = msgspec.msgpack.decode(await _receive(ours), type=Hello)
         except (OSError, EOFError) as error:
             raise ConfigError("privacy: the scan's worker process ended while it was starting") from error

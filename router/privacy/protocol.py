@@ -7,10 +7,34 @@ from typing import TypeAlias
 
 import msgspec
 
-from router.core.types import Sensitivity
-
 HEADER = struct.Struct("!I")
 """A frame is the length of its body in 4 bytes, then the body."""
+
+
+class Setup(msgspec.Struct, frozen=True):
+    """What a template process is told first."""
+
+    config: bytes
+    """A `PrivacyConfig` as JSON."""
+    folder: str | None = None
+    """Where it may keep what takes long to compile."""
+
+
+class Unit(msgspec.Struct, frozen=True, array_like=True):
+    """Texts that are read together; what is found in them depends on nothing else."""
+
+    texts: list[tuple[str, str]]
+    """(key, text)."""
+    joints: list[tuple[int, ...]] = []
+    """Indexes of texts that belong together, in order."""
+    is_seam: bool = False
+    """Whether it holds only the edges of messages, each of which is a unit of its own. A text of a joint is then read in
+    the joint alone, and what stands by itself, such as a name, isn't looked for again."""
+
+    @property
+    def chars(self) -> int:
+        """How long the texts are together."""
+        return sum(len(key) + len(text) for key, text in self.texts)
 
 
 class Job(msgspec.Struct, frozen=True, array_like=True):
@@ -19,25 +43,30 @@ class Job(msgspec.Struct, frozen=True, array_like=True):
     id: int
     deadline_s: float
     """On the monotonic clock, which all processes of a machine share."""
-    leaves: list[tuple[str, str]]
-    """(key, text)."""
-    joints: list[tuple[int, ...]]
-    """Indexes of leaves that belong together, in order."""
+    units: list[Unit]
 
 
 WireMatch: TypeAlias = tuple[int, bool, int, int, str, float, str]
 """leaf, in_key, start, end, entity, score, recognizer: a `detector.Match`."""
 
 
+class Found(msgspec.Struct, frozen=True, array_like=True):
+    """What is in one unit, qualifiers included."""
+
+    matches: list[WireMatch]
+    unreadable: str = ""
+    """Why that isn't all: `data` that says something and can't be read, or more `hits` than are counted."""
+
+
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """What a worker answers. `error` is empty, or why nothing is known: `deadline`, `worker_error`, `worker_died`."""
+    """What a worker answers: an error or one result per unit, in order.
+
+    `error` says why nothing is known: `deadline`, `worker_error`, `worker_died`, `overloaded`.
+    """
 
     id: int
     error: str = ""
-    sensitivity: int = Sensitivity.RESTRICTED
-    matches: list[WireMatch] = []
-    unreadable: bool = False
-    """Whether a text holds data that says something and can't be read."""
+    found: list[Found] = []
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -47,10 +76,10 @@ class Hello(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-WARM_UP = (
+WARM_UP = Unit([("", (
     "Patient Jane Example, born 1 May 1980, lives at 12 Station Road, e-mail jane@example.com, phone +1 202 555 0143, "
     "card 4111 1111 1111 1111, IBAN GB82 WEST 1234 5698 7654 32, SSN 856-45-6789, password: q8Zr!vT2mLx9."
-)
+))])  # fmt: skip
 """A text that makes every common path run once, so that the first request is as fast as the others."""
 
 

@@ -10,13 +10,17 @@ from pathlib import Path as FilePath
 
 from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
-from router.core.types import Finding, JsonObject, ScanReport, ScanStatus, Sensitivity
-from router.privacy.leaves import Path, Reading, leaves
+from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
+from router.privacy.cache import Cache
 from router.privacy.pool import Pool
-from router.privacy.protocol import WARM_UP, Job, Reply, WireMatch
-from router.privacy.severity import validate
+from router.privacy.protocol import WARM_UP, Found, Job, Setup
+from router.privacy.severity import Rule, rules, validate
+from router.privacy.units import Plan, Unread
 
 __all__ = ["Scanner", "validate"]
+
+SLICE_S = 0.001
+"""How long a scan works on its body before it lets the loop's other tasks go on."""
 
 
 def ruleset(config: PrivacyConfig) -> str:
@@ -30,24 +34,39 @@ def ruleset(config: PrivacyConfig) -> str:
     return digest.hexdigest()[:12]
 
 
-def _finding(path: Path, match: WireMatch) -> Finding:
-    """Name the place of a match; a key over a list was read in front of each item, so the indexes behind it go."""
-    _, in_key, start, end, entity, score, recognizer = match
-    while in_key and path and not isinstance(path[-1], str):
-        path = path[:-1]
-    return Finding(
-        entity=entity, path=path, start=start, end=end, score=round(score, 3), recognizer=recognizer, in_key=in_key
-    )
+class _Late(Exception):
+    """The scan's time was over before its texts were all read."""
+
+
+class _Pause:
+    """Gives way to the loop's other tasks whenever a slice of time is used up."""
+
+    def __init__(self, deadline_s: float) -> None:
+        self._deadline_s = deadline_s
+        self._slice_s = monotonic_s() + SLICE_S
+
+    async def __call__(self) -> None:
+        now_s = monotonic_s()
+        if now_s < self._slice_s:
+            return
+        if now_s > self._deadline_s:
+            raise _Late
+        await asyncio.sleep(0)
+        self._slice_s = monotonic_s() + SLICE_S
 
 
 class Scanner:
     """Scans request bodies in worker processes. Start it before use; one per configuration."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: FilePath | None = None) -> None:
+        """Configure a scanner; `folder` keeps what takes long to compile."""
         self._config = config.scan
         self._ruleset = ruleset(config)
         self._validated = config
-        self._pool = Pool(config.model_dump_json().encode(), config.scan.workers)
+        self._rules: dict[str, Rule] = {}
+        self._cache = Cache(config.scan.cache_bytes, self._ruleset)
+        setup = Setup(config.model_dump_json().encode(), None if folder is None else str(folder))
+        self._pool = Pool(setup, config.scan.workers, config.scan.max_queue)
         self._ids = count(1)
 
     async def start(self) -> None:
@@ -57,9 +76,10 @@ class Scanner:
             ConfigError: an unknown entity type or recognizer; names the nearest.
         """
         validate(self._validated)
+        self._rules = rules(self._validated)
         if self._config.enabled:
             await self._pool.start()
-            jobs = [Job(-number, monotonic_s() + 10, [("", WARM_UP)], []) for number in range(self._config.workers)]
+            jobs = [Job(-number, monotonic_s() + 10, [WARM_UP]) for number in range(self._config.workers)]
             await asyncio.gather(*map(self._pool.run, jobs))
 
     async def aclose(self) -> None:
@@ -87,35 +107,47 @@ class Scanner:
         if not self._config.enabled:
             return ScanReport(status=ScanStatus.COMPLETE, sensitivity=Sensitivity.PUBLIC, ruleset=self._ruleset)
         try:
-            reading = leaves(body)
-            if reading.chars > self._config.max_chars:
-                return self._report(started_s, Reply(0, "oversize"), reading, ScanStatus.PARTIAL)
-            return self._report(started_s, await self._run(started_s, reading), reading)
+            return await self._scan(body, started_s)
+        except _Late:
+            return self._closed(started_s, "deadline")
+        except Unread as error:
+            return self._closed(started_s, error.reason, ScanStatus.PARTIAL)
         except Exception:  # noqa: BLE001  fail closed whatever it is; the message may quote text, so it isn't kept
-            return self._report(started_s, Reply(0, "worker_error"), Reading([], (), [], 0))
+            return self._closed(started_s, "worker_error")
 
-    async def _run(self, started_s: float, reading: Reading) -> Reply:
+    async def _scan(self, body: JsonObject, started_s: float) -> ScanReport:
         if self._config.deadline_ms <= 0:
-            return Reply(0, "deadline")
-        texts = [(leaf.key, leaf.text) for leaf in reading.leaves]
-        return await self._pool.run(
-            Job(next(self._ids), started_s + self._config.deadline_ms / 1000, texts, reading.joints)
+            return self._closed(started_s, "deadline")
+        deadline_s = started_s + self._config.deadline_ms / 1000
+        pause = _Pause(deadline_s)
+        plan = Plan(self._cache, self._rules, self._validated.combinations, self._config.max_chars, pause)
+        await plan.read(body)
+        await pause()
+        found: list[Found] = []
+        if plan.unknown:
+            reply = await self._pool.run(Job(next(self._ids), deadline_s, plan.unknown))
+            if reply.error:
+                return self._closed(started_s, reply.error)
+            found = reply.found
+        sensitivity, findings = await plan.finish(found)
+        total = plan.total
+        return ScanReport(
+            status=ScanStatus.PARTIAL if total.unreadable else ScanStatus.COMPLETE,
+            sensitivity=Sensitivity.RESTRICTED if total.unreadable else sensitivity,
+            findings=findings,
+            scanned_chars=total.chars,
+            scanned_bytes=total.bytes,
+            leaves=total.leaves,
+            elapsed_ms=(monotonic_s() - started_s) * 1000,
+            reason=f"unreadable:{total.unreadable[0]}" if total.unreadable else "",
+            ruleset=self._ruleset,
         )
 
-    def _report(
-        self, started_s: float, reply: Reply, reading: Reading, status: ScanStatus = ScanStatus.FAILED
-    ) -> ScanReport:
-        reason = reply.error
-        if not reason:
-            unreadable = (*reading.unreadable, *(("data",) if reply.unreadable else ()))
-            status = ScanStatus.PARTIAL if unreadable else ScanStatus.COMPLETE
-            reason = f"unreadable:{unreadable[0]}" if unreadable else ""
-        complete = status is ScanStatus.COMPLETE
+    def _closed(self, started_s: float, reason: str, status: ScanStatus = ScanStatus.FAILED) -> ScanReport:
+        """Report a scan that came to nothing."""
         return ScanReport(
             status=status,
-            sensitivity=Sensitivity(reply.sensitivity) if complete else Sensitivity.RESTRICTED,
-            findings=tuple(dict.fromkeys(_finding(reading.leaves[match[0]].path, match) for match in reply.matches)),
-            scanned_chars=reading.chars if not reply.error else 0,
+            sensitivity=Sensitivity.RESTRICTED,
             elapsed_ms=(monotonic_s() - started_s) * 1000,
             reason=reason,
             ruleset=self._ruleset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from router.config.schema import PrivacyConfig
@@ -136,10 +136,6 @@ def validate(config: PrivacyConfig) -> None:
             raise ConfigError(f"privacy.recognizers: unknown recognizer '{name}'{nearest(name, names)}")
 
 
-def _near(name: Span, others: Iterable[Span]) -> bool:
-    return any(max(other.start - name.end, name.start - other.end) <= _reach(other) for other in others)
-
-
 def _reach(span: Span) -> int:
     return SHORT_REACH if span.entity == QUALIFIER and span.score <= WEAK else REACH
 
@@ -159,4 +155,20 @@ def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
         for span in spans
         if span.entity == QUALIFIER or (span.entity != "PERSON" and by_entity[span.entity].sensitivity >= CONFIDENTIAL)
     ]
-    return RESTRICTED if any(_near(name, qualifiers) for name in names) else worst
+    return RESTRICTED if _meet(names, qualifiers) else worst
+
+
+def _meet(names: list[Span], qualifiers: list[Span]) -> bool:
+    """Say whether a name lies within reach of a qualifier: one sweep over both, in the order of the text.
+
+    Widened by its reach, a qualifier must overlap a name. Of two sets of intervals some two overlap if, where one begins,
+    one of the other set hasn't ended.
+    """
+    starts = [(span.start, 0, span.end) for span in names]
+    starts += ((span.start - _reach(span), 1, span.end + _reach(span)) for span in qualifiers)
+    ends = [float("-inf"), float("-inf")]
+    for start, side, end in sorted(starts):
+        if ends[1 - side] >= start:
+            return True
+        ends[side] = max(ends[side], end)
+    return False

@@ -13,11 +13,12 @@ import signal
 import socket
 import sys
 from io import BufferedIOBase
+from pathlib import Path
 
 import msgspec
 
 from router.config.schema import PrivacyConfig
-from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, frame
+from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, Setup, frame
 
 FORK = b"F"
 UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
@@ -30,10 +31,12 @@ def main(control_fd: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as stream:
-        config = PrivacyConfig.model_validate_json(_receive(stream))
+        setup = msgspec.msgpack.decode(_receive(stream), type=Setup)
     sys.modules.update(dict.fromkeys(UNWANTED))  # type: ignore[arg-type]  None makes an import fail
     try:
-        server = Server(config)
+        server = Server(
+            PrivacyConfig.model_validate_json(setup.config), None if setup.folder is None else Path(setup.folder)
+        )
     except Exception as error:  # noqa: BLE001  whatever it is, the router must hear of it and not start
         _send(control, msgspec.msgpack.encode(Hello(os.getpid(), f"{type(error).__name__}: {error}")))
         return
@@ -80,14 +83,14 @@ def _die_with_parent() -> None:
 class Server:
     """Answers scan jobs, one after the other."""
 
-    def __init__(self, config: PrivacyConfig) -> None:
+    def __init__(self, config: PrivacyConfig, folder: Path | None = None) -> None:
         from router.privacy.detector import Detector
         from router.privacy.engine import DeadlinePassed
 
-        self._detector = Detector(config)
+        self._detector = Detector(config, folder)
         self._passed = DeadlinePassed
         self._decode = msgspec.msgpack.Decoder(Job).decode
-        self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [("", WARM_UP)], [])))
+        self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [WARM_UP])))
 
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other end closes."""
@@ -101,12 +104,12 @@ class Server:
         job = self._decode(body)
         try:
             self._detector.deadline.at_s = job.deadline_s
-            sensitivity, matches = self._detector.detect(job.leaves, job.joints)
+            found = [self._detector.read(unit) for unit in job.units]
         except self._passed:
             return msgspec.msgpack.encode(Reply(job.id, "deadline"))
         except Exception:  # noqa: BLE001  fail closed, and keep its message, which may quote text, in here
             return msgspec.msgpack.encode(Reply(job.id, "worker_error"))
-        return msgspec.msgpack.encode(Reply(job.id, "", sensitivity, list(matches), self._detector.unreadable))
+        return msgspec.msgpack.encode(Reply(job.id, "", found))
 
 
 def _receive(stream: BufferedIOBase) -> bytes:

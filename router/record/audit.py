@@ -95,6 +95,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=
     scan_status: str | None
     scan_reason: str
     scanned_chars: int
+    scanned_bytes: int
+    leaves: int
     ruleset: str
     policy: str
     rule: str
@@ -154,6 +156,8 @@ def decision_line(outcome: Outcome, position: Position, policy: str) -> bytes:
             scan_status=outcome.scan_status.value if outcome.scan_status is not None else None,
             scan_reason=outcome.scan_reason,
             scanned_chars=outcome.scanned_chars,
+            scanned_bytes=outcome.scanned_bytes,
+            leaves=outcome.leaves,
             ruleset=outcome.ruleset,
             policy=policy,
             rule=outcome.rule_id,

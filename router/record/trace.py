@@ -175,6 +175,8 @@ class Trace:
             scan_reason=report.reason if report else "",
             scan_ms=round(report.elapsed_ms, 3) if report else 0.0,
             scanned_chars=report.scanned_chars if report else 0,
+            scanned_bytes=report.scanned_bytes if report else 0,
+            leaves=report.leaves if report else 0,
             ruleset=report.ruleset if report else "",
             rule_id=verdict.rule_id if verdict else "",
             locality=self._target.locality if self._target else None,

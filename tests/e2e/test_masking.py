@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import AsyncGenerator
@@ -159,7 +160,7 @@ async def test_masked_chunks_come_as_the_cloud_sends_them(stack: Stack) -> None:
         stack.cloud.token_s = 0.0
     assert text == prompt
     assert len(arrived) >= 10
-    gaps = [later - earlier for earlier, later in zip(arrived, arrived[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrived)]
     assert sorted(gaps)[len(gaps) // 2] > 0.1, "the chunks came together"
 
 

@@ -32,6 +32,8 @@ def outcome(number: int, **changes: object) -> Outcome:
         "scan_reason": "",
         "scan_ms": 0.4,
         "scanned_chars": 120,
+        "scanned_bytes": 121,
+        "leaves": 2,
         "ruleset": "0123456789ab",
         "rule_id": "sensitive" if sensitive else "",
         "locality": locality,

@@ -54,8 +54,15 @@ def cleared(model: str, *, stream: bool) -> Cleared:
     if stream:
         body["stream"] = True
     return Cleared(
-        request_id="r", body=body, stream=stream, target=target(f"cloud/{model}"), rule_id="", ruleset="t"
-    )  # fmt: skip
+        request_id="r",
+        body=body,
+        stream=stream,
+        target=target(f"cloud/{model}"),
+        rule_id="",
+        ruleset="t",
+        leaves=1,
+        scanned_bytes=9,
+    )
 
 
 async def answer(provider: OpenAICompatible, model: str, *, stream: bool) -> list[Delta]:

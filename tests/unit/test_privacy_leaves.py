@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from router.privacy.leaves import MAX_NODES, leaves
+from router.privacy.leaves import MAX_NODES, Walk, leaves
 
 SECRET = "856-45-6789"
 
@@ -126,24 +126,31 @@ def test_deep_nesting_is_unreadable_instead_of_an_error() -> None:
     assert leaves({"x": body}).unreadable == ("nesting",)
 
 
-def test_parts_of_one_message_and_turns_of_one_author_are_joined() -> None:
-    body = {
-        "messages": [
-            {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-            {"role": "assistant", "content": "c"},
-            {"role": "user", "content": "d"},
-        ]
-    }
-    reading = leaves(body)
-    assert [[reading.leaves[i].text for i in joint] for joint in reading.joints] == [["a", "b", "d"], ["b", "d"]]
+def test_the_texts_of_one_message_are_joined_and_its_name_is_not() -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    message = {"role": "user", "name": "n", "content": parts}
+    reading = leaves({"messages": [message, {"role": "user", "content": "c"}]})
+    assert [[reading.leaves[i].text for i in joint] for joint in reading.joints] == [["a", "b"]]
 
 
 def test_a_joint_reaches_over_short_parts_and_ends_behind_a_long_one() -> None:
     parts = [{"type": "text", "text": text} for text in ("a", "b", "c" * 80, "d")]
     reading = leaves(user(parts))
-    assert [[reading.leaves[i].text[0] for i in joint] for joint in reading.joints] == [
-        ["a", "b", "c"], ["b", "c"], ["c", "d"],
-    ]  # fmt: skip
+    assert [[reading.leaves[i].text[0] for i in joint] for joint in reading.joints] == [["a", "b", "c"], ["c", "d"]]
+
+
+def test_a_walk_can_be_taken_in_steps_of_any_size() -> None:
+    whole = leaves(FIELDS["anthropic tool result"])
+    for nodes in (1, 2, 3, 5, 100):
+        walk = Walk(FIELDS["anthropic tool result"])
+        while not walk.step(nodes):
+            pass
+        assert walk.reading == whole
+
+
+def test_characters_bytes_and_values_are_counted() -> None:
+    reading = leaves({"metadata": {"größe": "né"}})
+    assert (reading.chars, reading.bytes, reading.nodes) == (7, 10, 3)
 
 
 @pytest.mark.parametrize("value", [[], [[]], ["x"], [1], [None], [{}]])

@@ -174,10 +174,55 @@ async def test_a_stuck_worker_fails_its_scan_in_time_and_is_replaced(own: Scanne
 
 async def test_a_text_that_takes_too_long_is_given_up_and_the_worker_goes_on(own: Scanner) -> None:
     pids = own.worker_pids
-    report = await own.scan(body("call +44 20 7946 0958, " * 20_000))
+    report = await own.scan(body("1-" * 450_000))
     assert is_closed(report, ScanStatus.FAILED, "deadline")
     assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
     assert own.worker_pids == pids
+
+
+async def test_a_failed_scan_is_not_remembered(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    assert is_closed(await own.scan(body(f"mail {SECRET}")), ScanStatus.FAILED, "deadline")
+    os.kill(pid, signal.SIGCONT)
+    assert (await own.scan(body(f"mail {SECRET}"))).entities == ("EMAIL_ADDRESS",)
+
+
+async def test_more_hits_than_are_counted_mean_sensitive(scanner: Scanner) -> None:
+    report = await scanner.scan(body("call +44 20 7946 0958, " * 20_000))
+    assert is_closed(report, ScanStatus.PARTIAL, "unreadable:hits")
+
+
+async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
+    scanner = Scanner(config(max_queue=3, deadline_ms=3_000))
+    await scanner.start()
+    (pid,) = scanner.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    waiting = [asyncio.create_task(scanner.scan(body(f"hi {number}"))) for number in range(3)]
+    await asyncio.sleep(0)
+    start = time.monotonic()
+    assert is_closed(await scanner.scan(body("one too many")), ScanStatus.FAILED, "overloaded")
+    assert time.monotonic() - start < 2
+    os.kill(pid, signal.SIGCONT)
+    assert {report.status for report in await asyncio.gather(*waiting)} == {ScanStatus.COMPLETE}
+    assert (await scanner.scan(body("and again"))).status is ScanStatus.COMPLETE
+    await scanner.aclose()
+
+
+async def test_big_scans_leave_a_worker_to_the_small_ones() -> None:
+    scanner = Scanner(config(workers=2, deadline_ms=2_000))
+    await scanner.start()
+    big = [asyncio.create_task(scanner.scan(body("1-" * 400_000 + str(number)))) for number in range(3)]
+    await asyncio.sleep(0.1)
+    small = [await scanner.scan(body(f"hi {number}")) for number in range(20)]
+    assert {report.status for report in small} == {ScanStatus.COMPLETE}
+    await asyncio.gather(*big)
+    await scanner.aclose()
+
+
+async def test_a_report_counts_what_was_read(scanner: Scanner) -> None:
+    report = await scanner.scan({"messages": [{"role": "user", "content": "größe"}], "metadata": {"né": "x"}})
+    assert (report.leaves, report.scanned_chars, report.scanned_bytes) == (2, 8, 11)
 
 
 async def test_the_template_process_comes_back_when_it_dies(own: Scanner) -> None:

@@ -697,7 +697,16 @@ def cleared(*, stream: bool = False, provider: str = "claude", **body: object) -
         group="g", deployment="claude/x", provider=provider, upstream_model="claude-x", locality=Locality.ANY
     )
     full: Any = {"model": "g", "messages": [USER], **body}
-    return Cleared(request_id="r", body=full, stream=stream, target=target, rule_id="default", ruleset="1")
+    return Cleared(
+        request_id="r",
+        body=full,
+        stream=stream,
+        target=target,
+        rule_id="default",
+        ruleset="1",
+        leaves=1,
+        scanned_bytes=9,
+    )
 
 
 async def collect(provider: anthropic.Anthropic, permit: Cleared) -> list[Delta]:
