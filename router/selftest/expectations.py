@@ -1,0 +1,101 @@
+"""What a configuration promises of a request, read from the file anew: the self-test never asks the judge it tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import Enum
+
+import msgspec
+
+from router.config.schema import KeyConfig, PolicyRule, PrivacyConfig, RouterConfig
+from router.core.types import Locality, Sensitivity
+from router.privacy.severity import DEFAULTS, rules
+from router.selftest.canaries import Kind
+from router.selftest.cases import Case
+
+
+class Action(Enum):
+    """What must become of a request."""
+
+    LOCAL = "local"
+    MASK = "mask"
+    BLOCK = "block"
+    LEAVE = "leave"
+    """It may go anywhere, as it is."""
+
+
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """One action and the part of the configuration that says so."""
+
+    action: Action
+    why: str
+
+
+_STRICTNESS = (Action.MASK, Action.LOCAL, Action.BLOCK)
+
+
+class Promises:
+    """Reads them from one configuration."""
+
+    def __init__(self, config: RouterConfig) -> None:
+        self._policy: PrivacyConfig = config.privacy
+        self._by_entity = rules(config.privacy.entities)
+        self._keys = {key.id: key for key in config.server.keys}
+
+    def of(self, case: Case, entities: Iterable[str] = (), sensitivity: Sensitivity = Sensitivity.PUBLIC) -> Promise:
+        """Say what must become of a request in which its canary, and also `entities`, were found."""
+        key = self._keys.get(case.caller.id)
+        if not self._policy.scan.enabled:
+            return self._narrowed(Promise(action=Action.LEAVE, why="privacy.scan.enabled: false"), key)
+        found = frozenset(entities)
+        if case.canary is not None:
+            kind = case.canary.kind
+            blind = self._blind_to(kind)
+            if blind:
+                return self._narrowed(Promise(action=Action.LEAVE, why=blind), key)
+            found |= {kind.entity}
+            sensitivity = max(sensitivity, kind.sensitivity or self._by_entity[kind.entity].sensitivity)
+        return self._narrowed(self._judged(case, found, sensitivity, key), key)
+
+    def _blind_to(self, kind: Kind) -> str:
+        """Say which setting keeps a kind from being found surely; empty if none does."""
+        entity = self._policy.entities.get(kind.entity)
+        chosen = self._policy.recognizers
+        if entity is not None and not entity.enabled:
+            return f"privacy.entities.{kind.entity}.enabled: false"
+        if entity is not None and entity.min_score is not None and entity.min_score > DEFAULTS[kind.entity].min_score:
+            return f"privacy.entities.{kind.entity}.min_score: {entity.min_score:g}"
+        missing = [name for name in kind.recognizers if chosen is not None and name not in chosen]
+        return f"privacy.recognizers leaves out {', '.join(missing)}" if missing else ""
+
+    def _judged(
+        self, case: Case, found: frozenset[str], sensitivity: Sensitivity, key: KeyConfig | None
+    ) -> Promise:
+        tenant = key.tenant if key is not None else "default"
+        for rule in self._policy.rules:
+            if _matches(rule, found, sensitivity, case.caller.id, tenant):
+                action = Action.LEAVE if rule.then == "allow" else Action(rule.then)
+                return Promise(action=action, why=f"privacy.rules: {rule.name}")
+        threshold = self._policy.threshold
+        if sensitivity < threshold.level:
+            level = sensitivity.name.lower()
+            return Promise(action=Action.LEAVE, why=f"it counts as {level}, privacy.threshold: {threshold.value}")
+        own = key.on_sensitive if key is not None else None
+        default = Action((own or self._policy.on_sensitive).value)
+        actions: list[Action] = []
+        for name in found:
+            entity = self._policy.entities.get(name)
+            actions.append(Action(entity.on_sensitive.value) if entity and entity.on_sensitive else default)
+        return Promise(action=max(actions or [default], key=_STRICTNESS.index), why="privacy.on_sensitive")
+
+    def _narrowed(self, promise: Promise, key: KeyConfig | None) -> Promise:
+        local = key is not None and key.max_locality.level is Locality.LOCAL
+        if key is not None and local and promise.action in (Action.MASK, Action.LEAVE):
+            return Promise(action=Action.LOCAL, why=f"server.keys: {key.id} has max_locality: local")
+        return promise
+
+
+def _matches(rule: PolicyRule, found: frozenset[str], sensitivity: Sensitivity, caller: str, tenant: str) -> bool:
+    by_entity = not rule.entities or bool(found.intersection(rule.entities))
+    by_level = rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity.level
+    return by_entity and by_level and caller in (rule.keys or (caller,)) and tenant in (rule.tenants or (tenant,))
