@@ -45,17 +45,19 @@ class Promises:
     def of(self, case: Case, entities: Iterable[str] = (), sensitivity: Sensitivity = Sensitivity.PUBLIC) -> Promise:
         """Say what must become of a request in which its canary, and also `entities`, were found."""
         key = self._keys.get(case.caller.id)
+        found, blind = frozenset(entities), ""
         if not self._policy.scan.enabled:
-            return self._narrowed(Promise(action=Action.LEAVE, why="privacy.scan.enabled: false"), key)
-        found = frozenset(entities)
-        if case.canary is not None:
+            found, sensitivity, blind = frozenset[str](), Sensitivity.PUBLIC, "privacy.scan.enabled: false"
+        elif case.canary is not None:
             kind = case.canary.kind
             blind = self._blind_to(kind)
-            if blind:
-                return self._narrowed(Promise(action=Action.LEAVE, why=blind), key)
-            found |= {kind.entity}
-            sensitivity = max(sensitivity, kind.sensitivity or self._by_entity[kind.entity].sensitivity)
-        return self._narrowed(self._judged(case, found, sensitivity, key), key)
+            if not blind:
+                found |= {kind.entity}
+                sensitivity = max(sensitivity, kind.sensitivity or self._by_entity[kind.entity].sensitivity)
+        promise = self._judged(case, found, sensitivity, key)
+        if blind and promise.action is Action.LEAVE:
+            promise = Promise(action=Action.LEAVE, why=blind)
+        return self._narrowed(promise, key)
 
     def _blind_to(self, kind: Kind) -> str:
         """Say which setting keeps a kind from being found surely; empty if none does."""

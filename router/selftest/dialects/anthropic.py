@@ -6,6 +6,14 @@ from collections.abc import Iterator
 
 import msgspec
 
+from router.core.types import JsonObject
+
+
+def wants_stream(path: str, body: JsonObject) -> bool:
+    """Say whether a request asks for a stream."""
+    del path
+    return body.get("stream") is True
+
 
 def whole(model: str, text: str) -> bytes:
     """Encode a whole answer."""

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 import msgspec
 
+from router.core.types import JsonObject
+
 _USAGE = {"prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20}
+
+
+def wants_stream(path: str, body: JsonObject) -> bool:
+    """Say whether a request asks for a stream."""
+    del path
+    return body.get("stream") is True
 
 
 def whole(model: str, text: str) -> bytes:
