@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -175,18 +176,18 @@ def show(result: Report, console: Console) -> None:
 
 
 def _table(checks: Iterable[CheckResult]) -> Table:
-    table = Table(title="Self-test: what became of the requests", title_justify="left", title_style="bold")
-    table.add_column("while")
-    for name in ("sent", "sensitive", "leaked", "local", "masked", "refused", "no answer", "harmless answered", "95 % bound"):
-        table.add_column(name, justify="right", overflow="fold")
-    table.add_column("")
+    table = Table(title="What became of the requests", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    table.add_column("while", no_wrap=True)
+    for name in ("sent", "sensitive", "leaked", "bound", "local", "masked", "refused", "none", "harmless ok", ""):
+        table.add_column(name, justify="right", no_wrap=True)
     for one in checks:
         if one.skipped:
             table.add_row(one.name, *[""] * 9, Text(f"not run: {one.skipped}", style="dim"))
             continue
         bound = f"{3 / one.sensitive:.2%}" if one.sensitive and not one.leaked else "-"
-        counts = (one.requests, one.sensitive, one.leaked, one.local, one.masked, one.blocked, one.unavailable)
+        leaked = Text(f"{one.leaked:,}", style="bold red" if one.leaked else "")
+        counts = (f"{number:,}" for number in (one.local, one.masked, one.blocked, one.unavailable))
         answered = f"{one.harmless_answered}/{one.harmless}"
         mark = Text("FAILED", style="bold red") if one.failed else Text("ok", style="green")
-        table.add_row(one.name, *(f"{number:,}" for number in counts), answered, bound, mark)
+        table.add_row(one.name, f"{one.requests:,}", f"{one.sensitive:,}", leaked, bound, *counts, answered, mark)
     return table

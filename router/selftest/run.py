@@ -75,8 +75,8 @@ class _SelfTest:
         self._folder = folder
         self._options = options
         self._progress = progress
-        chance = random.Random(options.seed)
-        self._cases = Cases(chance, callers(config))
+        self._cases = Cases(random.Random(options.seed), callers(config))
+        chance = random.Random(options.seed + 1)  # of its own, for what fails depends on who comes first
         self._mocks = stand_ins(config, self._cases.eye, chance, real_engine=options.real_engine)
         self._judge = Judge(config, self._cases.eye)
         self._judged: dict[str, list[Judged]] = {}
