@@ -10,6 +10,7 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -57,12 +58,16 @@ PATIENT = Kind(
 
 _FIRST = (
     "Anna Maria Laura Peter Thomas Julia Sarah Michael David Emma Daniel Sophie Robert Helen James Linda Karen Steven "
-    "Rachel Brian Nancy Kevin Susan Edward Monica Victor Diana George Alice Martin"
+    "Rachel Brian Nancy Kevin Susan Edward Monica Victor Diana George Alice Martin Angela Oliver Hannah Philip Teresa "
+    "Gregory Barbara Dennis Cynthia Raymond Martha Walter Eleanor Stephen Claire Vincent Judith Leonard Amanda Arthur"
 ).split()
 _LAST = (
     "Gonzalez Schneider Robinson Petersen Martinez Thompson Williams Anderson Richardson Fischer Rodriguez Hoffmann "
     "Patterson Henderson Lombardi Marchetti Johansson Campbell Mitchell Whitaker Sullivan Ferguson Hamilton Crawford "
-    "Nicholson Ramirez Delgado Morrison Bradford Fletcher Harrington Coleman Donovan Gallagher Kowalski Lindgren"
+    "Nicholson Ramirez Delgado Morrison Bradford Fletcher Harrington Coleman Donovan Gallagher Kowalski Lindgren "
+    "Armstrong Blackwood Chamberlain Davidson Ellsworth Fitzgerald Goldstein Hernandez Ingram Jefferson Kaufmann "
+    "Lancaster Montgomery Norwood Oliveira Pemberton Quinlan Rosenberg Stephenson Townsend Underhill Valentine "
+    "Wellington Yamamoto Zimmermann Abernathy Bernstein Castellano Dominguez Eriksson Forsythe Gutierrez Holloway"
 ).split()
 _DOMAINS = "northwind-clinic.com example-mail.org lakeside-bank.net contoso.co.uk fabrikam.de gmail.com".split()
 _CARDS = (("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("34", 15), ("37", 15), ("6011", 16), ("3528", 16))
@@ -76,7 +81,7 @@ _ALNUM = string.ascii_letters + string.digits
 
 
 class Canaries:
-    """A stream of canaries; same seed, same stream. No two share `GRAM` letters and digits."""
+    """A stream of canaries; same seed, same stream. No two share `GRAM` letters and digits until names run out."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -96,13 +101,18 @@ class Canaries:
     def next(self) -> Canary:
         """Make one."""
         kind, make = self._chance.choice(self._makers)
+        canary = self._make(kind, make)
         for _ in range(100):
-            secret, text = make()
-            canary = Canary(id=self._made, kind=kind, text=text, secret=secret)
-            if self.eye.learn(canary):
+            if not self.eye.mistakes(canary):
                 break
+            canary = self._make(kind, make)
+        self.eye.learn(canary)
         self._made += 1
-        return self._disguised(canary)  # pyright: ignore[reportPossiblyUnbound] 100 tries are at least one
+        return self._disguised(canary)
+
+    def _make(self, kind: Kind, make: Callable[[], tuple[str, str]]) -> Canary:
+        secret, text = make()
+        return Canary(id=self._made, kind=kind, text=text, secret=secret)
 
     def _disguised(self, canary: Canary) -> Canary:
         if canary.text != canary.secret or self._chance.random() > 0.2:
@@ -137,9 +147,9 @@ class Canaries:
         return (shown := self._grouped(f"{country}{98 - int(number) % 97:02}{account}", " ")), shown
 
     def _email(self) -> tuple[str, str]:
-        first, last = self._chance.choice(_FIRST), self._chance.choice(_LAST)
-        address = f"{first}.{last}{self._digits(4)}@{self._chance.choice(_DOMAINS)}".lower()
-        return address, address
+        syllables = [self._chance.choice("bdfglmnprstv") + self._chance.choice("aeiou") for _ in range(4)]
+        account = f"{syllables[0]}.{''.join(syllables[1:])}{self._digits(4)}"  # no name of anybody, or a name leaves
+        return (address := f"{account}@{self._chance.choice(_DOMAINS)}"), address
 
     def _phone(self) -> tuple[str, str]:
         area = self._chance.choice([one for one in range(201, 990) if one % 100 != 11])
@@ -162,8 +172,6 @@ class Canaries:
 
     def _patient(self) -> tuple[str, str]:
         name = f"{self._chance.choice(_FIRST)} {self._chance.choice(_LAST)}"
-        if self._made > len(_FIRST) * len(_LAST):
-            name += f"-{self._chance.choice(_LAST)}"
         return name, self._chance.choice(_SENTENCES).format(name)
 
 
@@ -180,42 +188,41 @@ class Eye:
     """Knows canaries again: raw, decoded, regrouped, or a part of `GRAM` letters and digits."""
 
     def __init__(self) -> None:
-        self._grams: dict[str, int] = {}
+        self._grams: dict[str, tuple[int, ...]] = {}
 
-    def learn(self, canary: Canary) -> bool:
-        """Keep a canary in mind; False if another looks too much like it, which is kept then."""
-        grams = set(_marks(canary))
-        if not grams or any(gram in self._grams for gram in grams):
-            return False
-        self._grams.update(dict.fromkeys(grams, canary.id))
-        return True
+    def mistakes(self, canary: Canary) -> bool:
+        """Whether it would take the canary for another."""
+        return any(gram in self._grams for gram in _marks(canary))
+
+    def learn(self, canary: Canary) -> None:
+        """Keep a canary in mind."""
+        for gram in set(_marks(canary)):
+            self._grams[gram] = (*self._grams.get(gram, ()), canary.id)
 
     def seen(self, data: bytes) -> frozenset[int]:
         """Say which canaries stand in some bytes."""
         return frozenset(
-            self._grams[text[place : place + GRAM]]
+            one
             for text in _readings(data)
             for place in range(len(text) - GRAM + 1)
-            if text[place : place + GRAM] in self._grams
+            for one in self._grams.get(text[place : place + GRAM], ())
         )
 
 
 def _marks(canary: Canary) -> Iterator[str]:
-    """Yield the pieces that give a value away. Of a name only those with both parts, of an address its own number."""
+    """Yield the pieces that give a value away: of a name those with both parts, of an address those with its number."""
     value = canary.secret
-    first, length = 0, len(compact(value))
-    if canary.kind is EMAIL:
-        length = len(compact(value.partition("@")[0]))
-        first = length - GRAM - 1
-    elif canary.kind is PATIENT:
-        whole, cut = compact(value), len(compact(value.partition(" ")[0]))
-        starts = range(max(cut - GRAM + 1, 0), min(cut, len(whole) - GRAM + 1))
-        yield from (whole[start : start + GRAM] for start in starts)
-        return
-    elif canary.kind is API_KEY:
-        first = len(compact(value)) - 16  # what stands before is the vendor's mark
     whole = compact(value)
-    yield from (whole[start : start + GRAM] for start in range(first, length - GRAM + 1))
+    first, last = 0, len(whole) - GRAM
+    if canary.kind is PATIENT:
+        cut = len(compact(value.partition(" ")[0]))
+        first, last = max(cut - GRAM + 1, 0), min(cut - 1, last)
+    elif canary.kind is EMAIL:
+        last = len(compact(value.partition("@")[0])) - GRAM
+        first = last - 1
+    elif canary.kind is API_KEY:
+        first = len(whole) - 16  # what stands before is the vendor's mark
+    yield from (whole[start : start + GRAM] for start in range(first, last + 1))
 
 
 def compact(text: str) -> str:
@@ -224,6 +231,7 @@ def compact(text: str) -> str:
     return "".join(filter(str.isalnum, plain))
 
 
+_ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{12,}={0,2}")
 
 
@@ -231,12 +239,10 @@ def _readings(data: bytes) -> Iterator[str]:
     """Yield what can be read in some bytes: as they are, as JSON, with escapes written out, out of base64."""
     text = data.decode(errors="replace")
     texts = [text]
-    try:
+    with suppress(ValueError):  # not JSON: read as it is
         texts.append(" ".join(strings(json.loads(text))))
-    except ValueError:
-        pass  # not JSON: read as it is
     for form in texts:
-        plain = html.unescape(unquote(form))
+        plain = html.unescape(unquote(_ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), form)))
         hidden = " ".join(map(_decoded, _BASE64.findall(plain)))
         yield from (compact(one) for one in dict.fromkeys((form, plain, hidden)) if one)
 

@@ -39,8 +39,9 @@ class Promises:
 
     def __init__(self, config: RouterConfig) -> None:
         self._policy: PrivacyConfig = config.privacy
-        self._by_entity = rules(config.privacy.entities)
+        self._by_entity = rules(config.privacy)
         self._keys = {key.id: key for key in config.server.keys}
+        self._groups = config.models
 
     def of(self, case: Case, entities: Iterable[str] = (), sensitivity: Sensitivity = Sensitivity.PUBLIC) -> Promise:
         """Say what must become of a request in which its canary, and also `entities`, were found."""
@@ -62,7 +63,9 @@ class Promises:
     def _blind_to(self, kind: Kind) -> str:
         """Say which setting keeps a kind from being found surely; empty if none does."""
         entity = self._policy.entities.get(kind.entity)
-        chosen = self._policy.recognizers
+        chosen, only = self._policy.recognizers, self._policy.only
+        if only is not None and kind.entity not in only:
+            return f"privacy.only leaves out {kind.entity}"
         if entity is not None and not entity.enabled:
             return f"privacy.entities.{kind.entity}.enabled: false"
         if entity is not None and entity.min_score is not None and entity.min_score > DEFAULTS[kind.entity].min_score:
@@ -75,15 +78,17 @@ class Promises:
     ) -> Promise:
         tenant = key.tenant if key is not None else "default"
         for rule in self._policy.rules:
-            if _matches(rule, found, sensitivity, case.caller.id, tenant):
+            if _matches(rule, found, sensitivity, case, tenant):
                 action = Action.LEAVE if rule.then == "allow" else Action(rule.then)
                 return Promise(action=action, why=f"privacy.rules: {rule.name}")
         threshold = self._policy.threshold
         if sensitivity < threshold.level:
             level = sensitivity.name.lower()
             return Promise(action=Action.LEAVE, why=f"it counts as {level}, privacy.threshold: {threshold.value}")
-        own = key.on_sensitive if key is not None else None
-        default = Action((own or self._policy.on_sensitive).value)
+        group = self._groups.get(case.model)
+        given = [one.on_sensitive for one in (key, group) if one is not None and one.on_sensitive is not None]
+        narrower = [Action(one.value) for one in given]
+        default = max(narrower, key=_STRICTNESS.index, default=Action(self._policy.on_sensitive.value))
         actions: list[Action] = []
         for name in found:
             entity = self._policy.entities.get(name)
@@ -97,7 +102,11 @@ class Promises:
         return promise
 
 
-def _matches(rule: PolicyRule, found: frozenset[str], sensitivity: Sensitivity, caller: str, tenant: str) -> bool:
-    by_entity = not rule.entities or bool(found.intersection(rule.entities))
-    by_level = rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity.level
-    return by_entity and by_level and caller in (rule.keys or (caller,)) and tenant in (rule.tenants or (tenant,))
+def _matches(rule: PolicyRule, found: frozenset[str], sensitivity: Sensitivity, case: Case, tenant: str) -> bool:
+    return (
+        (not rule.entities or bool(found.intersection(rule.entities)))
+        and (rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity.level)
+        and case.caller.id in (rule.keys or (case.caller.id,))
+        and case.model in (rule.models or (case.model,))
+        and tenant in (rule.tenants or (tenant,))
+    )

@@ -13,8 +13,8 @@ from rich.text import Text
 
 from router.selftest.trial import Fate, Judged
 
-LATE_RATIO = 0.1
-"""More requests than this kept back by a late scan, where nothing was wrong, is a finding of its own."""
+LATE_RATIO = 0.25
+"""More requests than this kept back by a late scan, where nothing was wrong, is a failure of its own."""
 
 
 class CheckResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +154,8 @@ def _verdict(sensitive: int, leaked: int, problems: tuple[Problem, ...], bound: 
 def show(result: Report, console: Console) -> None:
     """Print it for a person."""
     console.print(_table(result.checks))
+    for why, names in _skipped(result.checks).items():
+        console.print(Text(f"Not run, since {why}: {', '.join(names)}.", style="dim"))
     if result.allowed:
         console.print(Text("\nYour configuration lets these leave as they are:", style="bold yellow"))
         for one in result.allowed:
@@ -175,6 +177,14 @@ def show(result: Report, console: Console) -> None:
     console.print(Text(result.verdict, style="bold green" if result.passed else "bold red"), soft_wrap=True)
 
 
+def _skipped(checks: Iterable[CheckResult]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for one in checks:
+        if one.skipped:
+            reasons.setdefault(one.skipped, []).append(one.name)
+    return reasons
+
+
 def _table(checks: Iterable[CheckResult]) -> Table:
     table = Table(title="What became of the requests", title_justify="left", title_style="bold", box=SIMPLE_HEAD)
     table.add_column("while", no_wrap=True)
@@ -182,7 +192,7 @@ def _table(checks: Iterable[CheckResult]) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for one in checks:
         if one.skipped:
-            table.add_row(one.name, *[""] * 9, Text(f"not run: {one.skipped}", style="dim"))
+            table.add_row(Text(one.name, style="dim"), *[""] * 9, Text("not run", style="dim"))
             continue
         bound = f"{3 / one.sensitive:.2%}" if one.sensitive and not one.leaked else "-"
         leaked = Text(f"{one.leaked:,}", style="bold red" if one.leaked else "")

@@ -65,7 +65,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unscanned(self) -> bool:
         """Whether the scan wasn't complete: it then counts as sensitive, whatever it holds."""
-        return self.headers.get("x-router-reason") == "policy:scan_incomplete" or b"the scan is" in self.data
+        said = self.headers.get("x-router-reason") == "policy:scan_incomplete" or b"the scan is" in self.data
+        return said or (self.sensitivity is Sensitivity.RESTRICTED and not self.entities)
 
     @property
     def entities(self) -> tuple[str, ...]:
