@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain."""
+"""The command line: serve, check-config, explain, scan, selftest."""
 
 from __future__ import annotations
 
@@ -51,6 +51,34 @@ def explain(config: ConfigOption) -> None:
     with _clear_errors():
         explained = asyncio.run(_explain(config, sys.stdin.buffer.read()))
     typer.echo(msgspec.json.format(explained, indent=2).decode())
+
+
+@app.command()
+def selftest(
+    config: ConfigOption,
+    requests: Annotated[int, typer.Option(help="How many to send.", min=50)] = 1000,
+    seed: Annotated[int | None, typer.Option(help="The same seed sends the same; by default a new one.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report to this file too, as JSON.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="Use the real local engine, not a mock.")] = False,
+) -> None:
+    """Prove a configuration against mock clouds that fail: exit 0, 1 if something leaked or broke, 2 if it is wrong.
+
+    Needs no key and calls no provider.
+    """
+    from router.config.load import limit_threads
+
+    limit_threads()
+    from router.selftest import report
+    from router.selftest.run import Options, new_seed
+    from router.selftest.run import selftest as run
+
+    options = Options(requests=requests, seed=new_seed() if seed is None else seed, real_engine=local)
+    with _clear_errors(), report.progress() as progress:
+        result = run(config, options, progress)
+    report.show(result)
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    raise typer.Exit(0 if result.passed else 1)
 
 
 async def _explain(file: Path, data: bytes) -> bytes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 
 import msgspec
 from rich.box import SIMPLE_HEAD
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from router.selftest.trial import Fate, Judged
 
+LEAST_WIDTH = 120
 LATE_RATIO = 0.25
 """More requests than this kept back by a late scan, where nothing was wrong, is a failure of its own."""
 
@@ -151,8 +153,32 @@ def _verdict(sensitive: int, leaked: int, problems: tuple[Problem, ...], bound: 
     )
 
 
-def show(result: Report, console: Console) -> None:
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many requests of it are done, and how many there are (0 = unknown)."""
+
+
+@contextmanager
+def progress() -> Generator[Progress]:
+    """Show on standard error how far it is: one line that changes on a terminal, else a line for each check."""
+    console = Console(stderr=True)
+    last = ""
+    with console.status("") as status:
+
+        def step(what: str, done: int, total: int) -> None:
+            nonlocal last
+            status.update(f"{what} {f'{done}/{total}' if total else ''}")
+            if what != last and not console.is_terminal:
+                console.print(f"selftest: {what}{f' ({total} requests)' if total else ''}", highlight=False)
+            last = what
+
+        yield step
+
+
+def show(result: Report) -> None:
     """Print it for a person."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, LEAST_WIDTH)  # a file has no edge
     console.print(_table(result.checks))
     for why, names in _skipped(result.checks).items():
         console.print(Text(f"Not run, since {why}: {', '.join(names)}.", style="dim"))

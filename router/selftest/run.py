@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import secrets
 import socket
 import tempfile
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import uvicorn
 
 from router import compose
 from router.config.load import Source
@@ -22,7 +24,7 @@ from router.providers.local import EngineHost
 from router.selftest import report as reports
 from router.selftest.cases import Cases
 from router.selftest.faults import CHECKS, Check, World
-from router.selftest.report import Allowed, CheckResult, Problem, Report
+from router.selftest.report import Allowed, CheckResult, Problem, Progress, Report
 from router.selftest.stand_ins import StandIns, callers, load_without_secrets, redirected, stand_ins
 from router.selftest.trial import Judge, Judged, send_all, until_ready
 from router.serve import engine_host, engine_process, http_server
@@ -30,16 +32,18 @@ from router.serve import engine_host, engine_process, http_server
 READY_S, ENGINE_READY_S = 60.0, 900.0
 """How long the router may take until it is ready, with a mock engine and with the real one."""
 
-Progress = Callable[[str, int, int], None]
-"""Called with a check's name, how many of its requests are done, and how many there are."""
-
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line can choose."""
 
-    requests: int = 1500
+    requests: int = 1000
     seed: int = 0
     real_engine: bool = False
+
+
+def new_seed() -> int:
+    """Draw a seed that nobody used before."""
+    return secrets.randbelow(1_000_000_000)
 
 
 def selftest(file: Path, options: Options, progress: Progress) -> Report:
@@ -52,7 +56,8 @@ def selftest(file: Path, options: Options, progress: Progress) -> Report:
     compose.check(config, source)
     with tempfile.TemporaryDirectory(prefix="sona-selftest-") as folder:
         test = _SelfTest(config, source, Path(folder), options, progress)
-        return asyncio.run(test.run())
+        with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
+            return runner.run(test.run())
 
 
 class _Log(logging.Handler):
@@ -129,7 +134,7 @@ class _SelfTest:
         if checks[0].deadline_ms is not None:
             scan = config.privacy.scan.model_copy(update={"deadline_ms": checks[0].deadline_ms})
             config = config.model_copy(update={"privacy": config.privacy.model_copy(update={"scan": scan})})
-        self._progress("starting", 0, 0)
+        self._progress("starting the router", 0, 0)
         async with _serving(config, self._source, self._mocks, real) as (url, world):
             for check in checks:
                 if not await until_ready(url, ENGINE_READY_S if real else READY_S):

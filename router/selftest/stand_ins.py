@@ -22,7 +22,7 @@ from router.selftest.cases import Caller
 from router.selftest.dialects import dialect
 from router.selftest.mock_server import Cloud, LocalEngine
 
-FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S = 1.0, 1.5, 8.0, 0.3
+FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S = 0.8, 1.0, 8.0, 0.3
 """Upper bounds of the configuration's clocks here: a cloud that hangs must not cost minutes."""
 
 
