@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from router.config.schema import OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
 
 app = typer.Typer(
@@ -51,6 +52,37 @@ def explain(config: ConfigOption) -> None:
     with _clear_errors():
         explained = asyncio.run(_explain(config, sys.stdin.buffer.read()))
     typer.echo(msgspec.json.format(explained, indent=2).decode())
+
+
+@app.command()
+def scan(
+    file: Annotated[Path, typer.Argument(help="A text, a request (.json), lines of either (.jsonl), a folder, or -.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Whose settings; else the defaults.")] = None,
+    policy: Annotated[OnSensitive | None, typer.Option(help="Try this privacy.on_sensitive instead.")] = None,
+    threshold: Annotated[SensitivityName | None, typer.Option(help="Try this privacy.threshold instead.")] = None,
+    key: Annotated[str | None, typer.Option(help="Judge as for the key with this id.")] = None,
+    deadline_ms: Annotated[float | None, typer.Option(help="Try this privacy.scan.deadline_ms instead.")] = None,
+    fail_on: Annotated[SensitivityName | None, typer.Option(help="Exit 1 if anything is as sensitive as this.")] = None,
+    limit: Annotated[int, typer.Option(help="Of many documents, show this many in full.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: positions, not the text.")] = False,
+    color: Annotated[bool | None, typer.Option("--color/--no-color", help="By default on a terminal only.")] = None,
+) -> None:
+    """Show what the scan finds in texts, and what policy makes of it. Calls nobody, writes nothing."""
+    from router.tuning.command import Wanted, run
+
+    wanted = Wanted(
+        config=config,
+        policy=policy,
+        threshold=threshold,
+        key=key,
+        deadline_ms=deadline_ms,
+        limit=limit,
+        as_json=as_json,
+        color=color,
+    )
+    with _clear_errors():
+        worst = run(file, sys.stdin.buffer.read() if str(file) == "-" else None, wanted)
+    raise typer.Exit(1 if fail_on is not None and worst >= fail_on.level else 0)
 
 
 @app.command()
