@@ -66,7 +66,9 @@ def _said(role: str) -> Callable[[Body, str], None]:
 
 
 def _parts(body: Body, text: str) -> None:
-    body["messages"].append({"role": "user", "content": [{"type": "text", "text": "See:"}, {"type": "text", "text": text}]})
+    body["messages"].append(
+        {"role": "user", "content": [{"type": "text", "text": "See:"}, {"type": "text", "text": text}]}
+    )
 
 
 def _result(body: Body, text: str) -> None:

@@ -73,9 +73,7 @@ class Promises:
         missing = [name for name in kind.recognizers if chosen is not None and name not in chosen]
         return f"privacy.recognizers leaves out {', '.join(missing)}" if missing else ""
 
-    def _judged(
-        self, case: Case, found: frozenset[str], sensitivity: Sensitivity, key: KeyConfig | None
-    ) -> Promise:
+    def _judged(self, case: Case, found: frozenset[str], sensitivity: Sensitivity, key: KeyConfig | None) -> Promise:
         tenant = key.tenant if key is not None else "default"
         for rule in self._policy.rules:
             if _matches(rule, found, sensitivity, case, tenant):

@@ -138,9 +138,7 @@ def _with_parents(pids: tuple[int, ...]) -> tuple[int, ...]:
 
 CHECKS = (
     Check(name="all is well", share=0.42, fault=nothing),
-    Check(
-        name="clouds fail", share=0.16, fault=clouds_fail, harmless_ratio=0.4, clouds_fail=True, needs_clouds=True
-    ),
+    Check(name="clouds fail", share=0.16, fault=clouds_fail, harmless_ratio=0.4, clouds_fail=True, needs_clouds=True),
     Check(
         name="clouds are gone", share=0.08, fault=clouds_gone, harmless_ratio=0.4, clouds_fail=True, needs_clouds=True
     ),

@@ -193,7 +193,9 @@ def show(result: Report) -> None:
         for one in result.problems:
             about = " in ".join(filter(None, (one.entity, f"'{one.field}'" if one.field else "")))
             where = f" at cloud '{one.cloud}'" if one.cloud else ""
-            console.print(Text(f"  {one.count:>4} x {about or 'a harmless prompt'} {one.what}{where}, while {one.check}"))
+            console.print(
+                Text(f"  {one.count:>4} x {about or 'a harmless prompt'} {one.what}{where}, while {one.check}")
+            )
     console.print(
         f"\n{result.requests:,} requests, {result.sensitive:,} of them sensitive, in {result.elapsed_s:.0f} s; "
         f"seed {result.seed}",

@@ -51,10 +51,10 @@ def run(file: Path, stdin: bytes | None, wanted: Wanted) -> Sensitivity:
     else:
         levels = {entity: rule.sensitivity for entity, rule in rules(config.privacy).items()}
         view = View(console(color=wanted.color), levels)
-        shown = examined if len(examined) == 1 else [one for one in examined if one.action != "leaves"][: wanted.limit]
-        for one in shown:
+        worth = examined if len(examined) == 1 else [one for one in examined if one.action != "leaves"]
+        for one in worth[: wanted.limit]:
             view.document(one)
-        view.summary(examined)
+        view.summary(examined, hidden=max(len(worth) - wanted.limit, 0))
     return max((one.report.sensitivity for one in examined), default=Sensitivity.PUBLIC)
 
 

@@ -105,14 +105,16 @@ class View:
         out.append(f"  sensitivity {report.sensitivity.name.lower()}")
         if examined.rule:
             out.append(f", by rule '{examined.rule}'")
-        if examined.reason:
+        if examined.reason and not examined.reason.startswith("sensitivity"):
             out.append(f": {examined.reason}")
         elif not report.findings and report.status is ScanStatus.COMPLETE:
             out.append(f": nothing was found in {report.scanned_chars:,} characters")
         return out.append(f"  ({report.elapsed_ms:.1f} ms)", "dim")
 
-    def summary(self, all_of_it: Sequence[Examined]) -> None:
+    def summary(self, all_of_it: Sequence[Examined], hidden: int = 0) -> None:
         """Print counts: by what becomes of the documents and why, and by entity type."""
+        if hidden:
+            self._console.print(Text(f"{hidden:,} more aren't shown; --limit shows more.", style="dim"))
         if len(all_of_it) > 1:
             table = _table("documents", "share", "what becomes of them", "found in them")
             for action, (says, style) in ACTIONS.items():
