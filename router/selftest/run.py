@@ -39,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 1000
     seed: int = 0
     real_engine: bool = False
+    checks: tuple[Check, ...] = CHECKS
 
 
 def new_seed() -> int:
@@ -97,7 +98,7 @@ class _SelfTest:
                 await self._mocks.start()
                 stack.push_async_callback(self._mocks.stop)
                 engine = await self._engine(stack)
-                runnable = [check for check in CHECKS if not self._skipped(check)]
+                runnable = [check for check in self._options.checks if not self._skipped(check)]
                 await self._in_one_router([check for check in runnable if check.deadline_ms is None], engine)
                 for check in (check for check in runnable if check.deadline_ms is not None):
                     await self._in_one_router([check], engine)
@@ -211,7 +212,7 @@ class _SelfTest:
             CheckResult(name=check.name, skipped=skipped)
             if (skipped := self._skipped(check))
             else reports.count(check.name, self._judged.get(check.name, ()), frozenset(leaks))
-            for check in CHECKS
+            for check in self._options.checks
         )
         return reports.report(
             config=str(self._source.path),
