@@ -46,8 +46,10 @@ async def examine(
             report = await scanner.scan(document.body)
         return _judged(judge, document, report, principal)
 
+    documents = list(documents)
     try:
-        await scanner.start()
+        if any(isinstance(document, Document) for document in documents):
+            await scanner.start()
         return await asyncio.gather(*map(one, documents))
     finally:
         await scanner.aclose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import re
@@ -12,12 +13,19 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from router.cli import app
+from router.config.schema import PrivacyConfig, RouterConfig
 from router.core.types import Finding, Sensitivity
+from router.privacy.severity import rules
+from router.server.auth import ANONYMOUS
 from router.tuning.documents import Document, Unreadable, read, text_at
-from router.tuning.view import View, console
+from router.tuning.examine import Examined, examine
+from router.tuning.view import View, as_json, console
 
 SECRETS = ("536-22-8726", "maria.g@northwind-clinic.com", "415-555-2671")
-TEXT = f"Patient Maria Gonzalez, SSN {SECRETS[0]},\nmail {SECRETS[1]}, phone {SECRETS[2]}.\nShe lives in Paris.\n"
+HARMLESS = "What is the capital of the moon?"
+TEXT = (
+    f"The patient Maria Gonzalez: SSN is {SECRETS[0]},\nmail {SECRETS[1]}, phone {SECRETS[2]}.\nShe lives in Paris.\n"
+)
 LINES = (
     '{"messages": [{"role": "user", "content": "What is the capital of France?"}]}',
     '{"messages": [{"role": "user", "content": "my SSN is 536-22-8726"}], "metadata": {"ssn": 536228726}}',
@@ -32,13 +40,6 @@ def scan(*arguments: str, stdin: str | None = None, **environment: str) -> tuple
     env = {"COLUMNS": "160", "NO_COLOR": "", "FORCE_COLOR": "", **environment}
     result = CliRunner().invoke(app, ["scan", *arguments], input=stdin, env=env)
     return result.exit_code, result.output
-
-
-@pytest.fixture
-def text_file(tmp_path: Path) -> Path:
-    file = tmp_path / "letter.txt"
-    file.write_text(TEXT)
-    return file
 
 
 @pytest.fixture
@@ -105,25 +106,90 @@ def test_a_finding_leads_back_to_its_text_a_number_or_a_key() -> None:
 
 # -- what is shown
 
+MAIL = "write to maria.g@northwind-clinic.com"
+HOSTILE = f"{MAIL} \x1b]0;owned\x07\x1b[2J"
+DISGUISES = {
+    "is ５３６-22-8726 now": "is [[５３６-22-8726]]‹US_SSN",
+    "SSN 5\u200b3\u200b6-22-8726 now": "SSN [[5·3·6-22-8726]]‹US_SSN",
+    "my SSN is 536%2D22%2D8726 now": "is [[536%2D22%2D8726]]‹US_SSN",
+    "base64 bXkgU1NOIGlzIDUzNi0yMi04NzI2 now": "[[bXkgU1NOIGlzIDUzNi0yMi04NzI2]]‹US_SSN",
+}
+TEXTS = (TEXT, MAIL, HOSTILE, HARMLESS, *DISGUISES)
+LEVELS = {entity: rule.sensitivity for entity, rule in rules(PrivacyConfig()).items()}
 
-def test_a_text_is_shown_with_its_findings_the_verdict_and_counts(text_file: Path) -> None:
-    code, out = scan(str(text_file))
-    assert code == 0
-    assert "SSN [[536-22-8726]]‹US_SSN 0.85›," in out
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, Examined]:
+    """All texts and lines, scanned and judged in one go."""
+    patient = RouterConfig.model_validate({"privacy": {"scan": {"deadline_ms": 60_000}}})
+    documents = [Document(name=text[:10], body=said(text), is_text=True) for text in TEXTS]  # pyright: ignore[reportArgumentType]
+    documents += [Document(name=line[:10], body=json.loads(line)) for line in (LINES[0], LINES[1], LINES[5])]
+    examined = asyncio.run(examine(patient, documents, ANONYMOUS))
+    return dict(zip((*TEXTS, LINES[0], LINES[1], LINES[5]), examined, strict=True))
+
+
+def shown(*examined: Examined, color: bool = False, hidden: int = 0) -> str:
+    out = io.StringIO()
+    made = Console(file=out, width=160, markup=False, color_system="standard" if color else None, force_terminal=color)
+    view = View(made, LEVELS)
+    if len(examined) == 1:
+        view.document(examined[0])
+    view.summary(examined, hidden=hidden)
+    return out.getvalue()
+
+
+def test_a_text_is_shown_with_its_findings_the_verdict_and_counts(found: dict[str, Examined]) -> None:
+    out = shown(found[TEXT])
+    assert "SSN is [[536-22-8726]]‹US_SSN 0.85›," in out
     assert "mail [[maria.g@northwind-clinic.com]]‹EMAIL_ADDRESS" in out
-    assert re.search(r"US_SSN +restricted +0\.85 +UsSsnRecognizer +1:29 +536-22-8726", out)
-    assert re.search(r"EMAIL_ADDRESS +confidential +\d\S* +email +2:6 +maria", out)
+    assert re.search(r"US_SSN +restricted +0\.85 +UsSsnRecognizer +1:36 +536-22-8726", out)
+    assert re.search(r"EMAIL_ADDRESS +confidential +\S+ +email +2:6 +maria", out)
     assert "► stays local  sensitivity restricted, by rule 'sensitive'" in out
     assert re.search(r"PERSON +internal +1 +1 +person", out)
     assert "\x1b" not in out
-
-
-def test_colour_is_for_terminals_and_for_who_insists(text_file: Path) -> None:
-    _, coloured = scan(str(text_file), "--color")
+    coloured = shown(found[TEXT], color=True)
     assert "\x1b[1;37;41m536-22-8726\x1b[0m" in coloured
     assert "[[" not in coloured
-    assert "\x1b" not in scan(str(text_file), NO_COLOR="1")[1]
-    assert "\x1b" not in scan(str(text_file), "--no-color", FORCE_COLOR="1")[1]
+
+
+@pytest.mark.parametrize("text", DISGUISES)
+def test_a_disguise_is_shown_where_it_stands(text: str, found: dict[str, Examined]) -> None:
+    assert DISGUISES[text] in shown(found[text])
+
+
+def test_a_request_is_shown_leaf_by_leaf(found: dict[str, Examined]) -> None:
+    out = shown(found[LINES[1]])
+    assert "messages[0].content:\nmy SSN is [[536-22-8726]]‹US_SSN 0.85›" in out
+    assert "metadata.ssn:\n[[536228726]]‹US_SSN" in out
+
+
+def test_many_documents_add_up(found: dict[str, Examined]) -> None:
+    out = shown(*(found[text] for text in (LINES[0], HARMLESS, MAIL, LINES[5])), hidden=2)
+    assert re.search(r"2 +50\.0% +may leave", out)
+    assert re.search(r"2 +50\.0% +stays local +EMAIL_ADDRESS 1, partial scan: unreadable:image_url 1", out)
+    assert "2 more aren't shown; --limit shows more." in out
+
+
+def test_nothing_found_is_said(found: dict[str, Examined]) -> None:
+    assert "nothing was found in 32 characters" in shown(found[HARMLESS])
+    assert "Nothing was found." in shown(found[HARMLESS])
+
+
+def test_what_would_harm_a_terminal_is_shown_harmless(found: dict[str, Examined]) -> None:
+    out = shown(found[HOSTILE], color=True)
+    assert "\x1b]" not in out
+    assert "\x1b[2J" not in out
+    assert "·]0;owned··[2J" in out
+
+
+def test_json_has_positions_and_never_the_text(found: dict[str, Examined]) -> None:
+    out = as_json(list(found.values())).decode()
+    assert json.loads(out)["summary"]["documents"] == len(found)
+    assert not [secret for secret in SECRETS if secret in out]
+    first = json.loads(out)["documents"][0]
+    place = {one["entity"]: one for one in first["findings"]}["US_SSN"]
+    assert TEXT[place["start"] : place["end"]] == SECRETS[0]
+    assert (first["rule"], first["action"]) == ("sensitive", "local")
 
 
 def test_no_color_is_respected_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,77 +197,36 @@ def test_no_color_is_respected_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
     assert console(color=None).color_system is not None
+    assert console(color=False).color_system is None
     monkeypatch.setenv("NO_COLOR", "1")
     assert console(color=None).color_system is None
     assert console(color=True).color_system is not None
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("is ５３６-22-8726 now", "is [[５３６-22-8726]]‹US_SSN"),
-        ("SSN 5\u200b3\u200b6-22-8726 now", "SSN [[5·3·6-22-8726]]‹US_SSN"),
-        ("my SSN is 536%2D22%2D8726 now", "is [[536%2D22%2D8726]]‹US_SSN"),
-        ("base64 bXkgU1NOIGlzIDUzNi0yMi04NzI2 now", "[[bXkgU1NOIGlzIDUzNi0yMi04NzI2]]‹US_SSN"),
-    ],
-)
-def test_a_disguise_is_shown_where_it_stands(text: str, shown: str) -> None:
-    assert shown in scan("-", stdin=text)[1]
+# -- as a command
 
 
-def test_many_documents_add_up(lines_file: Path) -> None:
-    code, out = scan(str(lines_file))
-    assert code == 0
-    assert re.search(r"3 +50\.0% +may leave", out)
-    assert re.search(r"3 +50\.0% +stays local +.*EMAIL_ADDRESS 1.*partial scan: unreadable:image_url 1", out)
-    assert "metadata.ssn:" in out
-    assert "many.jsonl:1 " not in out
-    _, short = scan(str(lines_file), "--limit", "1")
-    assert "2 more aren't shown; --limit shows more." in short
-
-
-@pytest.mark.parametrize(
-    ("options", "verdict"),
-    [
-        (["--policy", "mask"], "may leave with placeholders"),
-        (["--policy", "block"], "is refused"),
-        (["--deadline-ms", "0"], "the scan is failed: deadline"),
-    ],
-)
-def test_other_settings_can_be_tried(options: list[str], verdict: str, text_file: Path) -> None:
-    assert verdict in scan(str(text_file), *options)[1]
-
-
-def test_a_threshold_and_a_key_of_the_configuration_can_be_tried(tmp_path: Path) -> None:
+def test_settings_can_be_tried_and_no_key_of_the_configuration_is_needed(tmp_path: Path) -> None:
     config = tmp_path / "router.yaml"
     config.write_text(
         "server: {keys: [{id: me, key: env:NOT_SET_AT_ALL, on_sensitive: block}]}\n"
-        "privacy: {on_sensitive: mask, entities: {US_SSN: {on_sensitive: local}}}\n"
+        "privacy: {entities: {US_SSN: {on_sensitive: local}}, scan: {deadline_ms: 60000}}\n"
     )
-    mail = "write to maria.g@northwind-clinic.com"
-    assert "may leave with placeholders" in scan("-", "--config", str(config), stdin=mail)[1]
-    assert "► may leave  " in scan("-", "--config", str(config), "--threshold", "restricted", stdin=mail)[1]
-    assert "is refused" in scan("-", "--config", str(config), "--key", "me", stdin=mail)[1]
-    code, out = scan("-", "--config", str(config), "--key", "mee", stdin=mail)
+    with_config = ("-", "--config", str(config))
+    assert "may leave with placeholders" in scan(*with_config, "--policy", "mask", stdin=MAIL)[1]
+    assert "► may leave  " in scan(*with_config, "--threshold", "restricted", stdin=MAIL)[1]
+    assert "is refused" in scan(*with_config, "--key", "me", stdin=MAIL)[1]
+    code, out = scan(*with_config, "--key", "mee", stdin=MAIL)
     assert code == 2
     assert "did you mean 'me'?" in out
 
 
-@pytest.mark.parametrize(
-    ("text", "level", "code"),
-    [
-        (TEXT, "restricted", 1),
-        (TEXT, "internal", 1),
-        ("mail maria.g@northwind-clinic.com", "restricted", 0),
-        ("mail maria.g@northwind-clinic.com", "confidential", 1),
-        ("What is the capital of the moon?", "confidential", 0),
-    ],
-)
+@pytest.mark.parametrize(("text", "level", "code"), [(MAIL, "restricted", 0), (MAIL, "confidential", 1)])
 def test_fail_on_fails(text: str, level: str, code: int) -> None:
     assert scan("-", "--fail-on", level, stdin=text)[0] == code
 
 
-def test_a_file_that_can_t_be_read_counts_as_the_worst(tmp_path: Path) -> None:
+def test_what_can_t_be_read_counts_as_the_worst(tmp_path: Path) -> None:
     file = tmp_path / "photo.bin"
     file.write_bytes(b"\xff\xd8\xff")
     code, out = scan(str(file), "--fail-on", "restricted")
@@ -210,27 +235,10 @@ def test_a_file_that_can_t_be_read_counts_as_the_worst(tmp_path: Path) -> None:
     assert scan(str(tmp_path / "none.txt"))[0] == 2
 
 
-def test_json_has_positions_and_never_the_text(text_file: Path, lines_file: Path) -> None:
-    for file in (text_file, lines_file):
-        _, out = scan(str(file), "--json")
-        assert json.loads(out)["summary"]["documents"] == len(json.loads(out)["documents"])
-        assert not [secret for secret in SECRETS if secret in out]
-    first = json.loads(scan(str(text_file), "--json")[1])["documents"][0]
-    found = {one["entity"]: one for one in first["findings"]}
-    assert TEXT[found["US_SSN"]["start"] : found["US_SSN"]["end"]] == SECRETS[0]
-    assert first["rule"] == "sensitive"
-    assert first["action"] == "local"
-
-
-def test_nothing_found_is_said() -> None:
-    assert "nothing was found in 32 characters" in scan("-", stdin="What is the capital of the moon?")[1]
-
-
-def test_what_would_harm_a_terminal_is_shown_harmless() -> None:
-    _, out = scan("-", "--color", stdin="mail maria.g@northwind-clinic.com \x1b]0;owned\x07\x1b[2J")
-    assert "\x1b]" not in out
-    assert "\x1b[2J" not in out
-    assert "·]0;owned·" in out
+def test_a_scan_that_is_late_is_shown_as_the_router_takes_it() -> None:
+    code, out = scan("-", "--deadline-ms", "0", "--fail-on", "restricted", "--json", stdin=HARMLESS)
+    one = json.loads(out)["documents"][0]
+    assert (code, one["action"], one["rule"], one["status"]) == (1, "local", "scan_incomplete", "failed")
 
 
 def test_overlapping_findings_are_shown_once_and_long_texts_around_them() -> None:
@@ -252,7 +260,8 @@ def test_overlapping_findings_are_shown_once_and_long_texts_around_them() -> Non
 
 CONFIG = """
 local: {url: "http://127.0.0.1:9"}
-models: {}
+privacy: {scan: {deadline_ms: 60000}}
+sona: {enabled: false}
 """
 
 
@@ -264,14 +273,7 @@ def explain(tmp_path: Path, body: dict[str, object]) -> dict[str, object]:
     return json.loads(result.output)["scan"]
 
 
-def test_explain_says_when_nothing_was_found(tmp_path: Path) -> None:
-    shown = explain(tmp_path, {"model": "auto", **said("What is the capital of the moon?")})
-    assert shown["findings"] == []
-    assert shown["leaves"] == 1
-    assert shown["summary"] == "nothing was found in 32 characters"
-
-
-def test_explain_tells_keys_from_values(tmp_path: Path) -> None:
+def test_explain_tells_keys_from_values_and_says_when_nothing_was_found(tmp_path: Path) -> None:
     shown = explain(tmp_path, {"model": "auto", **said("hello"), "metadata": {SECRETS[1]: "x", "note": SECRETS[1]}})
     findings = shown["findings"]
     assert isinstance(findings, list)
@@ -280,3 +282,6 @@ def test_explain_tells_keys_from_values(tmp_path: Path) -> None:
         (("metadata", "note"), False),
     }
     assert shown["summary"] == "found: EMAIL_ADDRESS"
+    shown = explain(tmp_path, {"model": "auto", **said(HARMLESS)})
+    assert (shown["findings"], shown["leaves"]) == ([], 1)
+    assert shown["summary"] == "nothing was found in 32 characters"
