@@ -259,11 +259,26 @@ class SonaConfig(Section):
     """Below this the base model answers; None = what the selector was calibrated to."""
 
 
+class SinkConfig(BaseModel):
+    """A sink's row, or its kind alone; the keys beside `kind` are the `Config` of the kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        return self.kind
+
+
 class RecordConfig(Section):
     """Where decision records go."""
 
     path: Path = Path("var")
-    sinks: tuple[str, ...] = ("jsonl",)
+    sinks: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
 
 
 class RouterConfig(Section):

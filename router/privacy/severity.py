@@ -155,6 +155,8 @@ def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
     if not names or worst is RESTRICTED:
         return worst
     qualifiers = [
-        span for span in spans if span.entity == QUALIFIER or by_entity[span.entity].sensitivity >= CONFIDENTIAL
+        span
+        for span in spans
+        if span.entity == QUALIFIER or (span.entity != "PERSON" and by_entity[span.entity].sensitivity >= CONFIDENTIAL)
     ]
     return RESTRICTED if any(_near(name, qualifiers) for name in names) else worst

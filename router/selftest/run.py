@@ -26,9 +26,11 @@ from router.selftest.cases import Cases
 from router.selftest.faults import CHECKS, Check, World
 from router.selftest.report import Allowed, CheckResult, Problem, Progress, Report
 from router.selftest.stand_ins import StandIns, callers, load_without_secrets, redirected, stand_ins
-from router.selftest.trial import Judge, Judged, send_all, until_ready
+from router.selftest.trial import Judge, Judged, send_all, until_ready, until_scanning
 from router.serve import engine_host, engine_process, http_server
 
+RECOVERY_S = 5.0
+"""How long the scan is waited for after it was made to fail; on a slow machine the check begins without it."""
 READY_S, ENGINE_READY_S = 60.0, 900.0
 """How long the router may take until it is ready, with a mock engine and with the real one."""
 
@@ -141,6 +143,8 @@ class _SelfTest:
                 if not await until_ready(url, ENGINE_READY_S if real else READY_S):
                     self._fail(check.name, "the router isn't ready; it would answer 503 to a probe")
                     return
+                if config.privacy.scan.enabled and config.privacy.scan.deadline_ms > 0:
+                    await until_scanning(url, next(one for one in callers(config) if one.models), RECOVERY_S)
                 await self._run(check, url, world)
                 await asyncio.sleep(config.routing.breaker.cooldown_s if check.clouds_fail or check.engine_fails else 0)
 

@@ -15,12 +15,13 @@ from router.core.types import Sensitivity
 from router.privacy.masking import PLACEHOLDER
 from router.routing.candidates import AUTO, LOCAL
 from router.selftest.canaries import Eye
-from router.selftest.cases import Case
+from router.selftest.cases import Caller, Case
 from router.selftest.expectations import Action, Promise, Promises
 from router.selftest.faults import Check
 from router.selftest.stand_ins import DEADLINE_S, has_engine
 
 AT_ONCE = 8
+SCANS_IN_A_ROW = 10
 PATIENCE_S = DEADLINE_S + 10
 """How long a client waits: longer than any request may take."""
 
@@ -126,6 +127,19 @@ async def until_ready(url: str, within_s: float) -> bool:
                             return True
                     await asyncio.sleep(0.05)
     return False
+
+
+async def until_scanning(url: str, caller: Caller, within_s: float) -> None:
+    """Wait until scans are done in time again: a worker that has just been started takes longer at first."""
+    headers = {"authorization": f"Bearer {caller.token}"} if caller.token else {}
+    body = {"model": caller.models[0], "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    in_a_row = 0
+    async with httpx.AsyncClient(base_url=url, trust_env=False, headers=headers) as client:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while in_a_row < SCANS_IN_A_ROW:
+                    answer = await client.post("/v1/route/explain", json=body)
+                    in_a_row = in_a_row + 1 if b'"status":"complete"' in answer.content else 0
 
 
 async def _send(client: httpx.AsyncClient, case: Case) -> Reply:

@@ -49,6 +49,11 @@ def test_the_configuration_overrides_sensitivity_and_threshold() -> None:
     assert "EMAIL_ADDRESS" not in merged
 
 
+def test_a_name_is_no_qualifier_of_itself() -> None:
+    config = PrivacyConfig.model_validate({"entities": {"PERSON": {"sensitivity": "confidential"}}})
+    assert judge([span("PERSON"), span("PERSON", 20, 30)], rules(config)) is Sensitivity.CONFIDENTIAL
+
+
 def test_entities_that_say_little_are_off_until_the_configuration_names_them() -> None:
     assert "DATE_TIME" not in rules(PrivacyConfig())
     assert rules(PrivacyConfig(entities={"DATE_TIME": EntityConfig()}))["DATE_TIME"].sensitivity is Sensitivity.INTERNAL
