@@ -6,14 +6,13 @@ Everything that decides stays as it is: policy, keys' rules, recognizers, limits
 from __future__ import annotations
 
 import random
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
-from router.config.load import Loc, Source, load
+from router.config.load import Loc, Source, load, without_secrets
 from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, ProviderConfig, RouterConfig
 from router.core.types import JsonValue
 from router.record.pricing import list_price
@@ -52,7 +51,7 @@ def load_without_secrets(file: Path, *, real_engine: bool) -> tuple[RouterConfig
     """
 
     def made_up(loc: Loc) -> str | None:
-        return None if real_engine and loc[:1] == ("local",) else f"selftest-{secrets.token_hex(16)}"
+        return None if real_engine and loc[:1] == ("local",) else without_secrets(loc)
 
     return load(file, made_up)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from router import compose
-from router.config.load import load
+from router.config.load import load, without_secrets
 from router.config.schema import OnSensitive, PrivacyConfig, RouterConfig, ScanConfig, SensitivityName
 from router.core.errors import ConfigError
 from router.core.plugin import nearest
@@ -62,7 +62,7 @@ def _config(wanted: Wanted) -> RouterConfig:
     if wanted.config is None:
         config = RouterConfig(privacy=PrivacyConfig(scan=PATIENT))
     else:
-        config, source = load(wanted.config, lambda loc: f"unused-{'-'.join(map(str, loc))}")
+        config, source = load(wanted.config, without_secrets)
         compose.check(config, source)
     privacy = config.privacy
     changes: dict[str, object] = {}
