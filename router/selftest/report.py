@@ -121,7 +121,7 @@ def report(
     """Sum up."""
     found = tuple(sorted(problems))
     sensitive, leaked = sum(one.sensitive for one in checks), sum(one.leaked for one in checks)
-    bound = 3 / sensitive if sensitive and not leaked else None
+    bound = min(3 / sensitive, 1.0) if sensitive and not leaked else None
     return Report(
         passed=not found,
         verdict=_verdict(sensitive, leaked, found, bound),
@@ -223,7 +223,7 @@ def _table(checks: Iterable[CheckResult]) -> Table:
         if one.skipped:
             table.add_row(Text(one.name, style="dim"), *[""] * 9, Text("not run", style="dim"))
             continue
-        bound = f"{3 / one.sensitive:.2%}" if one.sensitive and not one.leaked else "-"
+        bound = f"{min(3 / one.sensitive, 1):.2%}" if one.sensitive and not one.leaked else "-"
         leaked = Text(f"{one.leaked:,}", style="bold red" if one.leaked else "")
         counts = (f"{number:,}" for number in (one.local, one.masked, one.blocked, one.unavailable))
         answered = f"{one.harmless_answered}/{one.harmless}"
