@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain, audit."""
+"""The command line: serve, check-config, explain, scan, selftest, audit."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from router.config.schema import OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
 
 app = typer.Typer(
@@ -55,6 +56,65 @@ def explain(config: ConfigOption) -> None:
     with _clear_errors():
         explained = asyncio.run(_explain(config, sys.stdin.buffer.read()))
     typer.echo(msgspec.json.format(explained, indent=2).decode())
+
+
+@app.command()
+def scan(
+    file: Annotated[Path, typer.Argument(help="A text, a request (.json), lines of either (.jsonl), a folder, or -.")],
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="Whose settings; else the defaults.")] = None,
+    policy: Annotated[OnSensitive | None, typer.Option(help="Try this privacy.on_sensitive instead.")] = None,
+    threshold: Annotated[SensitivityName | None, typer.Option(help="Try this privacy.threshold instead.")] = None,
+    key: Annotated[str | None, typer.Option(help="Judge as for the key with this id.")] = None,
+    deadline_ms: Annotated[float | None, typer.Option(help="Try this privacy.scan.deadline_ms instead.")] = None,
+    fail_on: Annotated[SensitivityName | None, typer.Option(help="Exit 1 if anything is as sensitive as this.")] = None,
+    limit: Annotated[int, typer.Option(help="Of many documents, show this many in full.", min=0)] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON: positions, not the text.")] = False,
+    color: Annotated[bool | None, typer.Option("--color/--no-color", help="By default on a terminal only.")] = None,
+) -> None:
+    """Show what the scan finds in texts, and what policy makes of it. Calls nobody, writes nothing."""
+    from router.tuning.command import Wanted, run
+
+    wanted = Wanted(
+        config=config,
+        policy=policy,
+        threshold=threshold,
+        key=key,
+        deadline_ms=deadline_ms,
+        limit=limit,
+        as_json=as_json,
+        color=color,
+    )
+    with _clear_errors():
+        worst = run(file, sys.stdin.buffer.read() if str(file) == "-" else None, wanted)
+    raise typer.Exit(1 if fail_on is not None and worst >= fail_on.level else 0)
+
+
+@app.command()
+def selftest(
+    config: ConfigOption,
+    requests: Annotated[int, typer.Option(help="How many to send.", min=50)] = 1000,
+    seed: Annotated[int | None, typer.Option(help="The same seed sends the same; by default a new one.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the report to this file too, as JSON.")] = None,
+    local: Annotated[bool, typer.Option("--local", help="Use the real local engine, not a mock.")] = False,
+) -> None:
+    """Prove a configuration against mock clouds that fail: exit 0, 1 if something leaked or broke, 2 if it is wrong.
+
+    Needs no key and calls no provider.
+    """
+    from router.config.load import limit_threads
+
+    limit_threads()
+    from router.selftest import report
+    from router.selftest.run import Options, new_seed
+    from router.selftest.run import selftest as run
+
+    options = Options(requests=requests, seed=new_seed() if seed is None else seed, real_engine=local)
+    with _clear_errors(), report.progress() as progress:
+        result = run(config, options, progress)
+    report.show(result)
+    if json is not None:
+        json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
+    raise typer.Exit(0 if result.passed else 1)
 
 
 async def _explain(file: Path, data: bytes) -> bytes:

@@ -9,12 +9,25 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from router.core.ports import Scanner
-from router.core.types import Cleared, Delta, JsonObject, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
+from router.core.types import (
+    Cleared,
+    Delta,
+    JsonObject,
+    JsonValue,
+    Masking,
+    Plan,
+    Request,
+    ScanReport,
+    ScanStatus,
+    Target,
+    Verdict,
+)
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
 from router.policy.clearance import clear
 from router.policy.judge import Judge
 from router.privacy.conversation import Conversations
+from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
@@ -93,11 +106,14 @@ class Pipeline:
                         "end": finding.end,
                         "score": finding.score,
                         "recognizer": finding.recognizer,
+                        "in_key": finding.in_key,
                     }
                     for finding in report.findings
                 ],
+                "leaves": len(leaves(request.body).leaves),
                 "scanned_chars": report.scanned_chars,
                 "elapsed_ms": report.elapsed_ms,
+                "summary": _summary(report),
             },
             "verdict": {
                 "max_locality": verdict.max_locality.name.lower(),
@@ -139,6 +155,15 @@ class _Decision(NamedTuple):
     plan: Plan
     masked: tuple[JsonObject, Vault] | None
     """The copy that may leave, where the verdict demands one, and the way back."""
+
+
+def _summary(report: ScanReport) -> str:
+    """Say in words what the scan came to."""
+    if report.status is not ScanStatus.COMPLETE:
+        return f"the scan is {report.status.value} ({report.reason}): this counts as restricted, whatever it holds"
+    if not report.findings:
+        return f"nothing was found in {report.scanned_chars} characters"
+    return f"found: {', '.join(report.entities)}"
 
 
 def _label(target: Target) -> str:

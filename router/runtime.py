@@ -72,6 +72,11 @@ class Runtime:
         self._prices = prices
         self._was_ready = False
 
+    @property
+    def scan_pids(self) -> tuple[int, ...]:
+        """Process ids of the scan's workers."""
+        return self._scanner.worker_pids
+
     def trace(self, request_id: str) -> Trace:
         """Begin the record of one request."""
         return Trace(request_id, self._price)

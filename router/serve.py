@@ -64,7 +64,7 @@ def _listen(config: RouterConfig, source: Source) -> socket.socket:
 
 async def _serve(config: RouterConfig, source: Source, listener: socket.socket) -> None:
     """Run until a signal: the first lets running requests end, a second doesn't wait for them."""
-    child = _child(config)
+    child = engine_process(config)
     work = asyncio.create_task(_run(config, source, listener, child))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -83,22 +83,11 @@ async def _run(config: RouterConfig, source: Source, listener: socket.socket, ch
     if child is not None:
         say("engine host: starting")
         await child.start()
-    engine = _engine(config, child)
+    engine = engine_host(config, child)
     runtime = await asyncio.to_thread(compose.build, config, source, engine=engine)
     host, port = listener.getsockname()[:2]
     async with runtime.running():
-        server = _Server(
-            uvicorn.Config(
-                create_app(runtime),
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_graceful_shutdown=_GRACE_S,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_S,
-            )
-        )
+        server = http_server(runtime)
         greeter = asyncio.create_task(_greet(runtime, f"http://{host}:{port}"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
@@ -109,6 +98,22 @@ async def _run(config: RouterConfig, source: Source, listener: socket.socket, ch
             await serving
 
 
+def http_server(runtime: Runtime, grace_s: int = _GRACE_S) -> uvicorn.Server:
+    """Make the HTTP server of a runtime that is running; it ends when `should_exit` is set."""
+    return _Server(
+        uvicorn.Config(
+            create_app(runtime),
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=grace_s,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+        )
+    )
+
+
 class _Server(uvicorn.Server):
     """Leaves signals to `_serve`, which has more than HTTP to end."""
 
@@ -117,12 +122,14 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _child(config: RouterConfig) -> EngineProcess | None:
+def engine_process(config: RouterConfig) -> EngineProcess | None:
+    """Make, without starting it, the engine host that `local.managed` asks for."""
     local = config.local
     return EngineProcess(local.managed, say) if local is not None and local.managed is not None else None
 
 
-def _engine(config: RouterConfig, child: EngineProcess | None) -> EngineHost | None:
+def engine_host(config: RouterConfig, child: EngineProcess | None) -> EngineHost | None:
+    """Make the client of the engine host: of the child, or of the one that the configuration names."""
     if child is None or config.local is None:
         return compose.engine_host(config)
     return EngineHost(child.url, child.key, connect_s=config.local.connect_s)

@@ -6,7 +6,8 @@ The only module of the router that reads the environment.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import secrets
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import TypeVar, Union, cast, get_args, get_origin
@@ -20,6 +21,14 @@ from router.core.plugin import nearest
 from router.core.types import JsonValue
 
 Loc = tuple[str | int, ...]
+StandIn = Callable[[Loc], str | None]
+
+
+def without_secrets(loc: Loc) -> str:
+    """Stand in for every secret, each with a text of its own; a sink that could have a key has none."""
+    return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
+
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -82,16 +91,17 @@ def dotted(loc: Iterable[str | int]) -> str:
     return out or "(top level)"
 
 
-def load(path: Path) -> tuple[RouterConfig, Source]:
+def load(path: Path, stand_in: StandIn = lambda loc: None) -> tuple[RouterConfig, Source]:
     """Read, resolve and validate a router configuration.
 
-    Relative paths in it are taken from the file's own folder.
+    Relative paths in it are taken from the file's own folder. What `stand_in` gives for a secret's place in the file is
+    taken instead of the secret, which is then not read: "" for none at all. By default it gives nothing.
 
     Raises:
         ConfigError: with file, line, key path and what to write instead.
     """
     source = Source(path)
-    data = _secrets(source, source.data, ())
+    data = _secrets(source, source.data, (), stand_in)
     config = parse(source, RouterConfig, data, ())
     base = path.resolve().parent
     local = config.local
@@ -149,27 +159,29 @@ def _unwrapped(annotation: object) -> object:
     return annotation
 
 
-def _secrets(source: Source, value: JsonValue, loc: Loc) -> object:
+def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> object:
     """Replace `env:NAME` and `file:PATH` under keys named `key` or `api_key` by what they refer to."""
     if isinstance(value, dict):
         optional = bool(value.get("optional", False))
         return {
-            key: _secret(source, item, (*loc, key), optional)
+            key: _secret(source, item, (*loc, key), optional, stand_in)
             if key in ("key", "api_key")
-            else _secrets(source, item, (*loc, key))
+            else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        return [_secrets(source, item, (*loc, index)) for index, item in enumerate(value)]
+        return [_secrets(source, item, (*loc, index), stand_in) for index, item in enumerate(value)]
     return value
 
 
-def _secret(source: Source, value: JsonValue, loc: Loc, optional: bool) -> SecretStr | None:
+def _secret(source: Source, value: JsonValue, loc: Loc, optional: bool, stand_in: StandIn) -> SecretStr | None:
     if value is None:
         return None
     if not isinstance(value, str):
         raise source.error(loc, "write env:NAME or file:PATH")
     scheme, _, rest = value.partition(":")
+    if scheme in ("env", "file") and (instead := stand_in(loc)) is not None:
+        return SecretStr(instead) if instead else None
     if scheme == "env":
         found = os.environ.get(rest, "")
         if not found and not optional:

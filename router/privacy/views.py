@@ -145,7 +145,8 @@ def _escapes(view: View) -> Iterator[View]:
         decoded = view.rewrite(_ESCAPE, _unescape)
         if decoded is view:
             return
-        yield View("".join(char if char.isprintable() else " " for char in decoded.text), decoded.offsets)
+        plain = decoded.rewrite(_RUN, _plain)
+        yield View("".join(char if char.isprintable() else " " for char in plain.text), plain.offsets)
         view = decoded
 
 

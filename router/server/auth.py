@@ -20,7 +20,7 @@ class Authenticator:
 
     def __init__(self, keys: Sequence[KeyConfig]) -> None:
         self._pepper = secrets.token_bytes(32)
-        self._principals = {self._digest(key.key.get_secret_value()): _principal(key) for key in keys}
+        self._principals = {self._digest(key.key.get_secret_value()): principal(key) for key in keys}
 
     def principal(self, authorization: str | None) -> Principal:
         """Find who a request's header speaks for.
@@ -43,7 +43,8 @@ class Authenticator:
         return hmac.new(self._pepper, key.encode(), hashlib.sha256).digest()
 
 
-def _principal(key: KeyConfig) -> Principal:
+def principal(key: KeyConfig) -> Principal:
+    """Say who the bearer of a key is."""
     return Principal(
         id=key.id,
         tenant=key.tenant,

@@ -34,6 +34,8 @@ from router.privacy.views import views
         ("m%40x.com now", "m@x.com", "m%40x.com"),
         ("m&#64;x.com now", "m@x.com", "m&#64;x.com"),
         ("\\u0038\\u0035 now", "85", "\\u0038\\u0035"),
+        ("\\uff18\\uff15 now", "85", "\\uff18\\uff15"),
+        ("8\\u200b5 now", "85", "8\\u200b5"),
         ("see TXkgU1NOIGlzIDg1Ni00NS02Nzg5 now", "My SSN is 856-45-6789", "TXkgU1NOIGlzIDg1Ni00NS02Nzg5"),
     ],
 )
