@@ -38,7 +38,7 @@ REPLACED = frozenset(["EmailRecognizer", "CreditCardRecognizer", "IbanRecognizer
 
 
 FASTER = {
-    r"\b((?=.*?[a-zA-Z])(?=.*?[0-9]{4})[\w@#$%^?~-]{10})\b": r"\b((?=[\w@#$%^?~-]{10}\b)(?=.*?[a-zA-Z])(?=.*?[0-9]{4})[\w@#$%^?~-]{10})\b",
+    r"\b((?=.*?[a-zA-Z])(?=.*?[0-9]{4})[\w@#$%^?~-]{10})\b": r"\b((?=[\w@#$%^?~-]{10}\b)(?=[^a-zA-Z]*+[a-zA-Z])(?=.*?[0-9]{4})[\w@#$%^?~-]{10})\b",
 }
 """Expressions of Presidio that look through the whole text at every word, and others that match the same sooner."""
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import NamedTuple
 
+import msgspec
+
 from router.core.types import JsonValue
 
 Path = tuple[str | int, ...]
@@ -66,8 +68,11 @@ _LONE = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_CONSTANT = max(map(len, CONSTANTS))
 
 
-class Leaf(NamedTuple):
-    """One text of the body: a string, the digits of a number, or a key alone (then `text` is empty)."""
+class Leaf(msgspec.Struct, frozen=True, gc=False):
+    """One text of the body: a string, the digits of a number, or a key alone (then `text` is empty).
+
+    There may be many: the garbage collector, which stops everything, needn't look at them.
+    """
 
     path: Path
     text: str

@@ -10,13 +10,16 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from faker import Faker
 
 from router.config.schema import PrivacyConfig
-from router.privacy.protocol import Unit
+from router.privacy.protocol import Found, Unit
+
+if TYPE_CHECKING:  # Presidio is imported only when the test runs
+    from router.privacy.detector import Detector
 
 LOCALES = (
     "en_US",
@@ -134,6 +137,14 @@ def without_hyperscan() -> Iterator[None]:
             sys.modules["hyperscan"] = held
 
 
+def read(detector: Detector, unit: Unit) -> Found | str:
+    """Read a unit; a checksum that fails on odd digits fails the whole scan, and must do so in both."""
+    try:
+        return detector.read(unit)
+    except (KeyError, ValueError) as error:
+        return type(error).__name__
+
+
 class Trio:
     """The detector as it is, with the gate forced open, and built where Hyperscan can't be imported."""
 
@@ -151,12 +162,12 @@ class Trio:
     def lost(self, text: str) -> bool:
         """Say whether the gate changes what is found."""
         unit = Unit([("", text)])
-        return self.gated.read(unit) != self.opened.read(unit)
+        return read(self.gated, unit) != read(self.opened, unit)
 
     def differs_bare(self, text: str) -> bool:
         """Say whether a missing Hyperscan does."""
         unit = Unit([("", text)])
-        return self.gated.read(unit) != self.bare.read(unit)
+        return read(self.gated, unit) != read(self.bare, unit)
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +201,7 @@ def main() -> None:
         for text in generated:
             number += 1
             lost += trio.lost(text)
-            findings += bool(trio.gated.read(Unit([("", text)])).matches)
+            findings += read(trio.gated, Unit([("", text)])) != Found([])
             if number % 5_000 == 0:
                 sys.stderr.write(f"{name}: {number} so far, {lost} lost\n")
         sys.stdout.write(f"{name}: {number} read, {findings} with findings, {lost} lost\n")
