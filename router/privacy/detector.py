@@ -119,7 +119,7 @@ class Detector:
         self._rules = rules(config.entities)
         self.deadline = engine.Deadline()
         self.unreadable = False
-        self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
+        self._recognizers = engine.recognizers(self._rules, config, self.deadline)
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)

@@ -20,8 +20,15 @@ from router.config.schema import PrivacyConfig
 from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, frame
 
 FORK = b"F"
-UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
+UNWANTED = frozenset(("torch", "transformers", "stanza", "gliner", "huggingface_hub"))
 """Packages that Presidio imports where they happen to be installed, and that the scan has no use for."""
+NEEDED = {
+    "transformers": frozenset(("torch", "transformers", "huggingface_hub")),
+    "gliner": frozenset(("torch", "transformers", "huggingface_hub", "gliner")),
+}
+"""Those that an engine for names can't do without."""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""No engine asks the network for anything."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,7 +38,9 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as stream:
         config = PrivacyConfig.model_validate_json(_receive(stream))
-    sys.modules.update(dict.fromkeys(UNWANTED))  # type: ignore[arg-type]  None makes an import fail
+    os.environ.update(OFFLINE)
+    unwanted = UNWANTED - NEEDED.get(config.names.engine, frozenset())
+    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  None makes an import fail
     try:
         server = Server(config)
     except Exception as error:  # noqa: BLE001  whatever it is, the router must hear of it and not start
