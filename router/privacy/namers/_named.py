@@ -30,6 +30,8 @@ LABELS = {
 """What models call the entity types."""
 SURE = 0.85
 """Score of what an engine finds that gives none."""
+SUREST = 0.95
+"""Below the score of a qualifier, so that one which is taken for a part of the name still counts."""
 ONE_WORD = FULL_NAME - 0.05
 """Score of a name that tells nobody from others."""
 
@@ -58,6 +60,7 @@ class NameRecognizer(LocalRecognizer):
 def _score(entity: str, text: str, start: int, end: int, score: float) -> float:
     if entity != "PERSON":
         return score
+    score = min(score, SUREST)
     alone = len(text[start:end].split()) < 2 or is_public(text, start, end)
     return ONE_WORD if alone else max(score, FULL_NAME)
 

@@ -11,6 +11,7 @@ import pydoc_data.topics
 import random
 import re
 import sys
+from itertools import accumulate
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -77,6 +78,7 @@ class Generator:
             each.locale: invented(each.family, 300, self._random) for each in self.countries if len(each.family) > 150
         }
         self._about, self._frames, self._nothing = map(_table, (templates.ABOUT, templates.FRAMES, templates.NOTHING))
+        self._addressed = [template for template in self._frames if "{A}" in template]
         self._foreign = {language: _table(text) for language, text in templates.FOREIGN.items()}
         self._wordy = [c for c in (*self.countries, *map(others, FOREIGN_SCRIPTS)) if len(c.words) > 90 and c.words != self._english[0].words]
         self._slots: dict[str, Slot] = {
@@ -133,6 +135,10 @@ class Generator:
         number, street = pick(country.numbers), pick(country.streets)
         line = pick((pick(country.addresses), f"{number} {street}", f"{street} {number}", f"{street}, {number}"))
         line = line.replace("\n", gap)
+        if chance() < 0.12:
+            line = f"{self._random.randint(1, 99999)} {line}"
+        if chance() < 0.05:
+            return pick(("the corner of ", "corner of ", "")) + f"{line} {pick(('and', '&', 'at'))} {pick((street, pick(country.streets)))}"
         if chance() < 0.2:
             unit = pick("Apt|Apt.|Suite|Unit|Flat|Floor|Room|#|No.|Wohnung|Piso|App.|Block|Bldg".split("|"))
             where = f"{unit} {self._random.randint(1, 950)}{pick(('', '', 'A', 'b'))}"
@@ -219,6 +225,8 @@ class Generator:
         pick, chance = self._random.choice, self._random.random()
         self._case = False
         country = pick(self._english) if self._random.random() < 0.3 else pick(self.countries)
+        if chance < 0.05:
+            return pick(self._addressed), country
         if chance < 0.24:
             return pick(self._frames), country
         if chance < 0.42:
@@ -262,11 +270,20 @@ class Generator:
                 shift = len(sample.text) + len(gap)
                 moved = [(kind, start + shift, end + shift) for kind, start, end in more.entities]
                 sample = Sample(sample.text + gap + more.text, [*sample.entities, *moved])
-            yield self._recased(sample)
+            yield self._recased(self._quoted(sample))
+
+    def _quoted(self, sample: Sample) -> Sample:
+        """Put a mark in front of each line, as in quotes and lists, now and then."""
+        if "\n" not in sample.text or self._random.random() > 0.15:
+            return sample
+        mark = self._pick((">", "> ", "- ", "* ", "| ", "  ", "\t", "// ", "# ", ">> "))
+        places = list(accumulate((1 + len(mark) * (c == "\n") for c in sample.text), initial=0))
+        entities = [(kind, places[start], places[end]) for kind, start, end in sample.entities]
+        return Sample(sample.text.replace("\n", "\n" + mark), entities)
 
     def _recased(self, sample: Sample) -> Sample:
         pick = self._random.random()
-        text = sample.text.lower() if pick < 0.13 else sample.text.upper() if pick < 0.18 else sample.text
+        text = sample.text.lower() if pick < 0.14 else sample.text.upper() if pick < 0.18 else sample.text
         if 0.18 < pick < 0.24:  # all in lower case but for the names
             kept = {index for _, start, end in sample.entities for index in range(start, end)}
             text = "".join(c if i in kept else c.lower() for i, c in enumerate(sample.text))

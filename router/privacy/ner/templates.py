@@ -138,7 +138,10 @@ SUFFIXES = (
     "Inc Ltd Corp LLC GmbH AG SE plc SA Group Bank Industries University Foundation Hospital Partners Holdings Solutions "
     "Systems Technologies Consulting Media Airlines Insurance Logistics Energy Motors Foods Labs Institute Association Orchestra Club Stores Clinic Union Council Party Department United FC Capital Software Health Church School"
 ).split()
-TITLES = "Mr. Mrs. Ms. Dr. Mr Mrs Ms Prof. Miss Sir Herr Frau M. Mme Sr. Sra. Pan Pani Dr Sig. Dhr. Mevr.".split()
+TITLES = (
+    "Mr. Mrs. Ms. Dr. Mr Mrs Ms Prof. Professor Miss Sir Lady Lord Judge Father Sister Captain Detective Officer Nurse Coach Herr Frau Familie M. Mme Madame Monsieur Maître "
+    "Sr. Sra. Señor Señora Don Doña Dona Seu Signor Signora Dott. Pan Pani Panu Dr Sig. Dhr. Mevr. Mevrouw Meneer Uncle Aunt Tante Onkel Oma Opa Sheikh Imam Rabbi"
+).split()
 EPONYMS = (
     "theorem algorithm distance space equation test syndrome disease effect law method index matrix transform function "
     "process code number constant coefficient distribution inequality sequence series filter curve principle paradox "

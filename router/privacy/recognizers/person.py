@@ -34,6 +34,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _GAP = re.compile(r"\t|  ")
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,6}(?![\w.,]\w)")
+_BETWEEN = re.compile(r"[\s,.;>?|/#-]{1,8}")
 _STREET = re.compile(
     r"\b(?:street|st|avenue|ave?|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|terrace|square|sq|parkway|pkwy|highway|hwy|crescent|close"
     r"|circle|trail|mews|row|gardens?|grove|way|hill|park|point|wharf|quay|walk|view|plot|sector|\w*(?:stra(?:ß|ss)e|str|gasse|platz|allee|weg|damm|ufer|straat|gracht|laan|plein"
@@ -62,7 +63,7 @@ class _Names(LocalRecognizer):
         ]
 
     def _entities(self, text: str) -> Iterator[Entity]:
-        for entity in self._tagger.tag(text):
+        for entity in _chained(self._tagger.tag(text), text):
             value = text[entity.start : entity.end]
             if entity.kind == "ADDRESS" and not any(map(str.isdigit, value)):
                 entity = entity._replace(kind="PERSON")  # streets are often called after people
@@ -112,6 +113,22 @@ class _Names(LocalRecognizer):
         return 1.1 if not known else 0.95 if common else 0.7
 
 
+def _chained(entities: list[Entity], text: str) -> list[Entity]:
+    """Join the pieces of one address that only blanks and commas part: house number, a street called after a person,
+    town."""
+    chained: list[Entity] = []
+    for entity in entities:
+        last = chained[-1] if chained else None
+        gap = text[last.end : entity.start] if last is not None else ""
+        if last is None or last.kind != "ADDRESS" or not _BETWEEN.fullmatch(gap) or entity.kind == "ORG":
+            chained.append(entity)
+        elif entity.kind == "PERSON" and "\n" in gap:
+            chained.append(entity)
+        else:
+            chained[-1] = last._replace(end=entity.end, score=max(last.score, entity.score))
+    return chained
+
+
 def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
     """Take small words off the ends of a name that has capitals: `knew Annie`."""
     value = text[entity.start : entity.end]
@@ -126,14 +143,16 @@ def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
 
 
 def _is_address(value: str, words: list[str]) -> bool:
-    """Ask for a number, a capitalised word and a word for a street; without one, for a postal code as well."""
+    """Ask for a number and a word for a street; without one, for a capitalised word and two numbers, or one beside
+    more words."""
     numbers = _NUMBER.findall(value)
     if not 1 <= len(numbers) <= 6 or _GAP.search(value) or len(value) < 8:
         return False
     if _STREET.search(value):
         return any(len(word) > 2 for word in words)
-    has_code = any(len(number) > 3 and not _YEAR.fullmatch(number) for number in numbers)
-    return has_code and len(numbers) > 1 and sum(word[0].isupper() for word in words) > 1
+    capitalised = sum(word[0].isupper() and len(word) > 2 for word in words)
+    only_years = all(map(_YEAR.fullmatch, numbers))
+    return capitalised > 0 and not only_years and len(numbers) + capitalised > 2
 
 
 def _in_link(text: str, start: int, end: int) -> bool:
