@@ -50,12 +50,12 @@ NEAR, AROUND = 120, 250
 
 _PRIVATE = re.compile(
     r"\b(?:i|i'm|i've|i'll|i'd|me|my|mine|our|ours|us|we|we're|ich|mein\w*|unser\w*|je|mon|ma|mes|notre|nos|mi|mis|nuestr\w+|mio|mia|nostr\w+|meu|minha|noss\w+|mijn|ons|onze|mój|moja|mojego|mojej|nasz\w*"
-    r"|dear|draft|patients?|clients?|customers?|tenants?|employees?|applicants?|colleagues?|co-?workers?|neighbou?rs?|landlord|roommate|candidate|hr|payroll|e-?mail|please|pls|memo|reminder|note|letter|form|name|claimant|caller|policyholder|volunteer|intern)\b"
+    r"|dear|draft|patients?|clients?|customers?|tenants?|employees?|applicants?|colleagues?|co-?workers?|neighbou?rs?|landlord|roommate|candidate|hr|payroll|e-?mail|please|pls|memo|reminder|write|note:|notes:|name:|subject:|claimant|caller|policyholder|volunteer|interns?)(?:\b|(?<=:))"
 )
 _PUBLIC = re.compile(
     r"\b(?:born (?:in|on) (?:[a-z]+ )?(?:\d{1,2},? )?(?:[a-z]+ )?1\d{3}|(?:in|of|since|until|from|by|during) 1[0-9]\d\d|1[0-9]\d\d ?[-–] ?(?:1[0-9]|20)?\d\d|1[0-8]\d\ds?|century|centuries|b\.?c\.?e?|biograph\w+|historians?|history|historical"
-    r"|presiden(?:t|ts|tial|cy)|prime minister|chancellor|senators?|congress(?:man|woman)?|parliament|elections?|elected|governor|mayor|ministers?|monarch|king|queen|prince(?:ss)?|emperor|pope|the vatican|white house|supreme court"
-    r"|actors?|actress(?:es)?|singers?|songwriters?|rappers?|bands?|albums?|films?|movies?|tv|television|series|episodes?|season \d|sitcom|novels?|novelists?|characters?|protagonists?|plays? the role|fiction(?:al)?|screenplay|stories|story|tale|comics?|manga|anime|video games?"
+    r"|presiden(?:t|ts|tial|cy)|prime minister|chancellor|senators?|congress(?:man|woman)?|parliament|elections?|elected|governor|mayor|ministers?|field marshal|the war|prosecutors?|chief (?:executive|financial officer)|treason|monarch|king|queen|prince(?:ss)?|emperor|pope|the vatican|white house|supreme court"
+    r"|actors?|actress(?:es)?|singers?|songwriters?|rappers?|bands?|albums?|films?|movies?|tv|television|series|episodes?|season|the show|sitcom|novels?|novelists?|characters?|protagonists?|plays? the role|fiction(?:al)?|screenplay|stories|story|tale|comics?|manga|anime|video games?"
     r"|painters?|poets?|composers?|philosoph\w+|scientists?|physicists?|mathematicians?|inventors?|explorers?|theor(?:y|em|ies)|nobel|oscars?|grammys?|footballers?|quarterbacks?|strikers?|midfielders?|goalkeepers?|champion(?:s|ship|ships)|olympics?|world cup|nba|nfl|mlb|nhl|fifa|uefa|league|tournament"
     r"|told reporters|reporters?|spokes(?:man|woman|person)|reuters|associated press|press conference|magazine|newspapers?|breaking news|the news|interview with|celebrit\w+|famous|billionaires?|ceo of|founder of|authored?|authors?|wrote the|in the (?:book|film|movie|novel|play|show)|directed by|starring|bestsell\w+|crime and punishment|breaking bad|world war|civil war|war of|battle of|(?:roman|ottoman|british) empire|revolution|dynasty|assassin\w+)\b"
 )
@@ -74,14 +74,22 @@ def is_public(text: str, start: int, end: int) -> bool:
     """
     name = re.sub(r"\s+", " ", text[start:end].lower()).removesuffix("'s").strip(" .")
     if _famous(name):
-        return not _RELATION.search(text[max(0, start - 40) : start].lower())
+        return not is_related(text, start)
     before = max(text.rfind(_LEAF, 0, start), 0)
     after = text.find(_LEAF, end)
     after = len(text) if after < 0 else after
-    low, high = max(before, start - NEAR), min(after, end + NEAR)
-    if _PRIVATE.search(text[low:high].lower()):
-        return False
-    return _PUBLIC.search(text[max(before, start - AROUND) : min(after, end + AROUND)].lower()) is not None
+    return not _holds(_PRIVATE, text[max(before, start - NEAR) : start], text[end : min(after, end + NEAR)]) and _holds(
+        _PUBLIC, text[max(before, start - AROUND) : start], text[end : min(after, end + AROUND)]
+    )
+
+
+def _holds(words: re.Pattern[str], before: str, behind: str) -> bool:
+    return words.search(f"{before}\0{behind}".lower()) is not None
+
+
+def is_related(text: str, start: int) -> bool:
+    """Say whether the name there is said to be that of somebody one knows: `my colleague`, `our client`, `I am`."""
+    return _RELATION.search(text[max(0, start - 40) : start].lower()) is not None
 
 
 def _famous(name: str) -> bool:

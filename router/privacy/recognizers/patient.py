@@ -50,5 +50,5 @@ def _is_name(text: str) -> bool:
 
 def build() -> list[Checked]:
     """Give recognizers for the name and for what it tells of its bearer."""
-    expression = rf"\b{WORD}{LINK}(?P<value>{NAMES})"
+    expression = rf"\b{WORD}\b{LINK}(?P<value>{NAMES})"
     return [Checked("MEDICAL_RECORD", "patient", [Pattern("patient", expression, 0.8)], check=_is_name)]

@@ -10,7 +10,7 @@ from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from router.privacy.ner.model import Entity, Tagger
-from router.privacy.recognizers._public import is_public
+from router.privacy.recognizers._public import is_public, is_related
 
 EXAMPLES = (
     ("Please write a reference for Siobhan Keogh who worked for me.", "Siobhan Keogh"),
@@ -86,8 +86,12 @@ class _Names(LocalRecognizer):
     def _score(self, entity: Entity, text: str) -> float:
         if entity.kind != "PERSON":
             return 0.5 + 0.4 * entity.score
-        is_one = self._is_one(_WORD.findall(text, entity.start, entity.end), entity.score)
-        if not is_one and _TITLE.search(text, max(0, entity.start - 12), entity.start) is None:
+        is_one = (
+            self._is_one(_WORD.findall(text, entity.start, entity.end), entity.score)
+            or _TITLE.search(text, max(0, entity.start - 12), entity.start) is not None
+            or is_related(text, entity.start)
+        )
+        if not is_one:
             return FIRST_NAME_ONLY
         return FIRST_NAME_ONLY if is_public(text, entity.start, entity.end) else 0.5 + 0.4 * entity.score
 
