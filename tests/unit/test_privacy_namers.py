@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def config(engine: str, model: Path | None) -> PrivacyConfig:
 
 
 @asynccontextmanager
-async def started(engine: str, model: Path | None) -> AsyncIterator[Scanner]:
+async def started(engine: str, model: Path | None) -> AsyncGenerator[Scanner]:
     scanner = Scanner(config(engine, model))
     try:
         await scanner.start()
@@ -116,7 +116,7 @@ async def test_a_typo_and_a_missing_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'spacy'"):
         validate(config("spacey", tmp_path))
     for model in (None, tmp_path / "missing"):
-        with pytest.raises(ConfigError, match="privacy.names.model"):
+        with pytest.raises(ConfigError, match=r"privacy\.names\.model"):
             validate(config("spacy", model))
     validate(config("builtin", None))
 

@@ -64,13 +64,26 @@ async def test_names_and_addresses_are_found_in_texts_of_many_kinds(
         report = await scanner.scan({"messages": [{"role": "user", "content": text}]})
         got = [(finding.entity, finding.start, finding.end) for finding in report.findings]
         counts = hits(spans, got, entity), hits(got, spans, entity)
-        wanted, hit, found, right = wanted + counts[0][0], hit + counts[0][1], found + counts[1][0], right + counts[1][1]
+        wanted, hit, found, right = (
+            wanted + counts[0][0],
+            hit + counts[0][1],
+            found + counts[1][0],
+            right + counts[1][1],
+        )
     assert hit / wanted >= recall
     assert right / found >= precision
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "\n\t ", "Ann", " Anna  Kowalska\r\n\tlives\xa0here ² ½ ٣ मनीष 李明 _x_ e\u0301 İstanbul 🙂", "a" * 10_000]
+    "text",
+    [
+        "",
+        " ",
+        "\n\t ",
+        "Ann",
+        " Anna  Kowalska\r\n\tlives\xa0here ² ½ ٣ मनीष 李明 _x_ e\u0301 İstanbul 🙂",
+        "a" * 10_000,
+    ],
 )
 def test_tokens_leave_nothing_of_a_text_out(text: str) -> None:
     assert text[: len(text) - len(text.lstrip())] + "".join(TOKEN.findall(text.lstrip())) == text
@@ -84,7 +97,9 @@ def test_places_of_names_are_exact_whatever_stands_around_them() -> None:
 def test_a_text_is_tagged_alike_by_a_fresh_tagger_and_by_one_whose_memory_overflowed() -> None:
     text, used = "\n".join(text for text, _ in TEXTS), Tagger()
     for start in range(0, 60_000, 1500):
-        used.tag(" ".join(f"w{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{n // 676}x" for n in range(start, start + 1500)))
+        used.tag(
+            " ".join(f"w{chr(97 + n % 26)}{chr(97 + n // 26 % 26)}{n // 676}x" for n in range(start, start + 1500))
+        )
     kinds = [[(e.kind, e.start, e.end) for e in tagger.tag(text)] for tagger in (Tagger(), used)]
     assert kinds[0] == kinds[1] != []
 

@@ -34,9 +34,12 @@ REACH = (2, 4)
 """How far the second and third convolution look to each side; the first looks at the next word."""
 CACHED = 20_000
 """Words whose vectors are remembered. No text has more: a worker reads pieces of 1,500 characters."""
-EAGER = 1.0
+EAGER = 1.2
 """What a tag must fall short of `O` by (in logits) not to be given: a missed name is worse than one too many."""
 EDGE = "\n"
+
+KNOWN = 0b1011
+"""Bits of given names, surnames and plain words: such a word is what it is, in whatever case it may stand."""
 
 Floats = NDArray[np.floating[Any]]
 Lists = tuple[frozenset[int], ...]
@@ -66,12 +69,12 @@ def _shape(word: str) -> str:
     return f"{case}{min(len(word), 8)}{ord(word[0]) >> 8}"
 
 
-def stems(lower: str) -> set[str]:
+def stems(lower: str) -> tuple[str, ...]:
     """Guess what a word in another grammatical case is in the first one."""
-    if len(lower) < 4:
-        return set()
-    cut = [lower[:-1], lower[:-2], lower[:-3]]
-    return {*cut, cut[0] + "a", cut[1] + "a", cut[1] + "i", cut[2] + "i", cut[2] + "a", cut[1] + "y", cut[1] + "e" + cut[0][-1:]}
+    one, two, three = lower[:-1], lower[:-2], lower[:-3]
+    return (
+        one, two, three, one + "a", two + "a", two + "i", three + "i", three + "a", two + "y", two + "e" + lower[-2],
+    )  # fmt: skip
 
 
 def features(token: str, lists: Lists) -> tuple[int, ...]:
@@ -86,7 +89,7 @@ def features(token: str, lists: Lists) -> tuple[int, ...]:
         key = zlib.crc32(lower.encode())
         listed = sum(1 << bit for bit, names in enumerate(lists) if key in names)
         stem = 0
-        if not listed & 3 and any(lists):
+        if not listed & KNOWN and len(lower) > 3:
             keys = [zlib.crc32(each.encode()) for each in stems(lower)]
             stem = (not lists[0].isdisjoint(keys)) + 2 * (not lists[1].isdisjoint(keys))
         parts = (lower[:3], lower[-2:], lower[-3:], lower[-4:], _shape(word))

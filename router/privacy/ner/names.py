@@ -135,9 +135,7 @@ def countries() -> list[Country]:
         {a + chosen.choice(("-", "", " ")) + b.lower() for a in templates.KOREAN for b in templates.KOREAN}
     )
     korean = english._replace(locale="ko", given=korean_given, family=templates.KOREAN_FAMILY, family_first=True)
-    chinese = english._replace(
-        locale="zh", given=templates.CHINESE, family=templates.CHINESE_FAMILY, family_first=True
-    )
+    chinese = english._replace(locale="zh", given=templates.CHINESE, family=templates.CHINESE_FAMILY, family_first=True)
     return [*found, arabic, arabic, korean, chinese]
 
 
@@ -146,7 +144,9 @@ def places() -> list[str]:
     faker = Faker("en_US")
     cities = {faker.location_on_land()[2] for _ in range(6000)}
     states = {name for each in Countries.countries for name in (each.name, each.capital)}
-    return sorted(cities | states | {"USA", "UK", "Europe", "Asia", "Africa", "England", "Scotland", "Wales", "Bavaria", "Texas"})
+    return sorted(
+        cities | states | {"USA", "UK", "Europe", "Asia", "Africa", "England", "Scotland", "Wales", "Bavaria", "Texas"}
+    )
 
 
 def invented(names: list[str], count: int, choose: random.Random) -> list[str]:

@@ -11,8 +11,8 @@ import pydoc_data.topics
 import random
 import re
 import sys
-from itertools import accumulate
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple, TypeVar
 
 from faker import Faker
@@ -55,7 +55,10 @@ def _table(text: str) -> list[str]:
     lines = text.strip().replace("\\n", "\n\x00").replace("\\t", "\t").split("\n")
     joined = "\n".join(lines).replace("\n\x00", "\x01").split("\n")
     return [
-        part.replace("\x01", "\n") for line in joined for part in ([line] if line[0] == "|" else line.split("|")) if part
+        part.replace("\x01", "\n")
+        for line in joined
+        for part in ([line] if line[0] == "|" else line.split("|"))
+        if part
     ]
 
 
@@ -80,7 +83,11 @@ class Generator:
         self._about, self._frames, self._nothing = map(_table, (templates.ABOUT, templates.FRAMES, templates.NOTHING))
         self._addressed = [template for template in self._frames if "{A}" in template]
         self._foreign = {language: _table(text) for language, text in templates.FOREIGN.items()}
-        self._wordy = [c for c in (*self.countries, *map(others, FOREIGN_SCRIPTS)) if len(c.words) > 90 and c.words != self._english[0].words]
+        self._wordy = [
+            c
+            for c in (*self.countries, *map(others, FOREIGN_SCRIPTS))
+            if len(c.words) > 90 and c.words != self._english[0].words
+        ]
         self._slots: dict[str, Slot] = {
             "P": lambda c: ("PERSON", self._person(c)), "F": lambda c: ("PERSON", self._given(c)),
             "S": lambda c: ("PERSON", self._family(c)), "L": lambda c: ("LOCATION", self._place(c)),
@@ -109,7 +116,7 @@ class Generator:
         return name
 
     def _family(self, country: Country) -> str:
-        pool = self._invented.get(country.locale, country.family) if self._random.random() < 0.12 else country.family
+        pool = self._invented.get(country.locale, country.family) if self._random.random() < 0.2 else country.family
         name = self._pick(pool)
         return inflected(name, country.locale, self._random) if self._case else name
 
@@ -138,7 +145,10 @@ class Generator:
         if chance() < 0.12:
             line = f"{self._random.randint(1, 99999)} {line}"
         if chance() < 0.05:
-            return pick(("the corner of ", "corner of ", "")) + f"{line} {pick(('and', '&', 'at'))} {pick((street, pick(country.streets)))}"
+            return (
+                pick(("the corner of ", "corner of ", ""))
+                + f"{line} {pick(('and', '&', 'at'))} {pick((street, pick(country.streets)))}"
+            )
         if chance() < 0.2:
             unit = pick("Apt|Apt.|Suite|Unit|Flat|Floor|Room|#|No.|Wohnung|Piso|App.|Block|Bldg".split("|"))
             where = f"{unit} {self._random.randint(1, 950)}{pick(('', '', 'A', 'b'))}"
@@ -146,7 +156,16 @@ class Generator:
         if chance() < 0.04:
             line = pick(("P.O. Box ", "PO Box ", "Postfach ", "Box ")) + str(self._random.randint(10, 9999))
         city, code = self._place(country), pick(country.codes)
-        end = pick((f"{code} {city}", f"{city} {code}", f"{city}, {pick(('CA', 'NY', 'TX', 'FL', 'OH', 'WA'))} {code}", city, f"{city}, {code}", ""))
+        end = pick(
+            (
+                f"{code} {city}",
+                f"{city} {code}",
+                f"{city}, {pick(('CA', 'NY', 'TX', 'FL', 'OH', 'WA'))} {code}",
+                city,
+                f"{city}, {code}",
+                "",
+            )
+        )
         if end and chance() < 0.15:
             end += pick((", ", "\n", " ")) + pick(self.places)
         if end and chance() < 0.08:
@@ -161,7 +180,9 @@ class Generator:
             return self._pick(templates.COMPANIES)
         name = self._family(country) if chance < 0.65 else self._pick(self._words).title()
         if chance > 0.9:
-            return name + self._pick(("ly", "ify", "io", "soft", "tech", "ster", "ware", "net", "gen", "pay", "hub", "ex"))
+            return name + self._pick(
+                ("ly", "ify", "io", "soft", "tech", "ster", "ware", "net", "gen", "pay", "hub", "ex")
+            )
         if chance > 0.87:
             return f"{name}-{self._family(country)}"
         return f"{name} {self._pick(templates.SUFFIXES)}"
@@ -169,11 +190,21 @@ class Generator:
     def _address_of_mail(self, country: Country) -> str:
         name = self._given(country) + self._pick((".", "", "_", "-")) + self._family(country)
         domain = f"{self._pick(self._words)}.{self._pick(('com', 'org', 'de', 'fr', 'hu', 'co.uk', 'io', 'cy', 'dk'))}"
-        return self._pick((f"{name}@{domain}", f"{name.lower()}@{domain}", f"https://www.{domain}/{name}", f"@{name}", f"www.{name}.com"))
+        return self._pick(
+            (
+                f"{name}@{domain}",
+                f"{name.lower()}@{domain}",
+                f"https://www.{domain}/{name}",
+                f"@{name}",
+                f"www.{name}.com",
+            )
+        )
 
     def _date(self) -> str:
         month, day, year = self._pick(templates.MONTHS), self._random.randint(1, 28), self._random.randint(1950, 2026)
-        return self._pick((f"{month} {day}", f"{day} {month} {year}", "Monday", "Friday", f"{day}.{day % 12 + 1}.{year}"))
+        return self._pick(
+            (f"{month} {day}", f"{day} {month} {year}", "Monday", "Friday", f"{day}.{day % 12 + 1}.{year}")
+        )
 
     def _technical(self) -> str:
         """Write numbers, lists of them, and what looks like code: none of it is an address."""
@@ -202,7 +233,9 @@ class Generator:
         """Say something without names in the country's language, or in English."""
         count = self._random.randint(3, 9)
         if len(country.words) > 90 and not country.locale.startswith("en"):
-            return self._pick((" ", " ", "" if country.locale[:2] in ("zh", "ja", "th") else " ")).join(self._random.choices(country.words, k=count))
+            return self._pick((" ", " ", "" if country.locale[:2] in ("zh", "ja", "th") else " ")).join(
+                self._random.choices(country.words, k=count)
+            )
         if self._random.random() < 0.5:
             return " ".join(self._random.choices(self._words, k=count))
         words = self._sentence().split()
@@ -230,7 +263,9 @@ class Generator:
         if chance < 0.24:
             return pick(self._frames), country
         if chance < 0.42:
-            return pick(("{P}", "{P}", "{F}", "{T} {S}")).replace("{T}", pick(templates.TITLES)) + self._follow(), country
+            return pick(("{P}", "{P}", "{F}", "{T} {S}")).replace(
+                "{T}", pick(templates.TITLES)
+            ) + self._follow(), country
         if chance < 0.62:
             language = pick(list(self._foreign))
             country = self._by_locale[pick(LANGUAGES[language].split())]
@@ -293,6 +328,7 @@ class Generator:
 
     def lists(self) -> tuple[set[str], ...]:
         """Collect given names, surnames, places, plain words and company words, in lower case, one word each."""
+
         def words(values: list[str], least: int = 2) -> set[str]:
             return {word for value in values for word in re.findall(rf"[^\W\d_]{{{least},}}", value.lower())}
 
@@ -302,4 +338,10 @@ class Generator:
         plain = {w for s in self.prose for w in re.findall(r"\b[a-z]{2,}\b", s)} | words(self._jobs)
         plain |= {word for each in self.countries for word in each.words if word.islower()}
         plain |= words([english.PROSE, *english.WORDS])
-        return given, family, cities, plain, words([*templates.BRANDS, *templates.COMPANIES, *templates.SUFFIXES, *templates.EPONYMS])
+        return (
+            given,
+            family,
+            cities,
+            plain,
+            words([*templates.BRANDS, *templates.COMPANIES, *templates.SUFFIXES, *templates.EPONYMS]),
+        )

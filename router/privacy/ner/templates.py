@@ -58,6 +58,7 @@ The bus stops at {A}|pick me up at {A} at {N}|the corner of {A}|property {A} {w}
 How do I get from {L} to {L}?|What is the weather in {L}?|The flight from {L} to {L}|a hotel in {L}|in {L}, {L} and {L}|{L} is {w}
 I want to visit {L}|{L} beat {L} {N}-{N}|the mayor of {L}|trains to {L}|made in {L}|a trip to {L} in {M}|the north of {L}|from {L}
 Is {O} a good employer?|I bought it at {O}|{O} announced a {w}|shares of {O} fell|He left {O} in {N}|a contract with {O}|{O} and {O} merged
+the partners {S}, {S} and {S}|by {S} and {S}|{S}, {S} & {S} wrote the {w}|the {S} family|the {w} by {S}|{S} began to write at {N}|{S} replied|says {S}|talk to {P} about {w}|a call with {P}|they call her {F}|his name was {F}|baby {F}
 {O} is a {w} bank|{O} was founded in {N} by {P}|founder of {O}|I work for {O}|an account with {O}|{O} {J} {P} said no|the {O} {w}|at {O} in {L}
 e-mail {P} <{U}>|{P} ({U})|{P}\n{U}\n{N}|write to {U} or call {P}|Name: {P}\nE-mail: {U}|{O} - {U}|{F} {U} {N}|{P}\n{O}\n{A}\n{U}|{P}\n{J}\n{O}
 """
@@ -183,9 +184,7 @@ ARABIC_FAMILY = (
     "Hosseini Ahmadi Mohammadi Jafari Moradi Rezaei Tehrani Cohen Levi Mizrahi Peretz Biton Friedman Katz Shapiro Goldberg Rosenberg bin Salman al-Rashid Siddiqui Qureshi Malik Chaudhry"
 ).split()
 KOREAN = "Min Ji Seo Jun Hyun Woo Young Hee Soo Jin Kyung Eun Hye Sung Jae Dong Yoon Ha Bin Won Chul Sang Mi Na Yeon Tae".split()
-KOREAN_FAMILY = (
-    "Kim Lee Park Choi Jung Kang Cho Yoon Jang Lim Han Oh Seo Shin Kwon Hwang Ahn Song Yoo Hong Moon Bae Baek Nam".split()
-)
+KOREAN_FAMILY = "Kim Lee Park Choi Jung Kang Cho Yoon Jang Lim Han Oh Seo Shin Kwon Hwang Ahn Song Yoo Hong Moon Bae Baek Nam".split()
 CHINESE = (
     "Wei Fang Na Min Jing Li Lei Yang Tao Ming Chao Jun Yan Ying Hui Xiu Qiang Jie Hong Ping Gang Xin Yu Hao Xiaoming Meiling Jianguo Zihan Yifan Xinyi Ruoxi Haoran Guoqiang Lihua "
     "Wenjie Jiayi Chen Shufen Mei Ling Siew Boon Kah Yong"

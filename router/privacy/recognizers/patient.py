@@ -36,7 +36,9 @@ _NOT_NAMES = re.compile(
 _LABEL = re.compile(r"^\w+(?:['’]s\b|[\s:=(-]|\b(?:name|named|called|is)\b)+")
 
 
-_NOT_NAMES_CAPITAL = re.compile(r"\b(?:WHERE|WHO|THAT|AND|OR|WITH|FROM|HAS|HAVE|ARE|WAS|WERE|IN|ON|AT|TO|OF|FOR|BY|IS|AS|S|ORDER|GROUP|LIMIT|JOIN|SET)\b")
+_NOT_NAMES_CAPITAL = re.compile(
+    r"\b(?:WHERE|WHO|THAT|AND|OR|WITH|FROM|HAS|HAVE|ARE|WAS|WERE|IN|ON|AT|TO|OF|FOR|BY|IS|AS|S|ORDER|GROUP|LIMIT|JOIN|SET)\b"
+)
 _CODE = regex.compile(r"(?!Ma?c)\b\p{Lu}\p{Ll}+\p{Lu}")
 
 

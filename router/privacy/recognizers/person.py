@@ -26,7 +26,7 @@ EXAMPLES = (
 ENTITIES = {"PERSON": "PERSON", "LOCATION": "LOCATION", "ADDRESS": "STREET_ADDRESS", "ORG": "ORGANIZATION"}
 FIRST_NAME_ONLY = 0.45
 """Score of a name that tells nobody from others, of one word or known to all: a qualifier near it says nothing."""
-LEAST = {"LOCATION": 0.7, "ADDRESS": 0.9, "ORG": 0.7}
+LEAST = {"LOCATION": 0.7, "ADDRESS": 0.85, "ORG": 0.7}
 """Probability below which a tag is dropped; what a person's name needs depends on its shape."""
 SURE = 0.9
 """Probability from which words that no list of names knows are one person's name."""
@@ -42,8 +42,13 @@ _STREET = re.compile(
     r"|rua|travessa|praça|ul|ulica|aleja|al|plac|pl|utca|út|u|tér|ulice|nám|cesta|trg|cad|cadde|sokak|apt|apartment|suite|unit|flat|floor|box|postfach|building)\b",
     re.IGNORECASE,
 )
-_PARTICLES = frozenset("de da di du del della dos das do von van der den ten ter zu af al el bin ibn ben la le st o d l".split())
-_TITLE = re.compile(r"(?:\b(?:mrs?|ms|miss|mister|sir|herrn?|frau|monsieur|madame|mme|se[ñn]ora?|sra?|signor[ae]?|sig|senhora?|meneer|mevrouw|dhr|mevr|pani?|pana|panu|familie|family|coach|pastor)\b\.? ?|\bM\. )$", re.IGNORECASE)
+_PARTICLES = frozenset(
+    "de da di du del della dos das do von van der den ten ter zu af al el bin ibn ben la le st o d l".split()
+)
+_TITLE = re.compile(
+    r"(?:\b(?:mrs?|ms|miss|mister|sir|herrn?|frau|monsieur|madame|mme|se[ñn]ora?|sra?|signor[ae]?|sig|senhora?|meneer|mevrouw|dhr|mevr|pani?|pana|panu|familie|family|coach|pastor)\b\.? ?|\bM\. )$",
+    re.IGNORECASE,
+)
 
 
 class _Names(LocalRecognizer):
@@ -111,10 +116,10 @@ class _Names(LocalRecognizer):
         common = any(map(self._tagger.is_common, words))
         is_capitalised = words[0][0].isupper()
         if len(words) > 1:
-            return 0.6 if is_capitalised or known == len(words) else 0.85 if known else 0.95
+            return 0.5 if is_capitalised or known == len(words) else 0.85 if known else 0.95
         if is_capitalised:
-            return 0.9 if not known else 0.85 if common else 0.6
-        return 1.1 if not known else 0.95 if common else 0.7
+            return 0.75 if not known else 0.7 if common else 0.5
+        return 1.1 if not known else 0.9 if common else 0.6
 
 
 def _chained(entities: list[Entity], text: str) -> list[Entity]:
@@ -124,9 +129,13 @@ def _chained(entities: list[Entity], text: str) -> list[Entity]:
     for entity in entities:
         last = chained[-1] if chained else None
         gap = text[last.end : entity.start] if last is not None else ""
-        if last is None or last.kind != "ADDRESS" or not _BETWEEN.fullmatch(gap) or entity.kind == "ORG":
-            chained.append(entity)
-        elif entity.kind == "PERSON" and "\n" in gap:
+        if (
+            last is None
+            or last.kind != "ADDRESS"
+            or not _BETWEEN.fullmatch(gap)
+            or entity.kind == "ORG"
+            or (entity.kind == "PERSON" and "\n" in gap)
+        ):
             chained.append(entity)
         else:
             chained[-1] = last._replace(end=entity.end, score=max(last.score, entity.score))
@@ -136,7 +145,7 @@ def _chained(entities: list[Entity], text: str) -> list[Entity]:
 def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
     """Take small words off the ends of a name that has capitals: `knew Annie`."""
     value = text[entity.start : entity.end]
-    words = [match for match in re.finditer(r"[^\W\d_]+", value)]
+    words = list(re.finditer(r"[^\W\d_]+", value))
     large = [match for match in words if match.group()[0].isupper()]
     if not large or len(large) == len(words):
         return entity, value
@@ -156,7 +165,7 @@ def _is_address(value: str, words: list[str]) -> bool:
         return any(len(word) > 2 for word in words)
     capitalised = sum(word[0].isupper() and len(word) > 2 for word in words)
     only_years = all(map(_YEAR.fullmatch, numbers))
-    return capitalised > 0 and not only_years and len(numbers) + capitalised > 2
+    return capitalised > 0 and len(words) <= 2 * capitalised and not only_years and len(numbers) + capitalised > 2
 
 
 def _in_link(text: str, start: int, end: int) -> bool:
