@@ -237,6 +237,15 @@ class ScanConfig(Section):
     """False = every request counts as clean. For benchmarks and for traffic known to be harmless."""
 
 
+class NamesConfig(Section):
+    """What finds names beside the tagger that ships with the router."""
+
+    engine: str = "builtin"
+    """`builtin` = nothing else; `spacy`, `gliner`, `transformers`, or a plug-in of `router/privacy/namers/`."""
+    model: Path | None = None
+    """Folder of the engine's model on this machine; nothing is ever downloaded."""
+
+
 class PrivacyConfig(Section):
     """What counts as sensitive and what is done about it."""
 
@@ -248,6 +257,7 @@ class PrivacyConfig(Section):
     """Entity types to look for; None = all that are on by default."""
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
+    names: NamesConfig = NamesConfig()
     rules: tuple[PolicyRule, ...] = ()
     combinations: tuple[Combination, ...] = ()
     """Beside the built-in one: a full name near a telling word, or near anything confidential, is restricted."""

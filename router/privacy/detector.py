@@ -127,7 +127,7 @@ class Detector:
         """Load all there is; `folder` keeps what takes long to compile."""
         self._rules = rules(config)
         self.deadline = engine.Deadline()
-        self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
+        self._recognizers = engine.recognizers(self._rules, config, self.deadline)
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)

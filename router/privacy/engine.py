@@ -20,9 +20,10 @@ from presidio_analyzer import (
 from presidio_analyzer.context_aware_enhancers import ContextAwareEnhancer
 from presidio_analyzer.nlp_engine import NlpArtifacts, NlpEngine
 
+from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
 from router.core.plugin import kinds, load
-from router.privacy.severity import RECOGNIZERS, Rule
+from router.privacy.severity import BUILTIN, NAMERS, RECOGNIZERS, Rule
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 BEFORE, AFTER = 100, 40
@@ -179,14 +180,16 @@ class ActiveRegistry(RecognizerRegistry):
         return list(self.active)
 
 
-def recognizers(rules: dict[str, Rule], plugins: Sequence[str] | None, deadline: Deadline) -> list[EntityRecognizer]:
+def recognizers(rules: dict[str, Rule], config: PrivacyConfig, deadline: Deadline) -> list[EntityRecognizer]:
     """Build Presidio's pattern recognizers of all countries and our plug-ins, for the entities that have a rule."""
     built: list[EntityRecognizer] = []
     for name, kind in inspect.getmembers(predefined, inspect.isclass):
         if issubclass(kind, PatternRecognizer) and name not in REPLACED:
             built.append(cast(Any, kind)(supported_language=LANGUAGE))
-    for name in kinds(RECOGNIZERS) if plugins is None else plugins:
+    for name in kinds(RECOGNIZERS) if config.recognizers is None else config.recognizers:
         built.extend(load(RECOGNIZERS, name).build())
+    if config.names.engine != BUILTIN:
+        built.extend(load(NAMERS, config.names.engine).build(config.names.model))
     wanted = [recognizer for recognizer in built if rules.keys() & set(recognizer.supported_entities)]
     for recognizer in wanted:
         for pattern in getattr(recognizer, "patterns", ()):

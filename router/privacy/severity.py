@@ -27,6 +27,12 @@ FULL_NAME = 0.5
 RECOGNIZERS = "router.privacy.recognizers"
 """Package of the recognizer plug-ins."""
 
+NAMERS = "router.privacy.namers"
+"""Package of the engines that find names beside the built-in one."""
+
+BUILTIN = "builtin"
+"""The engine that is always there."""
+
 
 class Rule(NamedTuple):
     """How one entity type counts."""
@@ -68,7 +74,7 @@ def _rules() -> dict[str, Rule]:
         "DE_FUEHRERSCHEIN DE_KFZ IT_DRIVER_LICENSE KR_DRIVER_LICENSE ZA_DRIVER_LICENSE ZA_LICENSE_PLATE "
         "ZA_TRAFFIC_REGISTER_NUMBER TR_LICENSE_PLATE UK_VEHICLE_REGISTRATION IN_VEHICLE_REGISTRATION "
         "NG_VEHICLE_REGISTRATION ZA_INCOME_TAX_NUMBER US_PROVIDER_TAX_ID DE_LANR",
-        Rule(INTERNAL): "PERSON LOCATION MAC_ADDRESS",
+        Rule(INTERNAL): "PERSON LOCATION ORGANIZATION MAC_ADDRESS",
         Rule(INTERNAL, 0.4, needs_context=True): "AU_ABN AU_ACN SG_UEN KR_BRN ZA_COMPANY_REGISTRATION IN_GSTIN "
         "DE_HANDELSREGISTER DE_VAT_ID IT_VAT_CODE ZA_VAT_NUMBER SE_ORGANISATIONSNUMMER DE_BSNR CA_POSTAL_CODE "
         "UK_POSTCODE DE_PLZ",
@@ -134,6 +140,13 @@ def validate(config: PrivacyConfig) -> None:
     for name in config.recognizers or ():
         if name not in names:
             raise ConfigError(f"privacy.recognizers: unknown recognizer '{name}'{nearest(name, names)}")
+    engines = [BUILTIN, *kinds(NAMERS)]
+    if config.names.engine not in engines:
+        raise ConfigError(
+            f"privacy.names.engine: unknown engine '{config.names.engine}'{nearest(config.names.engine, engines)}"
+        )
+    if config.names.engine != BUILTIN and (config.names.model is None or not config.names.model.is_dir()):
+        raise ConfigError(f"privacy.names.model: '{config.names.engine}' needs the folder of a model on this machine")
 
 
 def _reach(span: Span) -> int:

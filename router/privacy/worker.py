@@ -21,8 +21,15 @@ from router.config.schema import PrivacyConfig
 from router.privacy.protocol import HEADER, WARM_UP, Hello, Job, Reply, Setup, frame
 
 FORK = b"F"
-UNWANTED = ("torch", "transformers", "stanza", "gliner", "huggingface_hub")
+UNWANTED = frozenset(("torch", "transformers", "stanza", "gliner", "huggingface_hub"))
 """Packages that Presidio imports where they happen to be installed, and that the scan has no use for."""
+NEEDED = {
+    "transformers": frozenset(("torch", "transformers", "huggingface_hub")),
+    "gliner": frozenset(("torch", "transformers", "huggingface_hub", "gliner")),
+}
+"""Those that an engine for names can't do without."""
+OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+"""No engine asks the network for anything."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -32,11 +39,12 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as stream:
         setup = msgspec.msgpack.decode(_receive(stream), type=Setup)
-    sys.modules.update(dict.fromkeys(UNWANTED))  # type: ignore[arg-type]  None makes an import fail
+    config = PrivacyConfig.model_validate_json(setup.config)
+    os.environ.update(OFFLINE)
+    unwanted = UNWANTED - NEEDED.get(config.names.engine, frozenset())
+    sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  None makes an import fail
     try:
-        server = Server(
-            PrivacyConfig.model_validate_json(setup.config), None if setup.folder is None else Path(setup.folder)
-        )
+        server = Server(config, None if setup.folder is None else Path(setup.folder))
     except Exception as error:  # noqa: BLE001  whatever it is, the router must hear of it and not start
         _send(control, msgspec.msgpack.encode(Hello(os.getpid(), f"{type(error).__name__}: {error}")))
         return

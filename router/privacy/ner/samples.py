@@ -1,4 +1,7 @@
-"""Generates tagged sentences for the tagger: names and addresses from Faker's lists, in sentences of our own."""
+"""Generates tagged texts for the tagger: names, organisations and addresses in sentences of our own and in prose.
+
+Not used at run time.
+"""
 
 from __future__ import annotations
 
@@ -8,62 +11,17 @@ import pydoc_data.topics
 import random
 import re
 import sys
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import NamedTuple, TypeVar
 
 from faker import Faker
 
-LOCALES = (
-    "en_US en_US en_US en_GB en_IE en_AU en_CA en_IN en_NZ en_NG de_DE de_AT de_CH fr_FR fr_BE fr_CA es_ES "
-    "es_MX es_AR es_CO it_IT pt_BR pt_PT nl_NL nl_BE pl_PL cs_CZ sk_SK sl_SI hr_HR hu_HU ro_RO sv_SE no_NO "
-    "da_DK fi_FI et_EE lt_LT lv_LV tr_TR az_AZ id_ID fil_PH sq_AL is_IS yo_NG zu_ZA vi_VN ga_IE"
-).split()
+from router.privacy.ner import english, templates
+from router.privacy.ner.names import FOREIGN_SCRIPTS, LANGUAGES, Country, countries, inflected, invented, others, places
 
-SENTENCES = """
-{P} called this morning about the invoice.|My name is {P} and I live in {L}.|Please write a letter to {P}.
-I met {P} and {P} at the conference in {L}.|{P} was born in {L}.|Can you schedule a meeting with {P} on {D}?
-Dear {P},\nthank you for your message.|Best regards,\n{P}|From: {P}\nTo: {P}\nSubject: {W}|Customer: {P}\nAddress: {A}
-{P} lives at {A}.|Ship the parcel to {A}.|Our employee {P} was fired for theft.|Write a reference for {P} who worked for me.
-The patient, {P}, has been diagnosed with diabetes.|{P}'s husband works for {O}.|I am {P}, the manager of {O}.
-The witness, {P}, lives in {L}.|Tell {F} that I will be late.|{F} and {F} went to {L} to buy apples.|{F} has {N} marbles and gives {N} to {F}.
-How do I get from {L} to {L}?|What is the weather in {L} on {D}?|The flight from {L} to {L} is late.|He moved to {L} in {N}.
-{P}, CEO of {O}, said that {w} {w} {w}.|According to {P}, the {w} {w} is wrong.|Summarise the career of {P}.|Who is {P}?
-Contact {P} ({N}) for details.|Name: {P}\nCity: {L}\nPhone: {N}|{P} - {O} - {L}|Employee {P} earned {N} last year.
-The chairman Mr. {S} resigned.|Mrs. {S} asked Dr. {S} for help.|I asked Prof. {P} about the exam.|Sincerely, {P}
-Please transfer the money to {P}.|{P} owes me money.|My neighbour {P} at {A} is noisy.|my boss {P} is angry with me
-Billing address: {P}\n{A}|Deliver to:\n{P}\n{A}|I want to visit {L} and {L} next year.|{L} is the capital of a country.|Where is {L}?
-The office at {A} is closed.|We will meet at {A} on {D}.|Is {P} right about the {w}?|Does {P} know {P}?|Ask {F} about it.
-{"name": "{P}", "city": "{L}"}|"author": "{P}"|<name>{P}</name>|name,city\n{P},{L}|{F} bought {N} {w} for ${N} and {F} bought {N} more.|{F} needs {N} {w} for {M}.|{F}'s {w} has {N} {w}.|{F} is {N} years old.|assigned_to: {P}|{N} | {P} | {L}
-Mein Name ist {P} und ich wohne in {L}.|Sehr geehrte Frau {S}, vielen Dank.|Herr {S} aus {L} hat angerufen.|Die Adresse ist {A}.
-Je m'appelle {P} et j'habite à {L}.|Bonjour {F}, merci pour votre message.|M. {S} habite {A}.|Madame {P} est née à {L}.
-Me llamo {P} y vivo en {L}.|El señor {S} vive en {A}.|Hola {F}, gracias.|Mi chiamo {P} e abito a {L}.|Il signor {S} abita in {A}.
-Meu nome é {P} e moro em {L}.|O senhor {P} mora em {A}.|Mijn naam is {P} en ik woon in {L}.|Mevrouw {S} woont op {A}.
-Nazywam się {P} i mieszkam w {L}.|Pan {P} mieszka na {A}.|Jag heter {P} och bor i {L}.|Minun nimeni on {P}.|Benim adım {P}.
-{w} {w} {P} {w} {w}.|the {w} of {P} is {w}|{P} {w} {w} {w}|{w} {w} {w} {P}|{P}: {w} {w}|- {P}\n- {P}\n- {P}
-"""
-NEGATIVES = """
-{W} {W} is a {w} of {w}.|The {W} {W} of {O} is {w}.|How does {W} work in Python?|On {D} the {W} {W} was released.
-Explain {W} {W} and {W} {W}.|# {W} {W}\n{w} {w} {w}|{O} and {O} merged in {N}.|May I ask a question about {w}?
-Will you help me with the {W}?|class {W}{W}(Base):\n    def {w}(self): return {N}|import {w}\nfrom {w} import {W}
-SELECT {W}, {W} FROM {W} WHERE {w} = {N};|In {M} we {w} the {w}.|Mark the {w} with a {w}.|Rose prices are up; hope is not.
-Write a {w} about {W} {W}.|{W} {W} {W}|Monday, Tuesday and Wednesday are {w}.|The {W} Award, the {W} Prize|Bank of {W}
-A. {W} {w} {w}\nB. {W} {w}\nC. {W}\nD. {W} {w} {w}|Q: What is a {w}? A: A {w}.|Step {N}: {W} the {w}.|{O} announced a new {w}.
-English, French and German are languages.|The Bill was passed. The Grant was given. Frank talk helps.|I am a Christian Democrat.
-You are a helpful assistant.|Translate this to Spanish: {w} {w} {w}|Act as a {W} {W}.|Dear Sir or Madam,|Hello World
-{W}: {w} {w}; {W}: {w}|Please summarise the following article about {W} {W}.|Best regards|Yours sincerely,|To Whom It May Concern
-The {w} costs ${N} and the {w} {N}% more.|How many {w} are in {N} {w}?|{N} {w}, {N} {w} and {N} {w}|In {N}, {N} {w} were {w}.
-It takes {N} {w} to {w} the {w} and {N} minutes to {w}.|{w} = {N}
-{w} = {N}|[{N}, {N}, {N}]|{w}({N}, '{W}')|{N}. {W} {w}
-{N}. {W} {w}
-{W} {N} {w} {w} {N} {W} {N}|{W} M{N} and {W}{N}|v{N}.{N} of {W}|{w}{N}{w}{N}|x^{N} + {N}y = {N}|Each {w} weighs {N} pounds and is {N} feet tall.
-The {W} of {W} and {W} in {W} {W}: A {W}|{W} {W}
-{W} {W}
-{W} {W}|- {W} {W}: {w}
-- {W} {W}: {w}|{W}-{W} {w} ({W})|'{W} {W} {N}ML', '{N} {W} {W}'
-"""
-MONTHS = ("January February March April May June July August September October November December").split()
-SUFFIXES = ("Inc", "Ltd", "Corp", "LLC", "GmbH", "Group", "Bank", "Industries", "University", "Foundation", "Hospital")
-TITLES = ("Mr.", "Mrs.", "Ms.", "Dr.", "Mr", "Prof.")
+T = TypeVar("T")
+Slot = Callable[[Country], tuple[str, str]]
 
 
 class Sample(NamedTuple):
@@ -88,7 +46,20 @@ def prose() -> list[str]:
             if (inspect.isclass(thing) or inspect.isroutine(thing) or inspect.ismodule(thing)) and thing.__doc__:
                 texts.append(str(thing.__doc__))
     sentences = [part.strip() for text in texts for part in re.split(r"(?<=[.:?])\s+|\n\n", text)]
-    return sorted({sentence for sentence in sentences if 20 < len(sentence) < 300})
+    own = {sentence for line in english.PROSE.strip().split("\n") for sentence in line.split("|")}
+    return sorted({sentence for sentence in sentences if 20 < len(sentence) < 300} | own)
+
+
+def _table(text: str) -> list[str]:
+    """Read templates; a line that begins with a bar is one row of a table."""
+    lines = text.strip().replace("\\n", "\n\x00").replace("\\t", "\t").split("\n")
+    joined = "\n".join(lines).replace("\n\x00", "\x01").split("\n")
+    return [
+        part.replace("\x01", "\n")
+        for line in joined
+        for part in ([line] if line[0] == "|" else line.split("|"))
+        if part
+    ]
 
 
 class Generator:
@@ -96,87 +67,281 @@ class Generator:
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
-        Faker.seed(seed)
-        self._fakers = [Faker(locale) for locale in LOCALES]
+        Faker.seed(0)
+        self.countries = countries()
+        self.places = places()
         self.prose = prose()
-        self._words = sorted({w for s in self.prose for w in re.findall(r"\b[a-z]{3,12}\b", s)})
-        self._positive = [s for line in SENTENCES.strip().split("\n") for s in line.split("|")]
-        self._negative = [s for line in NEGATIVES.strip().split("\n") for s in line.split("|")]
-        self._slots: dict[str, Callable[[Faker], tuple[str, str]]] = {
-            "P": lambda f: ("PERSON", self._person(f)), "F": lambda f: ("PERSON", f.first_name()),
-            "S": lambda f: ("PERSON", f.last_name()), "L": lambda f: ("LOCATION", self._place(f)),
-            "A": lambda f: ("ADDRESS", self._address(f)), "O": lambda f: ("", self._organisation(f)),
-            "D": lambda f: ("", f"{self._random.choice(MONTHS)} {self._random.randint(1, 31)}"),
-            "M": lambda f: ("", self._random.choice(MONTHS)), "N": lambda f: ("", str(self._random.randint(1, 99999))),
-            "w": lambda f: ("", self._random.choice(self._words)),
-            "W": lambda f: ("", self._random.choice(self._words).title()),
+        self._jobs = sorted({re.split(r"[,(/]", Faker("en_US").job())[0].strip().lower() for _ in range(3000)})
+        technical = sorted({w for s in self.prose for w in re.findall(r"\b[a-z]{3,12}\b", s)})
+        self._words = [*technical, *(self._everyday() * 3)]
+        self._own_prose = [s for line in english.PROSE.strip().split("\n") for s in line.split("|")]
+        self._by_locale = {each.locale: each for each in self.countries}
+        self._english = [c for c in self.countries if c.locale in ("en_US", "en_GB", "en_CA", "en_AU", "en_IE")]
+        self._invented = {
+            each.locale: invented(each.family, 300, self._random) for each in self.countries if len(each.family) > 150
+        }
+        self._about, self._frames, self._nothing = map(_table, (templates.ABOUT, templates.FRAMES, templates.NOTHING))
+        self._addressed = [template for template in self._frames if "{A}" in template]
+        self._foreign = {language: _table(text) for language, text in templates.FOREIGN.items()}
+        self._wordy = [
+            c
+            for c in (*self.countries, *map(others, FOREIGN_SCRIPTS))
+            if len(c.words) > 90 and c.words != self._english[0].words
+        ]
+        self._slots: dict[str, Slot] = {
+            "P": lambda c: ("PERSON", self._person(c)), "F": lambda c: ("PERSON", self._given(c)),
+            "S": lambda c: ("PERSON", self._family(c)), "L": lambda c: ("LOCATION", self._place(c)),
+            "A": lambda c: ("ADDRESS", self._address(c)), "O": lambda c: ("ORG", self._organisation(c)),
+            "D": lambda c: ("", self._date()), "M": lambda c: ("", self._pick(templates.MONTHS)),
+            "N": lambda c: ("", str(self._random.randint(1, 10 ** self._random.randint(1, 5)))),
+            "w": lambda c: ("", self._pick(self._words)), "W": lambda c: ("", self._pick(self._words).title()),
+            "J": lambda c: ("", self._pick(self._jobs)), "B": lambda c: ("", self._pick(templates.BRANDS)),
+            "K": lambda c: ("", "".join(self._pick(self._words).title() for _ in range(2))),
+            "X": lambda c: ("", self._technical()), "Z": lambda c: ("", self._clause(self._pick(self._wordy))),
+            "U": lambda c: ("", self._address_of_mail(c)), "E": lambda c: ("", self._pick(templates.EPONYMS)), "c": lambda c: ("", self._clause(c)),
+            "C": lambda c: ("", self._clause(c).capitalize()),
         }  # fmt: skip
+        self._case = False
 
-    def _person(self, faker: Faker) -> str:
-        first, last = faker.first_name(), faker.last_name()
-        pick = self._random.random()
-        if pick < 0.65:
-            return f"{first} {last}"
-        if pick < 0.72:
-            return f"{first} {self._random.choice('ABCDEFGHJKLMNPRSTW')}. {last}"
-        if pick < 0.78:
-            return f"{last}, {first}"
-        if pick < 0.84:
-            return f"{self._random.choice(TITLES)} {last}"
-        return f"{first} {faker.first_name()} {last}" if pick < 0.9 else f"{first} {last}-{faker.last_name()}"
+    def _everyday(self) -> list[str]:
+        return sorted({*english.WORDS, *next(each.words for each in self.countries if each.locale == "en_US")})
 
-    def _place(self, faker: Faker) -> str:
-        return self._random.choice((faker.city, faker.city, faker.country))().strip()
+    def _pick(self, values: Sequence[T]) -> T:
+        return self._random.choice(values)
 
-    def _address(self, faker: Faker) -> str:
-        street = faker.street_address().replace("\n", self._random.choice((", ", "\n")))
-        return street if self._random.random() < 0.4 else f"{street}, {faker.postcode()} {faker.city()}"
+    def _given(self, country: Country) -> str:
+        name = self._pick(country.given)
+        if self._case:
+            return inflected(name, country.locale, self._random)
+        return name
 
-    def _organisation(self, faker: Faker) -> str:
-        name = faker.last_name() if self._random.random() < 0.5 else self._random.choice(self._words).title()
-        return f"{name} {self._random.choice(SUFFIXES)}"
+    def _family(self, country: Country) -> str:
+        pool = self._invented.get(country.locale, country.family) if self._random.random() < 0.2 else country.family
+        name = self._pick(pool)
+        return inflected(name, country.locale, self._random) if self._case else name
 
-    def fill(self, template: str) -> Sample:
+    def _person(self, country: Country) -> str:
+        first, last = self._given(country), self._family(country)
+        initial = f"{self._pick('ABCDEFGHJKLMNPRSTW')}."
+        if country.family_first and self._random.random() < 0.5:
+            return f"{last} {first}"
+        forms = {
+            f"{first} {last}": 66, f"{first} {initial} {last}": 6, f"{last}, {first}": 5, f"{initial} {last}": 4,
+            f"{first} {self._given(country)} {last}": 6, f"{first} {last}-{self._family(country)}": 4,
+            f"{last} {first}": 3, f"{first} {last} {self._family(country)}": 4, f"{first}-{self._given(country)} {last}": 2,
+        }  # fmt: skip
+        return self._random.choices(list(forms), list(forms.values()))[0]
+
+    def _place(self, country: Country) -> str:
+        return self._pick(self.places if self._random.random() < 0.5 else country.cities)
+
+    def _address(self, country: Country) -> str:
+        """Write an address in one of the orders of the world; parts may be missing or on lines of their own."""
+        pick, chance = self._pick, self._random.random
+        gap = pick((", ", ", ", "\n", " ", ",\n", "\n "))
+        number, street = pick(country.numbers), pick(country.streets)
+        line = pick((pick(country.addresses), f"{number} {street}", f"{street} {number}", f"{street}, {number}"))
+        line = line.replace("\n", gap)
+        if chance() < 0.12:
+            line = f"{self._random.randint(1, 99999)} {line}"
+        if chance() < 0.05:
+            return (
+                pick(("the corner of ", "corner of ", ""))
+                + f"{line} {pick(('and', '&', 'at'))} {pick((street, pick(country.streets)))}"
+            )
+        if chance() < 0.2:
+            unit = pick("Apt|Apt.|Suite|Unit|Flat|Floor|Room|#|No.|Wohnung|Piso|App.|Block|Bldg".split("|"))
+            where = f"{unit} {self._random.randint(1, 950)}{pick(('', '', 'A', 'b'))}"
+            line = pick((f"{line} {where}", f"{line}, {where}", f"{where}, {line}", f"{line}{gap}{where}"))
+        if chance() < 0.04:
+            line = pick(("P.O. Box ", "PO Box ", "Postfach ", "Box ")) + str(self._random.randint(10, 9999))
+        city, code = self._place(country), pick(country.codes)
+        end = pick(
+            (
+                f"{code} {city}",
+                f"{city} {code}",
+                f"{city}, {pick(('CA', 'NY', 'TX', 'FL', 'OH', 'WA'))} {code}",
+                city,
+                f"{city}, {code}",
+                "",
+            )
+        )
+        if end and chance() < 0.15:
+            end += pick((", ", "\n", " ")) + pick(self.places)
+        if end and chance() < 0.08:
+            end = end.upper()
+        return f"{line}{gap}{end}" if end else line
+
+    def _organisation(self, country: Country) -> str:
+        chance = self._random.random()
+        if chance < 0.3:
+            return self._pick(country.companies).replace("\n", " ")
+        if chance < 0.5:
+            return self._pick(templates.COMPANIES)
+        name = self._family(country) if chance < 0.65 else self._pick(self._words).title()
+        if chance > 0.9:
+            return name + self._pick(
+                ("ly", "ify", "io", "soft", "tech", "ster", "ware", "net", "gen", "pay", "hub", "ex")
+            )
+        if chance > 0.87:
+            return f"{name}-{self._family(country)}"
+        return f"{name} {self._pick(templates.SUFFIXES)}"
+
+    def _address_of_mail(self, country: Country) -> str:
+        name = self._given(country) + self._pick((".", "", "_", "-")) + self._family(country)
+        domain = f"{self._pick(self._words)}.{self._pick(('com', 'org', 'de', 'fr', 'hu', 'co.uk', 'io', 'cy', 'dk'))}"
+        return self._pick(
+            (
+                f"{name}@{domain}",
+                f"{name.lower()}@{domain}",
+                f"https://www.{domain}/{name}",
+                f"@{name}",
+                f"www.{name}.com",
+            )
+        )
+
+    def _date(self) -> str:
+        month, day, year = self._pick(templates.MONTHS), self._random.randint(1, 28), self._random.randint(1950, 2026)
+        return self._pick(
+            (f"{month} {day}", f"{day} {month} {year}", "Monday", "Friday", f"{day}.{day % 12 + 1}.{year}")
+        )
+
+    def _technical(self) -> str:
+        """Write numbers, lists of them, and what looks like code: none of it is an address."""
+        number, word, letter = self._random.randint, self._words, "abcnxyABNRX"
+        count = number(1, 8)
+        kinds: tuple[Callable[[], str], ...] = (
+            lambda: " ".join(str(number(0, 10 ** number(1, 6))) for _ in range(count)),
+            lambda: "\n".join(" ".join(str(number(0, 99)) for _ in range(count)) for _ in range(3)),
+            lambda: ", ".join(str(number(0, 999)) for _ in range(count)),
+            lambda: " ".join(f"{self._pick(letter)}{number(0, 9)}" for _ in range(count)),
+            lambda: f"{self._pick(word)}-{self._pick(word)}: {number(0, 99)}px {number(0, 99)}px;",
+            lambda: f"{number(1, 9)} ≤ {self._pick(letter)} ≤ 10^{number(2, 9)}",
+            lambda: f"{self._pick(letter)} = {number(1, 999)} / {number(1, 99)}",
+            lambda: "".join(self._pick("0123456789abcdef") for _ in range(number(6, 32))),
+            lambda: f"rgba({number(0, 255)}, {number(0, 255)}, {number(0, 255)}, 0.{number(0, 9)})",
+            lambda: f"{number(0, 23)}:{number(10, 59)} {self._pick(('am', 'pm', 'UTC', 'p.m.'))}",
+            lambda: f"{number(1, 99)} {self._pick(word)} {self._pick(word)} {number(1, 2000)}",
+            lambda: f"-{self._pick(letter)} {number(0, 9)} --{self._pick(word)}={number(0, 99)}",
+            lambda: f"{number(1, 9)}. {self._pick(word).title()} {number(1, 99)}%, {number(1, 99)}%",
+            lambda: f"{self._pick(word).title()} {number(1, 30)}:{number(1, 30)}-{number(1, 30)}",
+            lambda: f"USA {number(0, 9)} Brazil {number(0, 9)}",
+        )
+        return self._pick(kinds)()
+
+    def _clause(self, country: Country) -> str:
+        """Say something without names in the country's language, or in English."""
+        count = self._random.randint(3, 9)
+        if len(country.words) > 90 and not country.locale.startswith("en"):
+            return self._pick((" ", " ", "" if country.locale[:2] in ("zh", "ja", "th") else " ")).join(
+                self._random.choices(country.words, k=count)
+            )
+        if self._random.random() < 0.5:
+            return " ".join(self._random.choices(self._words, k=count))
+        words = self._sentence().split()
+        start = self._random.randint(0, max(len(words) - count, 0))
+        return " ".join(words[start : start + count]).lower()
+
+    def fill(self, template: str, country: Country) -> Sample:
         """Fill the slots of a template; all of one sample come from one country."""
-        faker = self._random.choice(self._fakers)
         text, entities, done = "", list[tuple[str, int, int]](), 0
-        for match in re.finditer(r"\{([PFSLAODMNwW])\}", template):
-            kind, value = self._slots[match.group(1)](faker)
+        for match in re.finditer(r"\{([PFSLAOBDMNJKEUXZwWcC])\}", template):
+            kind, value = self._slots[match.group(1)](country)
             text += template[done : match.start()]
-            if kind:
+            if kind and not re.match(r"(?:'s|-\{S\}'?s?)? (?:\{E\}|\{S\} \{E\})|-\{S\} \{E\}", template[match.end() :]):
                 entities.append((kind, len(text), len(text) + len(value)))
             text += value
             done = match.end()
         return Sample(text + template[done:], entities)
 
+    def _template(self) -> tuple[str, Country]:
+        pick, chance = self._random.choice, self._random.random()
+        self._case = False
+        country = pick(self._english) if self._random.random() < 0.3 else pick(self.countries)
+        if chance < 0.05:
+            return pick(self._addressed), country
+        if chance < 0.24:
+            return pick(self._frames), country
+        if chance < 0.42:
+            return pick(("{P}", "{P}", "{F}", "{T} {S}")).replace(
+                "{T}", pick(templates.TITLES)
+            ) + self._follow(), country
+        if chance < 0.62:
+            language = pick(list(self._foreign))
+            country = self._by_locale[pick(LANGUAGES[language].split())]
+            self._case = country.locale not in ("de_DE", "de_AT", "sv_SE", "nl_NL") and self._random.random() < 0.5
+            return pick(self._foreign[language]), country
+        if chance < 0.72:
+            return self._injected(country), country
+        if chance < 0.92:
+            return pick(self._nothing), country
+        return self._sentence(), country
+
+    def _sentence(self) -> str:
+        texts = self._own_prose if self._random.random() < 0.5 else self.prose
+        return self._random.choice(texts).replace("{", "(").replace("}", ")")
+
+    def _follow(self) -> str:
+        about = self._random.choice(self._about)
+        return about if about[0] in ",'" else f" {about}"
+
+    def _injected(self, country: Country) -> str:
+        """Put names where a sentence of prose, or of random words, has something else."""
+        words = self._sentence().split()
+        if self._random.random() < 0.4:
+            words = self._clause(country).split()
+        for _ in range(self._random.randint(1, 2)):
+            place = self._random.randint(0, len(words))
+            words[place : place + self._random.randint(0, 2)] = [self._random.choice("{P} {P} {F} {S} {L} {O}".split())]
+        return " ".join(words)
+
     def samples(self, count: int) -> Iterator[Sample]:
-        """Yield samples: half with names, the rest prose and look-alikes; some joined, some in other letter case."""
+        """Yield samples, some joined with others or with prose, some in other letter case, some carelessly typed."""
         for _ in range(count):
-            pick = self._random.random()
-            if pick < 0.55:
-                sample = self.fill(self._random.choice(self._positive))
-            elif pick < 0.75:
-                sample = self.fill(self._random.choice(self._negative))
-            else:
-                sample = Sample(self._random.choice(self.prose), [])
-            if self._random.random() < 0.3:
-                head = self._random.choice(self.prose) + self._random.choice((" ", "\n"))
-                sample = Sample(head + sample.text, [(k, s + len(head), e + len(head)) for k, s, e in sample.entities])
-            yield self._recased(sample)
+            sample = self.fill(*self._template())
+            while self._random.random() < 0.3:
+                more = self.fill(*self._template())
+                gap = self._pick((" ", " ", "\n", ". ", "\n\n", ", "))
+                shift = len(sample.text) + len(gap)
+                moved = [(kind, start + shift, end + shift) for kind, start, end in more.entities]
+                sample = Sample(sample.text + gap + more.text, [*sample.entities, *moved])
+            yield self._recased(self._quoted(sample))
+
+    def _quoted(self, sample: Sample) -> Sample:
+        """Put a mark in front of each line, as in quotes and lists, now and then."""
+        if "\n" not in sample.text or self._random.random() > 0.15:
+            return sample
+        mark = self._pick((">", "> ", "- ", "* ", "| ", "  ", "\t", "// ", "# ", ">> "))
+        places = list(accumulate((1 + len(mark) * (c == "\n") for c in sample.text), initial=0))
+        entities = [(kind, places[start], places[end]) for kind, start, end in sample.entities]
+        return Sample(sample.text.replace("\n", "\n" + mark), entities)
 
     def _recased(self, sample: Sample) -> Sample:
         pick = self._random.random()
-        text = sample.text.lower() if pick < 0.08 else sample.text.upper() if pick < 0.12 else sample.text
+        text = sample.text.lower() if pick < 0.14 else sample.text.upper() if pick < 0.18 else sample.text
+        if 0.18 < pick < 0.24:  # all in lower case but for the names
+            kept = {index for _, start, end in sample.entities for index in range(start, end)}
+            text = "".join(c if i in kept else c.lower() for i, c in enumerate(sample.text))
+        if 0.24 < pick < 0.27:
+            text = sample.text[0].upper() + sample.text[1:]
         return Sample(text, sample.entities) if len(text) == len(sample.text) else sample
 
-    def lists(self) -> tuple[set[str], set[str], set[str], set[str]]:
-        """Collect given names, surnames, places and plain words, in lower case, one word each."""
-        given, family, places = set[str](), set[str](), set[str]()
-        for faker in self._fakers:
-            for _ in range(4000):
-                given.update(re.findall(r"[^\W\d_]+", faker.first_name().lower()))
-                family.update(re.findall(r"[^\W\d_]+", faker.last_name().lower()))
-            for _ in range(1000):
-                places.update(re.findall(r"[^\W\d_]{3,}", f"{faker.city()} {faker.country()}".lower()))
-        words = {w.lower() for s in self.prose for w in re.findall(r"\b[a-z]+\b", s)}
-        return given, family, places, words
+    def lists(self) -> tuple[set[str], ...]:
+        """Collect given names, surnames, places, plain words and company words, in lower case, one word each."""
+
+        def words(values: list[str], least: int = 2) -> set[str]:
+            return {word for value in values for word in re.findall(rf"[^\W\d_]{{{least},}}", value.lower())}
+
+        given = {word for each in self.countries for word in words(each.given)}
+        family = {word for each in self.countries for word in words(each.family)}
+        cities = {word for each in self.countries for word in words(each.cities, 4)} | words(self.places, 3)
+        plain = {w for s in self.prose for w in re.findall(r"\b[a-z]{2,}\b", s)} | words(self._jobs)
+        plain |= {word for each in self.countries for word in each.words if word.islower()}
+        plain |= words([english.PROSE, *english.WORDS])
+        return (
+            given,
+            family,
+            cities,
+            plain,
+            words([*templates.BRANDS, *templates.COMPANIES, *templates.SUFFIXES, *templates.EPONYMS]),
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import regex
 from presidio_analyzer import Pattern
 
 from router.privacy.recognizers._checked import Checked
@@ -35,13 +36,21 @@ _NOT_NAMES = re.compile(
 _LABEL = re.compile(r"^\w+(?:['’]s\b|[\s:=(-]|\b(?:name|named|called|is)\b)+")
 
 
+_NOT_NAMES_CAPITAL = re.compile(
+    r"\b(?:WHERE|WHO|THAT|AND|OR|WITH|FROM|HAS|HAVE|ARE|WAS|WERE|IN|ON|AT|TO|OF|FOR|BY|IS|AS|S|ORDER|GROUP|LIMIT|JOIN|SET)\b"
+)
+_CODE = regex.compile(r"(?!Ma?c)\b\p{Lu}\p{Ll}+\p{Lu}")
+
+
 def _is_name(text: str) -> bool:
     names = _LABEL.sub("", text, count=1)
     first = re.match(r"[\w'’-]+", names)
-    return first is not None and len(names) > 2 and not _NOT_NAMES.fullmatch(first.group())
+    if first is None or len(names) < 3 or _NOT_NAMES.fullmatch(first.group()):
+        return False
+    return not _NOT_NAMES_CAPITAL.search(names) and not _CODE.match(names)
 
 
 def build() -> list[Checked]:
     """Give recognizers for the name and for what it tells of its bearer."""
-    expression = rf"\b{WORD}{LINK}(?P<value>{NAMES})"
+    expression = rf"\b{WORD}\b{LINK}(?P<value>{NAMES})"
     return [Checked("MEDICAL_RECORD", "patient", [Pattern("patient", expression, 0.8)], check=_is_name)]

@@ -1,37 +1,54 @@
-"""Names of persons and places, and addresses, by a small tagger that ships with the router (`router.privacy.ner`)."""
+"""Names of persons, organisations and places, and addresses, by a small tagger that ships with the router
+(`router.privacy.ner`)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 
 from presidio_analyzer import LocalRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
 from router.privacy.ner.model import Entity, Tagger
+from router.privacy.recognizers._public import is_public, is_related
 
 EXAMPLES = (
     ("Please write a reference for Siobhan Keogh who worked for me.", "Siobhan Keogh"),
     ("Our employee Wojciech Zieliński was fired for theft", "Wojciech Zieliński"),
     ("The witness, Oluwaseun Adebayo, lives in Peckham", "Oluwaseun Adebayo"),
     ("Best regards,\nMaria Lopez", "Maria Lopez"),
+    ("can you ask priya about it", "priya"),
     ("Rome was not built in a day", None),
     ("Explain Machine Learning and Data Science", None),
     ("Write a Python function that sorts a list", None),
 )
 
-ENTITIES = {"PERSON": "PERSON", "LOCATION": "LOCATION", "ADDRESS": "STREET_ADDRESS"}
+ENTITIES = {"PERSON": "PERSON", "LOCATION": "LOCATION", "ADDRESS": "STREET_ADDRESS", "ORG": "ORGANIZATION"}
 FIRST_NAME_ONLY = 0.45
-"""Score of a name of one word: it counts as a name, but a qualifier near it says nothing of a certain person."""
-LEAST = {"PERSON": 0.5, "LOCATION": 0.8, "ADDRESS": 0.9}
-"""Probability below which a tag is dropped."""
-SURE = 0.8
-"""Probability from which words that no list of names knows count as a name."""
+"""Score of a name that tells nobody from others, of one word or known to all: a qualifier near it says nothing."""
+LEAST = {"LOCATION": 0.7, "ADDRESS": 0.85, "ORG": 0.7}
+"""Probability below which a tag is dropped; what a person's name needs depends on its shape."""
+SURE = 0.9
+"""Probability from which words that no list of names knows are one person's name."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _GAP = re.compile(r"\t|  ")
-_NUMBER = re.compile(r"(?<![\w.,])\d{1,5}(?![\w.,]\w)")
+_NUMBER = re.compile(r"(?<![\w.,])\d{1,6}(?![\w.,]\w)")
+_BETWEEN = re.compile(r"[\s,.;>?|/#-]{1,8}")
+_STREET = re.compile(
+    r"\b(?:street|st|avenue|ave?|road|rd|boulevard|blvd|lane|ln|drive|dr|court|ct|place|pl|terrace|square|sq|parkway|pkwy|highway|hwy|crescent|close"
+    r"|circle|trail|mews|row|gardens?|grove|way|hill|park|point|wharf|quay|walk|view|plot|sector|\w*(?:stra(?:ß|ss)e|str|gasse|platz|allee|weg|damm|ufer|straat|gracht|laan|plein"
+    r"|kade|gatan?|vägen|vej|gade|veien?|katu|tie)|rue|avenue|chemin|place|allée|quai|impasse|cours|calle|c|avenida|av|paseo|plaza|carrer|camino|via|viale|piazza|corso|largo"
+    r"|rua|travessa|praça|ul|ulica|aleja|al|plac|pl|utca|út|u|tér|ulice|nám|cesta|trg|cad|cadde|sokak|apt|apartment|suite|unit|flat|floor|box|postfach|building)\b",
+    re.IGNORECASE,
+)
+_PARTICLES = frozenset(
+    "de da di du del della dos das do von van der den ten ter zu af al el bin ibn ben la le st o d l".split()
+)
+_TITLE = re.compile(
+    r"(?:\b(?:mrs?|ms|miss|mister|sir|herrn?|frau|monsieur|madame|mme|se[ñn]ora?|sra?|signor[ae]?|sig|senhora?|meneer|mevrouw|dhr|mevr|pani?|pana|panu|familie|family|coach|pastor)\b\.? ?|\bM\. )$",
+    re.IGNORECASE,
+)
 
 
 class _Names(LocalRecognizer):
@@ -46,46 +63,114 @@ class _Names(LocalRecognizer):
     ) -> list[RecognizerResult]:
         """Tag the text."""
         return [
-            RecognizerResult(ENTITIES[entity.kind], entity.start, entity.end, _score(entity, text))
-            for entity in map(partial(_renamed, text), self._tagger.tag(text))
-            if entity.score >= LEAST[entity.kind] and self._plausible(entity, text)
+            RecognizerResult(ENTITIES[entity.kind], entity.start, entity.end, self._score(entity, text))
+            for entity in self._entities(text)
         ]
 
-    def _plausible(self, entity: Entity, text: str) -> bool:
-        """Check the shape: names and places are capitalised and in one line, an address two numbers or more,
-        one of them long enough for a postal code: shorter ones are for the patterns of `address`."""
-        value = text[entity.start : entity.end]
+    def _entities(self, text: str) -> Iterator[Entity]:
+        for entity in _chained(self._tagger.tag(text), text):
+            value = text[entity.start : entity.end]
+            if entity.kind == "ADDRESS" and not any(map(str.isdigit, value)):
+                entity = entity._replace(kind="PERSON")  # streets are often called after people
+            if entity.kind == "PERSON":
+                entity, value = _trimmed(entity, text)
+            if self._plausible(entity, value) and not _in_link(text, entity.start, entity.end):
+                yield entity
+
+    def _plausible(self, entity: Entity, value: str) -> bool:
+        """Check the shape: a name stands in one line, a place is capitalised."""
         words = _WORD.findall(value)
-        capitalised = sum(word[0].isupper() for word in words)
-        match entity.kind:
-            case "ADDRESS":
-                numbers = _NUMBER.findall(value)
-                has_code = any(len(number) > 3 and not _YEAR.fullmatch(number) for number in numbers)
-                return has_code and 2 <= len(numbers) <= 4 and capitalised >= 2 and not _GAP.search(value)
-            case "LOCATION":
-                return bool(words) and capitalised == len(words) and "\n" not in value
-            case _:
-                return bool(words) and "\n" not in value and self._is_name(words, capitalised, entity.score)
+        if entity.kind == "ADDRESS":
+            return entity.score >= LEAST["ADDRESS"] and _is_address(value, words)
+        if not words or "\n" in value:
+            return False
+        if entity.kind == "PERSON":
+            return entity.score >= self._least(words)
+        return entity.score >= LEAST[entity.kind] and all(word[0].isupper() for word in words[:1])
 
-    def _is_name(self, words: list[str], capitalised: int, score: float) -> bool:
-        listed = sum(map(self._tagger.is_name, words))
+    def _score(self, entity: Entity, text: str) -> float:
+        if entity.kind != "PERSON":
+            return 0.5 + 0.4 * entity.score
+        is_one = (
+            self._is_one(_WORD.findall(text, entity.start, entity.end), entity.score)
+            or _TITLE.search(text, max(0, entity.start - 12), entity.start) is not None
+            or is_related(text, entity.start)
+        )
+        if not is_one:
+            return FIRST_NAME_ONLY
+        return FIRST_NAME_ONLY if is_public(text, entity.start, entity.end) else 0.5 + 0.4 * entity.score
+
+    def _is_one(self, words: list[str], score: float) -> bool:
+        """Say whether the words, two at least, tell one person from others and are surely a name."""
+        known = sum(map(self._tagger.is_name, words))
+        common = sum(map(self._tagger.is_common, words))
+        if len(words) < 2 or common == len(words):
+            return False
+        if words[0][0].isupper():
+            return known > 0 or (score > SURE and not common)
+        return known == len(words) or (known > 0 and not common and score > SURE)
+
+    def _least(self, words: list[str]) -> float:
+        """Return how sure the tagger must be: most for words that no list of names knows, in lower case or alone."""
+        known = sum(map(self._tagger.is_name, words))
         common = any(map(self._tagger.is_common, words))
-        if len(words) == 1:
-            return capitalised == listed == 1 and not common
-        if capitalised < len(words):
-            return listed == len(words) and not common
-        return listed > 0 or (score >= SURE and not common)
+        is_capitalised = words[0][0].isupper()
+        if len(words) > 1:
+            return 0.5 if is_capitalised or known == len(words) else 0.85 if known else 0.95
+        if is_capitalised:
+            return 0.75 if not known else 0.7 if common else 0.5
+        return 1.1 if not known else 0.9 if common else 0.6
 
 
-def _renamed(text: str, entity: Entity) -> Entity:
-    """Take what was tagged as an address but holds no digit for a name: streets are often called after people."""
-    has_digit = any(map(str.isdigit, text[entity.start : entity.end]))
-    return entity._replace(kind="PERSON") if entity.kind == "ADDRESS" and not has_digit else entity
+def _chained(entities: list[Entity], text: str) -> list[Entity]:
+    """Join the pieces of one address that only blanks and commas part: house number, a street called after a person,
+    town."""
+    chained: list[Entity] = []
+    for entity in entities:
+        last = chained[-1] if chained else None
+        gap = text[last.end : entity.start] if last is not None else ""
+        if (
+            last is None
+            or last.kind != "ADDRESS"
+            or not _BETWEEN.fullmatch(gap)
+            or entity.kind == "ORG"
+            or (entity.kind == "PERSON" and "\n" in gap)
+        ):
+            chained.append(entity)
+        else:
+            chained[-1] = last._replace(end=entity.end, score=max(last.score, entity.score))
+    return chained
 
 
-def _score(entity: Entity, text: str) -> float:
-    words = len(_WORD.findall(text, entity.start, entity.end))
-    return FIRST_NAME_ONLY if entity.kind == "PERSON" and words < 2 else 0.5 + 0.4 * entity.score
+def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
+    """Take small words off the ends of a name that has capitals: `knew Annie`."""
+    value = text[entity.start : entity.end]
+    words = list(re.finditer(r"[^\W\d_]+", value))
+    large = [match for match in words if match.group()[0].isupper()]
+    if not large or len(large) == len(words):
+        return entity, value
+    first = next((match for match in words if match is large[0] or match.group() in _PARTICLES), large[0])
+    first = first if value[first.start() : large[0].start()].count(" ") < 4 else large[0]
+    start, end = entity.start + first.start(), entity.start + large[-1].end()
+    return entity._replace(start=start, end=end), text[start:end]
+
+
+def _is_address(value: str, words: list[str]) -> bool:
+    """Ask for a number and a word for a street; without one, for a capitalised word and two numbers, or one beside
+    more words."""
+    numbers = _NUMBER.findall(value)
+    if not 1 <= len(numbers) <= 6 or _GAP.search(value) or len(value) < 8:
+        return False
+    if _STREET.search(value):
+        return any(len(word) > 2 for word in words)
+    capitalised = sum(word[0].isupper() and len(word) > 2 for word in words)
+    only_years = all(map(_YEAR.fullmatch, numbers))
+    return capitalised > 0 and len(words) <= 2 * capitalised and not only_years and len(numbers) + capitalised > 2
+
+
+def _in_link(text: str, start: int, end: int) -> bool:
+    """Say whether it is a part of an e-mail address, a page or a handle."""
+    return text[end : end + 1] in ("@", "_") or text[max(start - 1, 0) : start] in ("@", "/", "_", ".")
 
 
 def build() -> list[_Names]:

@@ -1,11 +1,16 @@
-"""Words that make a name near them sensitive: health, dismissal, debt, crime. Nothing is reported for them alone."""
+"""Words that make a name near them sensitive: health, debt, crime, faith, love, union… Nothing is reported for them alone."""
 
 from __future__ import annotations
 
-from presidio_analyzer import Pattern
+import re
+from collections.abc import Iterable, Sequence
 
-from router.privacy.recognizers._checked import Checked
-from router.privacy.severity import QUALIFIER, WEAK
+from presidio_analyzer import LocalRecognizer, RecognizerResult
+from presidio_analyzer.nlp_engine import NlpArtifacts
+
+from router.privacy.recognizers._qualifiers import STRONG, WEAK
+from router.privacy.severity import QUALIFIER
+from router.privacy.severity import WEAK as WEAK_SCORE
 
 EXAMPLES = (
     ("My neighbour Joanna Miller has been diagnosed with bipolar disorder", "Joanna Miller"),
@@ -13,23 +18,59 @@ EXAMPLES = (
     ("nobody was fired, said the diagnosis", None),
 )
 
-STRONG = (
-    r"diagnos(?:ed|is|ed with)|diagnose|diagnostiziert|diagnóstico|диагноз|prognosis|hiv|chemotherapy|oncology|bipolar"
-    r"|schizophreni\w+|psychiatr\w+|шизофрени\w+|miscarriage|overdose|biopsy|dialysis|medications?|prescribed"
-    r"|admitted to (?:the )?hospital|blood pressure|lab results?|test results?|medical (?:history|record|leave|condition)s?"
-    r"|sick leave|disability benefits?|disciplinary|laid off|performance review|salary (?:of|is)|salary:|payslip|severance"
-    r"|reference for|termination letter|owes|in debt|overdue|loan application|credit score|mortgage application|evict(?:ed|ion)"
-    r"|restraining order|home address|phone number|e-?mail address|date of birth|passport|social security|bank account"
-    r"|credit card|(?:my|our) (?:patient|client|employee|colleague|neighbou?r|tenant|coworker|co-worker|customer|ex-wife"
-    r"|ex-husband|landlord)"
-)
-WEAK_WORDS = (
-    r"fired|dismissed|bankruptcy|unpaid|arrested|convicted|witness|suspect|accused of|custody of|divorced?|parole|probation"
-    r"|asylum|deported|lives (?:in|at|on)|abortion|rehab|suicidal|discharged from|aids"
-)
+STRONG_SCORE = 1.0
+"""Above any name's, so that a word that is taken for a part of the name still counts."""
 
 
-def build() -> list[Checked]:
+def _trie(words: Iterable[str]) -> str:
+    """Write words as one expression that looks at each letter once; `*` is any run of letters, a blank any gap."""
+    heads: dict[str, set[str]] = {}
+    for word in words:
+        heads.setdefault(word[:1], set()).add(word[1:])
+    ends = heads.pop("", None)
+    pieces = [_letter(head) + _trie(tails) for head, tails in sorted(heads.items())]
+    if not pieces:
+        return ""
+    body = pieces[0] if len(pieces) == 1 and ends is None else f"(?:{'|'.join(pieces)})"
+    return f"{body}?" if ends is not None else body
+
+
+def _letter(letter: str) -> str:
+    return {"*": r"[^\W_]*", " ": r"[\s_-]{1,3}", "'": "['’]", "-": "[ -]?"}.get(letter) or re.escape(letter)
+
+
+def _expression(tables: Iterable[str]) -> re.Pattern[str]:
+    words = {word.strip() for table in tables for word in re.split(r"[|\n]", table)} - {""}
+    return re.compile(rf"(?<![^\W_]){_trie(words)}(?![^\W_])")
+
+
+def lower(text: str) -> str:
+    """Put a text in lower case and keep its length."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+
+
+class _Qualifiers(LocalRecognizer):
+    """One pass per text over all words at once: a thousand alternatives are too many for a pattern of Presidio."""
+
+    def __init__(self) -> None:
+        self._expressions = ((_expression(STRONG.values()), STRONG_SCORE), (_expression([WEAK]), WEAK_SCORE))
+        super().__init__(supported_entities=[QUALIFIER], name="qualifier")
+
+    def load(self) -> None: ...
+
+    def analyze(
+        self, text: str, entities: Sequence[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Find the words."""
+        small = lower(text)
+        return [
+            RecognizerResult(QUALIFIER, match.start(), match.end(), score)
+            for expression, score in self._expressions
+            for match in expression.finditer(small)
+        ]
+
+
+def build() -> list[_Qualifiers]:
     """Give the recognizer."""
-    patterns = [Pattern("strong", rf"\b(?:{STRONG})\b", 0.8), Pattern("weak", rf"\b(?:{WEAK_WORDS})\b", WEAK)]
-    return [Checked(QUALIFIER, "qualifier", patterns)]
+    return [_Qualifiers()]
