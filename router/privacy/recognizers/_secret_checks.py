@@ -38,8 +38,19 @@ _PLACE = re.compile(
     re.IGNORECASE,
 )
 _VERSION = re.compile(r"v?\d+(?:[._-]\d+)+(?:[-_.+]?[A-Za-z0-9]+)*")
+_COUNTING = re.compile(r"0?12345(?:6(?:7(?:8(?:90?)?)?)?)?")
 _CHUNK = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+")
-_VOWELS = frozenset("aeiouyAEIOUY")
+_PAIRS = frozenset(
+    (
+        "th he in er an re nd at on nt ha es st en ed to it ou ea hi is or ti as te et ng of al de se le sa si ar ve ra ld ur me ne ro ri "
+        "ic co io ma li el la us ec ch ce ta ho no pe ai lo ie ca il ly ac om ct un wi em ns ss ow id fo be ad us ee ul sh pr ge pa im po wa "
+        "ot ut ol am so su tr ke mo op ir ag wh ay iv mi fi sp cl ab ap av bo bl br bu da di do dr ds du eb ef eg ep ev ex ey fa fe fr ga gh gi "
+        "go gr gu if ig ip ir ck ki ks ls lu lt mp mu na ni ob od oi ok oo os ov ow pi pl pp pt pu qu rd rk rm rn rs rt ru ry sc sk sl sm sn sy "
+        "ts tt tu ty ub ud ue ug ui um up va vi wn wo ye yo yp ys ze au bi ci cr cu ei ff fl fu gn ib iz je jo ju key lf ll mb mm nn oa oc og "
+        "rc rg rr rv rw tw uc uf ur uv xt yn"
+    ).split()
+)
+"""Pairs of letters that are common in English and its neighbours: most of a word's are among them, few of a key's."""
 _KIND = str.maketrans(
     dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "A")
     | dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")
@@ -110,21 +121,20 @@ def is_wordy(text: str) -> bool:
     if not letters:
         return True
     chunks = _CHUNK.findall(text)
-    words = sum(len(chunk) for chunk in chunks if len(chunk) >= 3 and _is_pronounceable(chunk))
+    words = sum(len(chunk) for chunk in chunks if len(chunk) >= 3 and _is_word(chunk.lower()))
     changes = sum(map(str.__ne__, kinds, kinds[1:]))
     return words * 2 > len(letters) and changes * 3 < len(kinds) + 6
 
 
-def _is_pronounceable(word: str) -> bool:
-    vowels = sum(char in _VOWELS for char in word)
-    consonants = max(map(len, re.split(r"[aeiouyAEIOUY]+", word)))
-    return vowels * 5 >= len(word) and consonants <= 4
+def _is_word(chunk: str) -> bool:
+    return sum(first + second in _PAIRS for first, second in pairwise(chunk)) * 3 >= 2 * (len(chunk) - 1)
 
 
 def is_random(text: str, least: float = 3.0) -> bool:
     """Say whether a text looks drawn at random: enough information, and nothing that tells what else it is."""
     if is_placeholder(text) or is_template(text) or is_reference(text) or is_sequence(text) or is_published(text):
         return False
+    text = _COUNTING.sub("", text)
     if _HEX.fullmatch(text):
         return len(text) >= 16 and len(set(text)) >= 7 and any(map(str.isdigit, text)) and any(map(str.isalpha, text))
-    return entropy(text) >= least and not is_wordy(text) and not is_place(text)
+    return len(text) >= 8 and entropy(text) >= least and not is_wordy(text) and not is_place(text)

@@ -9,7 +9,7 @@ SHAPES = {
     r"|_gitlab_session=[0-9a-z]{32}",
     "openai and alike": r"sk-(?:proj|svcacct|admin|or-v1|None|lf|ant-(?:api|admin|sid)\d\d)-(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{20,}"
     r"|sk-(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}",
-    "slack": r"xox[bp](?:-\d{9,14}){1,3}-[A-Za-z0-9]{10,}|xox[os](?:-\d+){3}-[0-9a-fA-F]{8,}|xox[ar]-(?:\d-)?(?=[A-Za-z]*\d)[0-9A-Za-z]{10,}"
+    "slack": r"xox[bp](?:-\d{9,14}){1,3}-(?=\d{0,30}[A-Za-z])[A-Za-z0-9]{10,}|xox[os](?:-\d+){3}-[0-9a-fA-F]{8,}|xox[ar]-(?:\d-)?(?=[A-Za-z]*\d)[0-9A-Za-z]{10,}"
     r"|xoxe(?:\.xox[bp])?-\d-[A-Za-z0-9]{60,}|xoxe(?:-\d{9,14}){3}-[A-Za-z0-9]{20,}|xox[cd]-[A-Za-z0-9%-]{30,}|xapp-\d-[A-Z0-9]+-\d+-[A-Za-z0-9]+",
     "chat hooks": r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,}|discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"
     r"|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-z]{32}/[0-9a-f-]{36}",

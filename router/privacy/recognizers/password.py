@@ -42,7 +42,7 @@ EXAMPLES = (
 
 LINK = (
     r"(?>['\"\]\\)]{0,3}\s{0,3}(?:(?::\s?[\w.]{1,24}|\s(?:string|str|const|varchar))?\s{0,3}[:?.+!|=]{0,3}(?:=>|[:=])|\bis\b:?|\bare\b|->"
-    r"|,(?=\s?['\"])|\(\s?(?=['\"])|>|\s(?:value|content)\s?=)\s{0,12}[@$bBrfu|]?\\?['\"`]{0,3})"
+    r"|,(?=\s?['\"])|\(\s?(?=['\"])|>(?!@)|\s(?:value|content)\s?=)\s{0,12}[@$bBrfu|]?\\?['\"`]{0,3})"
 )
 """What stands between a name and its value, in prose, configuration and a dozen languages."""
 
@@ -50,10 +50,10 @@ PASSWORD_NAME = (
     r"[\w.-]{0,24}(?:p[a@4][s$5]{2}w[o0]r[dt]|passwd|passphrase|pass_?code|pwd|passw|(?<![a-z])pass|contraseña|contrasena|mot de passe|kennwort"
     r"|wachtwoord|hasło|senha|пароль)[\w-]{0,12}"
 )
-KEY_NAME = r"(?:[A-Za-z]{2,20} )?[A-Za-z_$][\w.-]{1,64}+"
+KEY_NAME = r"(?:[A-Za-z]{2,20} |\$?env:)?[A-Za-z_$][\w.-]{1,64}+"
 PASSWORD_VALUE = r"[^\s'\"`,;<>{}()\[\]$]{6,100}"
 PASSWORD_QUOTED = r"[^\s'\"`]{6,200}(?=\\?['\"`])"
-KEY_VALUE = r"[^\s'\"`,;<>{}()\[\]\\$\d]{0,60}+\d[^\s'\"`,;<>{}()\[\]\\$]{9,500}+(?![\w(\[])"
+KEY_VALUE = r"(?!//)[^\s'\"`,;<>{}()\[\]\\$\d]{0,60}+\d[^\s'\"`,;<>{}()\[\]\\$]{9,500}+(?![\w(\[])"
 KEY_QUOTED = r"[^\s'\"`\d]{0,60}+\d[^\s'\"`]{9,500}+(?=\\?['\"`])"
 SAID = r"(?=[A-Za-z_+/=.-]*\d)(?=[\d_+/=.-]*[A-Za-z])[A-Za-z0-9_+/=.~-]{16,512}"
 PIN = r"\b(?:pin|pin code|cvv2?|cvc2?|security code|otp|2fa code|verification code)(?:\s(?:number|no\.?|code))?\s{0,2}(?:is|:|=|#)\s{0,3}(?P<value>\d{3,8})\b"
@@ -119,7 +119,7 @@ def is_named_secret(name: str, value: str, quoted: bool) -> bool:
         return True
     if _NO_SECRET.search(name):
         return False
-    if _STRONG.search(name):
+    if _STRONG.search(name) and name.lower() != "key":
         return is_uuid(value) or (len(value) >= 10 and is_random(value, 3.0))
     if _VENDOR.search(name):
         return is_uuid(value) or (len(value) >= 14 and is_random(value, 3.0))
@@ -161,8 +161,8 @@ def build() -> list[Checked]:
             Pattern("quoted", rf"{start}{PASSWORD_NAME}{LINK}{quote}(?P<value>{PASSWORD_QUOTED})", 0.8),
         ], check=_is_password),
         Checked("SECRET", "named_secret", [
-            Pattern("named", rf"(?<![\w.-]){KEY_NAME}{LINK}(?P<value>{KEY_VALUE})", 0.7),
-            Pattern("quoted", rf"(?<![\w.-]){KEY_NAME}{LINK}{quote}(?P<value>{KEY_QUOTED})", 0.7),
+            Pattern("named", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}(?P<value>{KEY_VALUE})", 0.7),
+            Pattern("quoted", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}{quote}(?P<value>{KEY_QUOTED})", 0.7),
         ], check=_is_named_secret),
         Checked("SECRET", "said_secret", [
             Pattern("said", rf"\b(?:secret|token|key|header)\s(?:['\"]?token:?\s)?(?P<value>{SAID})(?![\w(\[])", 0.6),

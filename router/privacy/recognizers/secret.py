@@ -69,7 +69,7 @@ def is_key(text: str) -> bool:
     if is_placeholder(text) or is_sequence(text) or is_published(text):
         return False
     body = re.sub(r"^(?:[A-Za-z0-9]{2,12}[-_.]){1,3}", "", text) or text
-    return entropy(body) >= min(3.0, len(body) / 5) and not is_wordy(body)
+    return entropy(body) >= min(2.8, len(body) / 5) and (sum(map(str.isdigit, body)) > 1 or not is_wordy(body))
 
 
 def _is_private_key(text: str) -> bool:
