@@ -1,0 +1,81 @@
+"""What is put between the characters of a value: markup, quotes and plus signs, any sign after each character or group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from router.privacy.view import Change, View
+
+_TAG = r"</?[A-Za-z][^<>]{0,100}>"
+_MARKUP = re.compile(
+    rf"(?P<block>\s{{0,3}}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{{0,100}}>\s{{0,3}})+)"
+    rf"|(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])|(?<=\w)(?:\*\*|__|~~|``)+(?=[\w@.+-])|(?<=[@.+-])(?:\*\*|__|~~|``)+(?=\w)"
+    rf"|(?<=\w)[`*](?=\w)|(?<=[\w@.+-])[\"']\s{{0,3}}(?:\+|\.|&|\|\|)?\s{{0,3}}[\"'](?=[\w@.+-])|(?<=\w)\\\r?\n\s{{0,40}}(?=\w)",
+    re.IGNORECASE,
+)
+_MARKUP_SIGN = re.compile(r"[<*`~\\\"']|__")
+
+_SPACED = re.compile(
+    r"(?<![^\W_])(?P<first>[^\W_])(?P<sign>[^\w@]{1,5}|_{1,3}|\s?\S\s?)(?=[^\W_@])(?:[\w@.+-](?P=sign)){5,}[^\W_](?![^\W_])"
+)
+_SPACED_WIDE = re.compile(r"(?<!\S)(?:[\w@.+-] {1,3}){7,}[^\W_](?!\S)")
+_GROUPED = re.compile(
+    r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
+    r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
+)
+_DIGIT = re.compile("[0-9]")
+_USUAL = frozenset((" ", "-", ".", ", ", ": "))
+"""Signs between groups that the recognizers know themselves, or that lists have."""
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+
+
+def _unmark(mark: str) -> str:
+    return " " if "<" in mark and re.match(r"\s*</?(?:td|th|tr|br|p|li|div|dd|dt)\b", mark, re.IGNORECASE) else ""
+
+
+def markup(view: View) -> View:
+    """Take markup out of words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
+    return view.rewrite(_MARKUP, _unmark) if _MARKUP_SIGN.search(view.text) else view
+
+
+def _unspaced(view: View) -> Iterator[Change]:
+    for match in _SPACED.finditer(view.text):
+        text, sign = match.group(), match["sign"]
+        if sign.isalnum():
+            continue
+        yield *match.span(), _without(text, sign)
+
+
+def _without(text: str, sign: str) -> Sequence[str]:
+    """Give a piece for each character, empty for those of the sign."""
+    step = 1 + len(sign)
+    return [char if place % step == 0 else "" for place, char in enumerate(text)]
+
+
+def _narrow(run: str) -> Sequence[str]:
+    """Close up `m y  c a r d`: one space goes, of more one stays."""
+    return [
+        char if char != " " else " " if run[place - 1] != " " and run[place + 1] == " " else ""
+        for place, char in enumerate(run)
+    ]
+
+
+def spaced_out(view: View) -> View:
+    """Close up characters that stand apart, all by the same sign: `4 5 3 9`, `4/5/3/9`, one to a line, `["4","5"]`."""
+    closed = view.replace(_unspaced(view))
+    return closed.rewrite(_SPACED_WIDE, _narrow) if "  " in closed.text else closed
+
+
+def _regrouped(view: View) -> Iterator[Change]:
+    for match in _GROUPED.finditer(view.text):
+        text, sign = match.group(), match["sign"]
+        digits = sum(map(str.isdigit, text))
+        if sign in _USUAL or not 8 <= digits <= 34 or _THOUSANDS.fullmatch(text):
+            continue
+        yield *match.span(), text.replace(sign, " ")
+
+
+def grouped(view: View) -> View:
+    """Put spaces between groups of digits that some other sign parts, always the same: `4539_5787`, `856/45/6789`."""
+    return view.replace(_regrouped(view)) if _DIGIT.search(view.text) else view
