@@ -83,12 +83,10 @@ class View(NamedTuple):
 
     def excerpts(self) -> View:
         """Keep only the surroundings of the changes, if that is much less."""
+        if not self.changes or self.whole is not None or self.offsets is None:
+            return self
         spans = list(_merged(self.changes, len(self.text)))
-        if (
-            self.whole is not None
-            or self.offsets is None
-            or sum(end - start for start, end in spans) * 2 > len(self.text)
-        ):
+        if sum(end - start for start, end in spans) * 2 > len(self.text):
             return self
         offsets: list[int] = []
         for start, end in spans:
@@ -106,6 +104,32 @@ class View(NamedTuple):
 
     def _slice(self, start: int, end: int) -> list[int]:
         return list(range(start, end)) if self.offsets is None else self.offsets[start:end]
+
+
+_WORDS = bytes(code if code > 127 or chr(code).isalpha() else 32 for code in range(256)).lower()
+_SHAPE = bytes(code if code in (10, 13) else 97 if code < 128 and chr(code).isalnum() else 32 for code in range(256))
+_DIGIT = re.compile("[0-9]")
+
+
+class Traits(NamedTuple):
+    """What shows at a glance which disguises a text can't be in."""
+
+    words: frozenset[str]
+    """All words in lower case."""
+    shape: bytes
+    """It with an `a` for every ASCII letter and digit, and a space for the rest but ends of lines."""
+    apart: bool
+    """Whether characters that stand alone follow each other."""
+    digits: bool
+
+    @classmethod
+    def of(cls, text: str) -> Traits:
+        """Look at a text."""
+        words = text.encode(errors="replace").translate(_WORDS).decode().split()
+        shape = text.encode("ascii", "replace").translate(_SHAPE)
+        apart = b" a a a a a " in b" %b " % b" ".join(shape.split())
+        digits = _DIGIT.search(text) is not None
+        return cls(frozenset(words if text.isascii() else map(str.lower, words)), shape, apart, digits)
 
 
 def _merged(spans: Iterable[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:

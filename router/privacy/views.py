@@ -1,7 +1,7 @@
 """Rewrites a text the way a reader would see it, so that a disguise doesn't hide what it says; offsets map back.
 
 The first view stands in for the original: it says the same, in plain characters. The others are read beside it, and
-are themselves rewritten as often as `DEPTH` says. One more disguise is one more function in one of the lists below.
+are themselves rewritten as often as `DEPTH` says. One more disguise is one more function in `DECODERS`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from router.privacy.disguises.letters import hidden, normal
 from router.privacy.disguises.marks import grouped, markup, spaced_out
 from router.privacy.disguises.packed import packed
 from router.privacy.disguises.spelled import misread, spoken_addresses, spoken_numbers
-from router.privacy.view import View
+from router.privacy.view import Traits, View
 
 __all__ = ("View", "views")
 
@@ -24,34 +24,11 @@ DEPTH = 3
 GROWTH, SLACK = 12, 200_000
 """Characters that all views of a text may have, per character of the text and beyond: more can't be read."""
 
-REWRITES: tuple[Callable[[View], View], ...] = (quoted_printable, character_codes, markup, spaced_out, grouped, misread)
-"""Each takes one disguise off, wherever it is in the text."""
-SPOKEN: tuple[Callable[[View, frozenset[str]], View], ...] = (spoken_numbers, spoken_addresses)
-"""The same, for those who must know the words of the text."""
-DECODERS: tuple[Callable[[View], Iterator[View]], ...] = (escapes, packed, morse)
-CIPHERS: tuple[Callable[[View, frozenset[str]], Iterator[View]], ...] = (rot13, backwards)
-
-_LETTERS = bytes(code if code > 127 or chr(code).isalpha() else 32 for code in range(256)).lower()
-
-
-def _words(text: str) -> frozenset[str]:
-    """Return the words of a text in lower case."""
-    data = text.encode(errors="replace")
-    words = data.translate(_LETTERS).decode().split()
-    return frozenset(words if text.isascii() else map(str.lower, words))
-
-
-def _readings(view: View) -> Iterator[View]:
-    """Yield what a text says once one more disguise is taken off; the same text may come more than once."""
-    words = _words(view.text)
-    for decode in DECODERS:
-        yield from decode(view)
-    for solve in CIPHERS:
-        yield from solve(view, words)
-    for rewrite in REWRITES:
-        yield rewrite(view)
-    for speak in SPOKEN:
-        yield speak(view, words)
+DECODERS: tuple[Callable[[View, Traits], Iterator[View]], ...] = (
+    escapes, packed, morse, rot13, backwards, quoted_printable, character_codes, markup, spaced_out, grouped, misread,
+    spoken_numbers, spoken_addresses,
+)  # fmt: skip
+"""Each takes one kind of disguise off; what it yields may equal the text it was given."""
 
 
 def views(text: str) -> Iterator[View]:
@@ -66,7 +43,8 @@ def views(text: str) -> Iterator[View]:
         yield view
     while ahead:
         view, depth = ahead.popleft()
-        for reading in _readings(view):
+        traits = Traits.of(view.text)
+        for reading in (reading for decode in DECODERS for reading in decode(view, traits)):
             if reading.text in seen:
                 continue
             left -= len(reading.text)

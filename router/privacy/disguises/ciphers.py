@@ -6,7 +6,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from router.privacy.view import View
+from router.privacy.view import Traits, View
 
 _LABELS = (
     "number card credit social security account password passport secret token phone call email mail iban address birth patient "
@@ -29,9 +29,8 @@ _ORDINARY = frozenset("la le el on no ti ot em si tis ne dna ym im fo mi liam".s
 """Such words read both ways, or mean something of their own."""
 _ROT13_MAIL = re.compile(r"@[\w-]{1,60}\.(?:pbz|bet|arg|rqh|tbi|vb|qr|se|rf|vg|cy|ay|pb\.hx)\b", re.IGNORECASE)
 _BACK_MAIL = re.compile(r"\b(?:moc|gro|ten|ude|vog|oi|ed|rf|se|ti|lp|ln|ku\.oc)\.[\w-]{1,60}@", re.IGNORECASE)
-_REVERSED = re.compile(
-    r"\b(?:revers\w+|backwards?|rückwärts|umgekehrt|à l'envers|inversé|al revés|invertid[oa]|al contrario|achterstevoren|wspak)\b",
-    re.IGNORECASE,
+_SAID_BACKWARDS = frozenset(
+    "reversed reverse reversing backward backwards rückwärts umgekehrt envers inversé revés invertido contrario achterstevoren wspak".split()
 )
 
 _MORSE = {
@@ -52,18 +51,24 @@ _BRAILLE = re.compile("[\u2800-\u283f][\u2800-\u283f\\s]{5,}")
 _BRAILLE_LETTERS = dict(zip("⠁⠃⠉⠙⠑⠋⠛⠓⠊⠚⠅⠇⠍⠝⠕⠏⠟⠗⠎⠞⠥⠧⠺⠭⠽⠵⠤⠲⠈", "abcdefghijklmnopqrstuvwxyz-.@", strict=True))
 
 
-def rot13(view: View, words: frozenset[str]) -> Iterator[View]:
+def rot13(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with letters moved by 13, if then it says something."""
-    if words & _ROT13_LABELS or len(words & _ROT13_COMMON - _ORDINARY) > 1 or _has_mail(view, _ROT13_MAIL):
+    if (
+        traits.words & _ROT13_LABELS
+        or len(traits.words & _ROT13_COMMON - _ORDINARY) > 1
+        or _has_mail(view, _ROT13_MAIL)
+    ):
         yield view._replace(text=_rot13(view.text), changes=())
 
 
-def backwards(view: View, words: frozenset[str]) -> Iterator[View]:
+def backwards(view: View, traits: Traits) -> Iterator[View]:
     """Yield it read from its end, if then it says something or a text says so."""
     labels = (
-        words & _BACK_LABELS - _ORDINARY or len(words & _BACK_COMMON - _ORDINARY) > 1 or _has_mail(view, _BACK_MAIL)
+        traits.words & _BACK_LABELS - _ORDINARY
+        or len(traits.words & _BACK_COMMON - _ORDINARY) > 1
+        or _has_mail(view, _BACK_MAIL)
     )
-    if view.mirrored is None and (labels or _REVERSED.search(view.text)):
+    if view.mirrored is None and (labels or traits.words & _SAID_BACKWARDS):
         yield view.backwards()
 
 
@@ -71,7 +76,7 @@ def _has_mail(view: View, expression: re.Pattern[str]) -> bool:
     return "@" in view.text and expression.search(view.text) is not None
 
 
-def morse(view: View) -> Iterator[View]:
+def morse(view: View, _traits: Traits) -> Iterator[View]:
     """Yield what Morse code says; nothing readable where it holds digits and signals that mean nothing."""
     if "." not in view.text or "-" not in view.text:
         return

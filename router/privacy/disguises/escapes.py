@@ -6,12 +6,13 @@ import html
 import re
 from collections.abc import Iterator, Sequence
 
-from router.privacy.view import View
+from router.privacy.view import Traits, View
 
 _ESCAPE = re.compile(
     r"(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
     r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?"
 )
+_ESCAPE_SIGNS = ("%", "&", "\\", "U+")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 _UNPRINTABLE = re.compile(r"[^\n -~]+")
 _LEVELS = 3
@@ -82,9 +83,9 @@ def _blank(match: re.Match[str]) -> str:
     return "".join(char if char.isprintable() else " " for char in match.group())
 
 
-def escapes(view: View) -> Iterator[View]:
+def escapes(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it with URL, HTML and source-code escapes written out, once and again."""
-    for _ in range(_LEVELS):
+    for _ in range(_LEVELS if any(sign in view.text for sign in _ESCAPE_SIGNS) else 0):
         decoded = view.rewrite(_ESCAPE, _unescape)
         if decoded is view:
             return
@@ -92,11 +93,13 @@ def escapes(view: View) -> Iterator[View]:
         yield view
 
 
-def quoted_printable(view: View) -> View:
-    """Write `=34=35` and soft line breaks out."""
-    return view.rewrite(_QUOTED, _unquote) if "=" in view.text and _QUOTED_SIGN.search(view.text) else view
+def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
+    """Yield it with `=34=35` and soft line breaks written out."""
+    if "=" in view.text and _QUOTED_SIGN.search(view.text):
+        yield view.rewrite(_QUOTED, _unquote)
 
 
-def character_codes(view: View) -> View:
-    """Write lists of character codes out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`."""
-    return view.rewrite(_CODES, _decode) if _CODES_SIGN.search(view.text) else view
+def character_codes(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with lists of character codes written out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`."""
+    if traits.digits and _CODES_SIGN.search(view.text):
+        yield view.rewrite(_CODES, _decode)

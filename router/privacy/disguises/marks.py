@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from router.privacy.view import Change, View
+from router.privacy.view import Change, Traits, View
 
 _TAG = r"</?[A-Za-z][^<>]{0,100}>"
 _MARKUP = re.compile(
@@ -24,7 +24,6 @@ _GROUPED = re.compile(
     r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
     r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
 )
-_DIGIT = re.compile("[0-9]")
 _USUAL = frozenset((" ", "-", ".", ", ", ": "))
 """Signs between groups that the recognizers know themselves, or that lists have."""
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
@@ -34,9 +33,10 @@ def _unmark(mark: str) -> str:
     return " " if "<" in mark and re.match(r"\s*</?(?:td|th|tr|br|p|li|div|dd|dt)\b", mark, re.IGNORECASE) else ""
 
 
-def markup(view: View) -> View:
-    """Take markup out of words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
-    return view.rewrite(_MARKUP, _unmark) if _MARKUP_SIGN.search(view.text) else view
+def markup(view: View, _traits: Traits) -> Iterator[View]:
+    """Yield it without the markup in words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
+    if _MARKUP_SIGN.search(view.text):
+        yield view.rewrite(_MARKUP, _unmark)
 
 
 def _unspaced(view: View) -> Iterator[Change]:
@@ -61,10 +61,12 @@ def _narrow(run: str) -> Sequence[str]:
     ]
 
 
-def spaced_out(view: View) -> View:
-    """Close up characters that stand apart, all by the same sign: `4 5 3 9`, `4/5/3/9`, one to a line, `["4","5"]`."""
-    closed = view.replace(_unspaced(view))
-    return closed.rewrite(_SPACED_WIDE, _narrow) if "  " in closed.text else closed
+def spaced_out(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with characters closed up that one sign sets apart: `4 5 3 9`, `4/5/3/9`, one to a line, `["4","5"]`."""
+    if traits.apart:
+        yield view.replace(_unspaced(view))
+        if "  " in view.text:
+            yield view.rewrite(_SPACED_WIDE, _narrow)
 
 
 def _regrouped(view: View) -> Iterator[Change]:
@@ -76,6 +78,7 @@ def _regrouped(view: View) -> Iterator[Change]:
         yield *match.span(), text.replace(sign, " ")
 
 
-def grouped(view: View) -> View:
-    """Put spaces between groups of digits that some other sign parts, always the same: `4539_5787`, `856/45/6789`."""
-    return view.replace(_regrouped(view)) if _DIGIT.search(view.text) else view
+def grouped(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with spaces between groups of digits that one other sign parts: `4539_5787`, `856/45/6789`."""
+    if traits.digits:
+        yield view.replace(_regrouped(view))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from router.privacy.disguises.letters import normal
-from router.privacy.view import View
+from router.privacy.view import Traits, View
 
 _BASE64 = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{60,}\r?\n){0,1500}[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,15})?={0,2}"
@@ -21,6 +21,7 @@ _BASE64 = re.compile(
 _WRAPPED = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{8,59}[ \t]*\r?\n[ \t]*){1,400}[A-Za-z0-9+/_-]{2,59}={0,2}(?![A-Za-z0-9+/_=-])"
 )
+_SHORT_LINES = re.compile(rb"a{8}\r?\n *a{4}")
 _BASE32 = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{16,}|[a-z2-7]{16,})={0,6}(?![A-Za-z0-9=])")
 _BASE85 = re.compile(r"<~([!-uz\s]{10,20000})~>")
 _HEX = re.compile(
@@ -126,9 +127,9 @@ def _is_data(token: str) -> bool:
     return "0" in kinds and len(set(kinds)) > 1 and changes * 5 > len(kinds)
 
 
-def _tokens(text: str) -> Iterator[tuple[int, int]]:
+def _tokens(text: str, shape: bytes) -> Iterator[tuple[int, int]]:
     """Yield the places of base64 and hex; lines that are each a hash aren't one piece."""
-    for match in _BASE64.finditer(text):
+    for match in _BASE64.finditer(text) if b"a" * 8 in shape else ():
         start, end = match.span()
         lines = match.group().splitlines(keepends=True)
         if len(lines) > 1 and all(_HEX.fullmatch(line.strip()) for line in lines) and len(lines[0]) < 130:
@@ -141,24 +142,24 @@ def _tokens(text: str) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
-def _decoders(text: str) -> Iterator[tuple[tuple[int, int], str]]:
+def _decoded(text: str, shape: bytes) -> Iterator[tuple[tuple[int, int], str]]:
     """Yield the places of data and what it says, if anything."""
-    for start, end in dict.fromkeys(_tokens(text)):
+    for start, end in dict.fromkeys(_tokens(text, shape)):
         token = text[start:end]
         said = "" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
         yield (start, end), said
-    for match in _WRAPPED.finditer(text) if "\n" in text else ():
+    for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(shape) else ():
         yield match.span(), _unbase64(match.group())
-    for match in _BASE32.finditer(text):
+    for match in _BASE32.finditer(text) if b"a" * 16 in shape else ():
         yield match.span(), _unbase32(match.group())
     for match in _BASE85.finditer(text) if "<~" in text else ():
         yield match.span(), _unbase85(match.group())
 
 
-def packed(view: View) -> Iterator[View]:
+def packed(view: View, traits: Traits) -> Iterator[View]:
     """Yield what data says; data that doesn't give it away is noted by a view without a text."""
     public: list[tuple[int, int]] | None = None
-    for (start, end), said in _decoders(view.text):
+    for (start, end), said in _decoded(view.text, traits.shape):
         if said:
             yield View(normal(said).text, whole=view.original(start, end))
         elif _is_data(view.text[start:end]):

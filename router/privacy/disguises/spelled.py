@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
-from router.privacy.view import Change, View
+from router.privacy.view import Change, Traits, View
 
 LEAST_DIGITS = 7
 """Shorter numbers identify nobody."""
@@ -91,6 +91,8 @@ def _numbers() -> dict[str, str]:
 NUMBERS: Mapping[str, str] = _numbers()
 NUMBER_WORDS = frozenset(NUMBERS) | frozenset(_TIMES)
 
+_IDEOGRAMS = frozenset("〇零一二三四五六七八九")
+
 _WORD = re.compile(r"[〇零一二三四五六七八九]|[^\W\d_]+(?:[-‐](?:(?:et|y|e)[-‐])?[^\W\d_]+){0,3}|[0-9]+")
 _BETWEEN = re.compile(r"[\s,;:|/+*_-]{0,4}|[\s,;:|/-]{0,2}\.[\s]{0,3}|\s?(?:\.{3}|…)\s?")
 _PARTS = re.compile(r"[^-‐]+")
@@ -164,9 +166,10 @@ def _spoken(text: str) -> Iterator[Change]:
         yield run.start, run.end, run.text
 
 
-def spoken_numbers(view: View, words: frozenset[str]) -> View:
-    """Write numbers that are read out in digits: `four five double three`, `vierzig-drei`, `856 dash four five`."""
-    return view.replace(_spoken(view.text)) if len(words & NUMBER_WORDS) >= 2 else view
+def spoken_numbers(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with numbers that are read out in digits: `four five double three`, `vierzig-drei`, `856 dash four five`."""
+    if len(traits.words & NUMBER_WORDS) > 1 or (not view.text.isascii() and not _IDEOGRAMS.isdisjoint(view.text)):
+        yield view.replace(_spoken(view.text))
 
 
 AT_WORDS = frozenset("at arroba arobase chiocciola apenstaartje małpa malpa ät klammeraffe snabel-a et".split())
@@ -179,7 +182,7 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 _DOTS = re.compile(_DOT, re.IGNORECASE)
-_BRACKETED = re.compile(r"[\[({<]\s?(?:at|dot|@|\.|arroba|punkt|punto|point|ponto)\s?[\])}>]", re.IGNORECASE)
+_BRACKETED = re.compile(r"[\[({<]\s?(?:[Aa][Tt]|[Dd][Oo][Tt]|@|\.|arroba|punkt|punto|point|ponto)\s?[\])}>]")
 _LETTERED = re.compile(r"(?<![^\W_])[^\W_](?:-[^\W_]){2,}(?![^\W_])")
 
 
@@ -189,19 +192,17 @@ def _addresses(text: str) -> Iterator[Change]:
         yield *match.span(), f"{local}@{domain}"
 
 
-def spoken_addresses(view: View, words: frozenset[str]) -> View:
-    """Write e-mail addresses that are read out as they are: `john at example dot com`, `john [at] example (dot) com`."""
-    if not ((words & AT_WORDS or "@" in view.text) and words & DOT_WORDS) and not _BRACKETED.search(view.text):
-        return view
-    closed = view.rewrite(_LETTERED, lambda letters: [char if char != "-" else "" for char in letters])
-    return closed.replace(_addresses(closed.text))
+def spoken_addresses(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with e-mail addresses as they are written: `john at example dot com`, `john [at] example (dot) com`."""
+    if ((traits.words & AT_WORDS or "@" in view.text) and traits.words & DOT_WORDS) or _BRACKETED.search(view.text):
+        closed = view.rewrite(_LETTERED, lambda letters: [char if char != "-" else "" for char in letters])
+        yield closed.replace(_addresses(closed.text))
 
 
 _DIGIT_LIKE = str.maketrans("OoQDlI|!iZzSsGbBgq", "000011111225566899"[:18])
 _MISREAD = re.compile(
     r"(?<![\w.])(?P<country>[A-Za-z]{2})?(?=[\dOoQDlI|!iZzSsGbBgq .-]{0,4}\d)[\dOoQDlI|!iZzSsGbBgq](?:[ .-]?[\dOoQDlI|!iZzSsGbBgq]){6,34}(?!\w)"
 )
-_DIGIT = re.compile("[0-9]")
 _TLD = re.compile(
     r"(?<=@)[\w-]{1,60}(?:\.[\w-]{1,60}){0,3}\.(?=[a-z0135]{0,5}[0135])[a-z0135]{2,6}(?!\w)", re.IGNORECASE
 )
@@ -226,12 +227,9 @@ def _domain(text: str) -> str:
     return text.translate(_LETTER_LIKE)
 
 
-def misread(view: View) -> View:
-    """Read letters among digits as the digits they look like, and digits in the end of an address as letters."""
-    if not _DIGIT.search(view.text):
-        return view
-    read = view.rewrite(_MISREAD, _digits)
-    return read.rewrite(_TLD, _domain) if "@" in read.text else read
-
-
-__all__: Sequence[str] = ("NUMBER_WORDS", "misread", "spoken_addresses", "spoken_numbers")
+def misread(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with letters among digits as the digits they look like, and digits in an address's end as letters."""
+    if traits.digits:
+        yield view.rewrite(_MISREAD, _digits)
+        if "@" in view.text:
+            yield view.rewrite(_TLD, _domain)
