@@ -24,9 +24,9 @@ class View(NamedTuple):
     whole: tuple[int, int] | None = None
     """For a view whose characters have no place of their own: the span of the original that all of it stands for."""
     mirrored: View | None = None
-    """For a view that reads another one backwards: that one."""
+    """For a view that reads another one backwards: that one; the offsets are then those in its reverse."""
     changes: tuple[tuple[int, int], ...] = ()
-    """Spans of the text that differ from the view it was made from."""
+    """Spans of the text that differ from the view it was made from, if they are known."""
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Map a span of the view to the original: all that its characters were made of, and what vanished behind them.
@@ -35,12 +35,12 @@ class View(NamedTuple):
         """
         if self.whole is not None:
             return self.whole
-        if self.mirrored is not None:
-            return self.mirrored.original(len(self.text) - end, len(self.text) - start)
-        if self.offsets is None:
+        if self.offsets is not None:
+            after = bisect_right(self.offsets, self.offsets[max(start, end - 1)])
+            start, end = self.offsets[start], self.offsets[min(after, len(self.offsets) - 1)]
+        if self.mirrored is None:
             return start, end
-        after = bisect_right(self.offsets, self.offsets[max(start, end - 1)])
-        return self.offsets[start], self.offsets[min(after, len(self.offsets) - 1)]
+        return self.mirrored.original(len(self.mirrored.text) - end, len(self.mirrored.text) - start)
 
     def rewrite(self, expression: re.Pattern[str], change: Callable[[str], str | Sequence[str]]) -> View:
         """Replace each match by a text, or by a list that has one piece for each of its characters.
@@ -51,8 +51,6 @@ class View(NamedTuple):
 
     def replace(self, changes: Iterable[Change]) -> View:
         """Put a text in the place of each span; spans come in order and don't overlap. Itself if none differs."""
-        if self.mirrored is not None:
-            return self
         pieces: list[str] = []
         offsets: list[int] = []
         changed: list[tuple[int, int]] = []
@@ -73,9 +71,9 @@ class View(NamedTuple):
             return self
         pieces.append(self.text[done:])
         if self.whole is not None:
-            return View("".join(pieces), whole=self.whole, changes=tuple(changed))
+            return View("".join(pieces), whole=self.whole)
         offsets += self._slice(done, len(self.text) + 1)
-        return View("".join(pieces), offsets, changes=tuple(changed))
+        return View("".join(pieces), offsets, mirrored=self.mirrored, changes=() if self.changes else tuple(changed))
 
     def backwards(self) -> View:
         """Read it from its end."""
@@ -92,9 +90,8 @@ class View(NamedTuple):
         for start, end in spans:
             offsets += self.offsets[start:end]
             offsets += [self.offsets[end]] * len(GAP)
-        return View(
-            GAP.join([self.text[start:end] for start, end in spans]) + GAP, [*offsets, self.offsets[spans[-1][1]]]
-        )
+        text = GAP.join([self.text[start:end] for start, end in spans]) + GAP
+        return View(text, [*offsets, self.offsets[spans[-1][1]]], mirrored=self.mirrored)
 
     def _origins(self, start: int, end: int, new: str | Sequence[str]) -> list[int]:
         origins = self._slice(start, end)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from router.privacy.disguises.ciphers import backwards, braille, morse, rot13
 from router.privacy.disguises.escapes import character_codes, escapes, quoted_printable
-from router.privacy.disguises.letters import hidden, normal
+from router.privacy.disguises.letters import hidden, normal, plain
 from router.privacy.disguises.marks import grouped, markup, spaced_out
 from router.privacy.disguises.packed import packed
 from router.privacy.disguises.spelled import misread, spoken_addresses, spoken_numbers
@@ -44,7 +44,7 @@ def views(text: str) -> Iterator[View]:
     while ahead:
         view, depth = ahead.popleft()
         traits = Traits.of(view.text)
-        for reading in (reading for decode in DECODERS for reading in decode(view, traits)):
+        for reading in (plain(reading) for decode in DECODERS for reading in decode(view, traits)):
             if reading.text in seen:
                 continue
             left -= len(reading.text)

@@ -10,7 +10,7 @@ from router.privacy.view import Traits, View
 
 _LABELS = (
     "number card credit social security account password passport secret token phone call email mail iban address birth patient "
-    "nummer karte konto kennwort telefon numéro carte compte número tarjeta cuenta numero carta conto numer karta"
+    "nummer karte konto kennwort telefon numéro carte compte número tarjeta cuenta numero carta conto numer karta ssn bsn nif dni cpf pesel nir nhs steuer taxpayer driver licence license medical insurance"
 ).split()
 _COMMON = "the and my is to of for that this key me on it with ist und meine est mon mi el la".split()
 

@@ -19,6 +19,7 @@ _LEVELS = 3
 """How often a text is taken for an escaped one: JSON in JSON is common, deeper is bounded."""
 
 _QUOTED = re.compile(r"(?:=[0-9A-Fa-f]{2}){3,}|=\r?\n")
+_QUOTED_EACH = re.compile(r"=[0-9A-F]{2}|=\r?\n")
 _QUOTED_SIGN = re.compile(r"(?:=[0-9A-Fa-f]{2}){3}|=\r?\n")
 
 _CODE = r"(?:1[01]\d|12[0-6]|3[2-9]|[4-9]\d)"
@@ -97,6 +98,8 @@ def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it with `=34=35` and soft line breaks written out."""
     if "=" in view.text and _QUOTED_SIGN.search(view.text):
         yield view.rewrite(_QUOTED, _unquote)
+    elif view.text.count("=20") > 2:
+        yield view.rewrite(_QUOTED_EACH, _unquote)
 
 
 def character_codes(view: View, traits: Traits) -> Iterator[View]:

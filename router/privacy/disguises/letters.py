@@ -73,13 +73,17 @@ def _latin(word: str) -> str:
     return "".join(_LOOKALIKES.get(char, char) for char in word) if mixed else word
 
 
-def normal(text: str) -> View:
-    """Return the text in plain characters."""
-    view = View(text)
-    if text.isascii() and text.isprintable():
+def plain(view: View) -> View:
+    """Return it in plain characters."""
+    if view.text.isascii() and view.text.isprintable():
         return view
     view = view.rewrite(_RUN, _plain)
     return view.rewrite(_WORD, _latin) if _OTHER_SCRIPT.search(view.text) else view
+
+
+def normal(text: str) -> View:
+    """Return a text in plain characters."""
+    return plain(View(text))
 
 
 def hidden(text: str) -> Iterator[View]:

@@ -19,14 +19,17 @@ _MARKUP_SIGN = re.compile(r"[<*`~\\\"']|__")
 _SPACED = re.compile(
     r"(?<![^\W_])(?P<first>[^\W_])(?P<sign>[^\w@]{1,5}|_{1,3}|\s?\S\s?)(?=[^\W_@])(?:[\w@.+-](?P=sign)){5,}[^\W_](?![^\W_])"
 )
-_SPACED_WIDE = re.compile(r"(?<!\S)(?:[\w@.+-] {1,3}){7,}[^\W_](?!\S)")
+_SPACED_WIDE = re.compile(r"(?<!\S)(?:\S {1,3}){7,}\S(?!\S)")
 _GROUPED = re.compile(
     r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
     r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
 )
-_USUAL = frozenset((" ", "-", ".", ", ", ": "))
+_USUAL = frozenset(("-", ".", ",", ", ", ": "))
 """Signs between groups that the recognizers know themselves, or that lists have."""
-_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+LEAST_DIGITS = 9
+"""Of a number in groups: shorter ones are dates."""
+MOST_DIGITS, MOST_JOINED = 34, 11
+"""Of a number in groups, and of one that is closed up: longer ones would be cards by chance."""
 
 
 def _unmark(mark: str) -> str:
@@ -69,16 +72,16 @@ def spaced_out(view: View, traits: Traits) -> Iterator[View]:
             yield view.rewrite(_SPACED_WIDE, _narrow)
 
 
-def _regrouped(view: View) -> Iterator[Change]:
+def _regrouped(view: View, sign: str, most: int) -> Iterator[Change]:
     for match in _GROUPED.finditer(view.text):
-        text, sign = match.group(), match["sign"]
+        text, old = match.group(), match["sign"]
         digits = sum(map(str.isdigit, text))
-        if sign in _USUAL or not 8 <= digits <= 34 or _THOUSANDS.fullmatch(text):
-            continue
-        yield *match.span(), text.replace(sign, " ")
+        if old not in _USUAL and old.strip(" ") and LEAST_DIGITS <= digits <= most:
+            yield *match.span(), text.replace(old, sign)
 
 
 def grouped(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with spaces between groups of digits that one other sign parts: `4539_5787`, `856/45/6789`."""
     if traits.digits:
-        yield view.replace(_regrouped(view))
+        yield view.replace(_regrouped(view, " ", MOST_DIGITS))
+        yield view.replace(_regrouped(view, "", MOST_JOINED))

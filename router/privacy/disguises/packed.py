@@ -7,11 +7,12 @@ import binascii
 import bz2
 import lzma
 import re
+import unicodedata
 import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from router.privacy.disguises.letters import normal
+from router.privacy.disguises.letters import hidden
 from router.privacy.view import Traits, View
 
 _BASE64 = re.compile(
@@ -36,7 +37,7 @@ _LEAST_DATA = 256
 _LEAST_TEXT = 9
 """Shorter texts identify nobody."""
 _PUBLIC = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}(?:PUBLIC KEY(?: BLOCK)?|CERTIFICATE(?: REQUEST)?|SIGNATURE)-----[^-]{0,20000}"
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}(?:PUBLIC KEY(?: BLOCK)?|CERTIFICATE(?: REQUEST)?|SIGNATURE)-----[\s\S]{0,20000}?(?=-----|\Z)"
     r"|\b(?:ssh-(?:rsa|ed25519|dss)|ecdsa-sha2-[\w-]{1,20}) [A-Za-z0-9+/=]{40,4000}|\bsha\d{3}-[A-Za-z0-9+/]{40,90}={0,2}"
 )
 """Data that is made to be shown to everybody: public keys, certificates, signatures, checksums."""
@@ -80,7 +81,11 @@ def _readable(raw: bytes) -> str:
         if len(data) < _LEAST_TEXT or data[1::2].strip(b"\0") or not data[::2].isascii():
             return ""
         text = data[::2].decode()
-    return text if len(text) >= _LEAST_TEXT and all(char.isprintable() or char in "\r\n\t" for char in text) else ""
+    return text if len(text) >= _LEAST_TEXT and all(map(_is_written, text)) else ""
+
+
+def _is_written(char: str) -> bool:
+    return char.isprintable() or char in "\r\n\t" or unicodedata.category(char) == "Cf"
 
 
 def _unbase64(token: str) -> str:
@@ -161,7 +166,9 @@ def packed(view: View, traits: Traits) -> Iterator[View]:
     public: list[tuple[int, int]] | None = None
     for (start, end), said in _decoded(view.text, traits.shape):
         if said:
-            yield View(normal(said).text, whole=view.original(start, end))
+            place = view.original(start, end)
+            yield View(said, whole=place)
+            yield from (unseen._replace(whole=place) for unseen in hidden(said))
         elif _is_data(view.text[start:end]):
             if public is None:
                 public = (

@@ -109,6 +109,7 @@ class _Run:
 
     def add(self, word: str, start: int, end: int) -> bool:
         """Take the next word; say whether it belongs to the number."""
+        letters, word = word, word.lower()
         value = NUMBERS.get(word) or (word if word.isdecimal() else None)
         if value is not None:
             self._number(value)
@@ -116,8 +117,8 @@ class _Run:
             self.times = _TIMES[word]
         elif word in _SIGNS and (self.said or word == "plus"):
             self.said.append(_SIGNS[word])
-        elif len(word) <= 2 and word.isascii() and word.isalpha() and word not in _JOINING and word != "a":
-            self.said.append(word.upper())
+        elif len(letters) <= 2 and letters.isascii() and letters.isupper() and letters != "I":
+            self.said.append(letters)
         elif not (word in _JOINING and self.said):
             return False
         self.start = start if self.end == 0 else self.start
@@ -143,10 +144,10 @@ class _Run:
 
 
 def _words(text: str) -> Iterator[tuple[str, int, int]]:
-    """Yield words in lower case; of words with hyphens the parts, unless the whole is a number: `dix-sept`."""
+    """Yield words; of words with hyphens the parts, unless the whole is a number: `dix-sept`."""
     for match in _WORD.finditer(text):
-        word = match.group().lower()
-        if word in NUMBERS or not ("-" in word or "‐" in word):
+        word = match.group()
+        if word.lower() in NUMBERS or not ("-" in word or "‐" in word):
             yield word, *match.span()
         else:
             for part in _PARTS.finditer(word):
@@ -201,7 +202,7 @@ def spoken_addresses(view: View, traits: Traits) -> Iterator[View]:
 
 _DIGIT_LIKE = str.maketrans("OoQDlI|!iZzSsGbBgq", "000011111225566899"[:18])
 _MISREAD = re.compile(
-    r"(?<![\w.])(?P<country>[A-Za-z]{2})?(?=[\dOoQDlI|!iZzSsGbBgq .-]{0,4}\d)[\dOoQDlI|!iZzSsGbBgq](?:[ .-]?[\dOoQDlI|!iZzSsGbBgq]){6,34}(?!\w)"
+    r"(?<![\w.])(?P<country>[A-Za-z]{2})?(?=[OoQDlI|!iZzSsGbBgq]{0,3}\d)[\dOoQDlI|!iZzSsGbBgq](?:[ .-]?[\dOoQDlI|!iZzSsGbBgq]){6,34}(?!\w)"
 )
 _TLD = re.compile(
     r"(?<=@)[\w-]{1,60}(?:\.[\w-]{1,60}){0,3}\.(?=[a-z0135]{0,5}[0135])[a-z0135]{2,6}(?!\w)", re.IGNORECASE
