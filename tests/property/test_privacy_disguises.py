@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
-from tests.property._disguises import KINDS, TEXTS, Written, cases, write
+from tests.property._disguises import TEXTS, Written, cases, write
 
 NASTY = [
     "…", "\u200b", "\ufe0f", "☎\ufe0f", "。", "ありがとう", "½", "ﬁ", "㌫", "🙂", "\u2060", "\u00ad", "\u3000", "\u2028", "é",
@@ -85,14 +85,25 @@ def test_a_value_in_any_disguise_is_found_and_covered(disguise: str, kind: str) 
         assert all(map(_covers, written)), written
 
 
-OVER = ["base64", "base64 of gzip", "hex", "URL", "HTML", "rot13", "backwards", "base32", "tag characters"]
+OVER = [
+    "base64",
+    "base64 wrapped",
+    "base64 of gzip",
+    "base32",
+    "base85",
+    "hex",
+    "hex spaced",
+    "URL",
+    "HTML",
+    "quoted-printable",
+]
+"""Disguises that any text can be put in."""
 
 
 @pytest.mark.parametrize("over", OVER)
 def test_nearly_all_values_are_found_in_two_disguises(over: str) -> None:
-    """Not those that the second one makes unreadable: letters of other scripts in rot13, say."""
     pairs = [(disguise, kind) for disguise, kind in cases() if disguise != over]
     source = random.Random(over)
-    written = [write(disguise, kind, source, over) for disguise, kind in source.sample(pairs, 80) if kind in KINDS]
+    written = [write(disguise, kind, source, over) for disguise, kind in source.sample(pairs, 60)]
     missed = [one for one in written if not (_is_found(one) or _detector().unreadable)]
     assert len(missed) <= len(written) * 0.05, missed

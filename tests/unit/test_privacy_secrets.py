@@ -63,24 +63,38 @@ FILES: dict[str, Callable[[Draw], str]] = {
     "ODBC": lambda d: f"Driver={{ODBC Driver 18 for SQL Server}};Server=db;Uid=sa;Pwd={d(WORD, 12)}!7;",
     "Azure storage": lambda d: f"DefaultEndpointsProtocol=https;AccountName=shop;AccountKey={d(BASE64, 86)}==;",
     "basic auth URL": lambda d: f"curl https://deploy:{d(WORD, 12)}@git.internal/repo.git",
-    "basic auth header": lambda d: "Authorization: Basic " + base64.b64encode(f"deploy:{d(WORD, 13)}7".encode()).decode(),
+    "basic auth header": lambda d: (
+        "Authorization: Basic " + base64.b64encode(f"deploy:{d(WORD, 13)}7".encode()).decode()
+    ),
     "bearer header": lambda d: f'-H "Authorization: Bearer {d(WORD, 40)}"',
     "netrc": lambda d: f"machine git.internal\nlogin deploy\npassword {d(WORD, 12)}7",
     "npmrc": lambda d: f"//registry.internal/:_authToken={d(HEX, 8)}-{d(HEX, 4)}-{d(HEX, 4)}-{d(HEX, 4)}-{d(HEX, 12)}",
     "pgpass": lambda d: f"db.internal:5432:shop:app:{d(WORD, 12)}7",
-    "docker config": lambda d: '{"auths":{"hub":{"auth":"%s"}}}' % base64.b64encode(f"ci:{d(WORD, 16)}".encode()).decode(),
+    "docker config": lambda d: (
+        f'{{"auths":{{"hub":{{"auth":"{base64.b64encode(f"ci:{d(WORD, 16)}".encode()).decode()}"}}}}}}'
+    ),
     "kubeconfig": lambda d: f"users:\n- name: admin\n  user:\n    token: {d(WORD, 48)}",
     "htpasswd": lambda d: f"admin:$apr1${d(WORD, 8)}${d(WORD, 22)}",
     "bcrypt": lambda d: f"alice:$2y$10${d(WORD, 53)}",
     "Django": lambda d: f"SECRET_KEY = 'django-insecure-{d(BASE36 + '!@#$%^&*(-_=+)', 48)}7'",
     "Rails": lambda d: f"production:\n  secret_key_base: {d(HEX, 128)}",
     "WordPress": lambda d: f"define( 'AUTH_KEY', '{d(WORD + '!@#%^&*-_', 60)}7' );",
-    "PEM": lambda d: f"-----BEGIN RSA PRIVATE KEY-----\n{d(BASE64, 64)}\n{d(BASE64, 64)}\n-----END RSA PRIVATE KEY-----",
+    "PEM": lambda d: (
+        f"-----BEGIN RSA PRIVATE KEY-----\n{d(BASE64, 64)}\n{d(BASE64, 64)}\n-----END RSA PRIVATE KEY-----"
+    ),
     "OpenSSH": lambda d: f"-----BEGIN OPENSSH PRIVATE KEY-----\n{d(BASE64, 70)}\n-----END OPENSSH PRIVATE KEY-----",
-    "PGP": lambda d: f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{d(BASE64, 64)}\n-----END PGP PRIVATE KEY BLOCK-----",
-    "PEM in JSON": lambda d: f'{{"private_key": "-----BEGIN PRIVATE KEY-----\\n{d(BASE64, 64)}\\n-----END PRIVATE KEY-----\\n"}}',
-    "Slack hook": lambda d: f"https://hooks.slack.com/services/T{d(UPPER + DIGITS, 8)}/B{d(UPPER + DIGITS, 8)}/{d(WORD, 24)}",
-    "AWS credentials file": lambda d: f"[default]\naws_access_key_id = AKIA{d(UPPER, 16)}\naws_secret_access_key = {d(BASE64, 40)}",
+    "PGP": lambda d: (
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{d(BASE64, 64)}\n-----END PGP PRIVATE KEY BLOCK-----"
+    ),
+    "PEM in JSON": lambda d: (
+        f'{{"private_key": "-----BEGIN PRIVATE KEY-----\\n{d(BASE64, 64)}\\n-----END PRIVATE KEY-----\\n"}}'
+    ),
+    "Slack hook": lambda d: (
+        f"https://hooks.slack.com/services/T{d(UPPER + DIGITS, 8)}/B{d(UPPER + DIGITS, 8)}/{d(WORD, 24)}"
+    ),
+    "AWS credentials file": lambda d: (
+        f"[default]\naws_access_key_id = AKIA{d(UPPER, 16)}\naws_secret_access_key = {d(BASE64, 40)}"
+    ),
     "git remote": lambda d: f"https://x-access-token:{d(WORD, 36)}@github.com/acme/shop.git",
 }
 

@@ -18,8 +18,8 @@ _UNPRINTABLE = re.compile(r"[^\n -~]+")
 _LEVELS = 3
 """How often a text is taken for an escaped one: JSON in JSON is common, deeper is bounded."""
 
-_QUOTED = re.compile(r"(?:=[0-9A-Fa-f]{2}){3,}|=\r?\n")
-_QUOTED_EACH = re.compile(r"=[0-9A-F]{2}|=\r?\n")
+_SOFT_BREAK = re.compile(r"=\r?\n")
+_QUOTED_EACH = re.compile(r"(?:=[0-9A-F]{2})+")
 _QUOTED_SIGN = re.compile(r"(?:=[0-9A-Fa-f]{2}){3}|=\r?\n")
 
 _CODE = r"(?:1[01]\d|12[0-6]|3[2-9]|[4-9]\d)"
@@ -60,8 +60,8 @@ def _unescape(escape: str) -> str | Sequence[str]:
     return chr(code) if code < 0x110000 and not 0xD800 <= code < 0xE000 else "�"
 
 
-def _unquote(run: str) -> str | Sequence[str]:
-    return _octets(run) if run[1] not in "\r\n" else ""
+def _nothing(_match: str) -> str:
+    return ""
 
 
 def _decode(run: str) -> str:
@@ -97,9 +97,9 @@ def escapes(view: View, _traits: Traits) -> Iterator[View]:
 def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it with `=34=35` and soft line breaks written out."""
     if "=" in view.text and _QUOTED_SIGN.search(view.text):
-        yield view.rewrite(_QUOTED, _unquote)
+        yield view.rewrite(_SOFT_BREAK, _nothing).rewrite(_QUOTED_EACH, _octets)
     elif view.text.count("=20") > 2:
-        yield view.rewrite(_QUOTED_EACH, _unquote)
+        yield view.rewrite(_QUOTED_EACH, _octets)
 
 
 def character_codes(view: View, traits: Traits) -> Iterator[View]:
