@@ -174,5 +174,5 @@ def packed(view: View, traits: Traits) -> Iterator[View]:
                 public = (
                     [match.span() for match in _PUBLIC.finditer(view.text)] if _PUBLIC_SIGN.search(view.text) else []
                 )
-            if not any(first <= start and end <= last for first, last in public):
+            if not any(first <= start < last for first, last in public):
                 yield View("", whole=view.original(start, end))
