@@ -79,11 +79,11 @@ class View(NamedTuple):
         """Read it from its end."""
         return View(self.text[::-1], whole=self.whole, mirrored=self if self.whole is None else None)
 
-    def excerpts(self) -> View:
+    def excerpts(self, margin: int = MARGIN) -> View:
         """Keep only the surroundings of the changes, if that is much less."""
         if not self.changes or self.whole is not None or self.offsets is None:
             return self
-        spans = list(_merged(self.changes, len(self.text)))
+        spans = list(_merged(self.changes, len(self.text), margin))
         if sum(end - start for start, end in spans) * 2 > len(self.text):
             return self
         offsets: list[int] = []
@@ -129,15 +129,15 @@ class Traits(NamedTuple):
         return cls(frozenset(words if text.isascii() else map(str.lower, words)), shape, apart, digits)
 
 
-def _merged(spans: Iterable[tuple[int, int]], length: int) -> Iterator[tuple[int, int]]:
+def _merged(spans: Iterable[tuple[int, int]], length: int, margin: int) -> Iterator[tuple[int, int]]:
     """Widen spans by the margin and merge those that meet."""
     start = end = -1
     for first, last in spans:
-        if first - MARGIN <= end:
-            end = min(last + MARGIN, length)
+        if first - margin <= end:
+            end = min(last + margin, length)
             continue
         if end >= 0:
             yield start, end
-        start, end = max(first - MARGIN, 0), min(last + MARGIN, length)
+        start, end = max(first - margin, 0), min(last + margin, length)
     if end >= 0:
         yield start, end

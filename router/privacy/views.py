@@ -21,6 +21,8 @@ __all__ = ("View", "views")
 
 DEPTH = 3
 """How many disguises one over another are taken off."""
+FURTHER = 1_500
+"""Characters around a disguise in which the next one is looked for."""
 GROWTH, SLACK = 12, 200_000
 """Characters that all views of a text may have, per character of the text and beyond: more can't be read."""
 
@@ -55,7 +57,6 @@ def views(text: str) -> Iterator[View]:
                 yield reading
                 continue
             seen.add(reading.text)
-            excerpts = reading.excerpts()
-            yield excerpts
+            yield reading.excerpts()
             if depth > 1:
-                ahead.append((excerpts, depth - 1))
+                ahead.append((reading.excerpts(FURTHER), depth - 1))
