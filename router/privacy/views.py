@@ -20,7 +20,7 @@ from router.privacy.view import Traits, View
 __all__ = ("View", "views")
 
 DEPTH = 3
-"""How many disguises one over another are taken off."""
+"""How many layers of packed data are opened one in another; of all else two, as there is so much more of it."""
 FURTHER = 1_500
 """Characters around a disguise in which the next one is looked for."""
 GROWTH, SLACK = 12, 200_000
@@ -59,4 +59,4 @@ def views(text: str) -> Iterator[View]:
             seen.add(reading.text)
             yield reading.excerpts()
             if depth > 1:
-                ahead.append((reading.excerpts(FURTHER), depth - 1))
+                ahead.append((reading.excerpts(FURTHER), depth - (1 if reading.whole else 2)))
