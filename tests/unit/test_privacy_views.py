@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import random
 import re
+import time
 import zlib
 
 import pytest
@@ -119,6 +120,89 @@ def test_data_that_can_not_be_read_is_noted(text: str) -> None:
     ],
 )
 def test_ordinary_long_words_are_no_data(text: str) -> None:
+    assert all(view.text for view in views(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "plain", "covered"),
+    [
+        ("card \U000e0034\U000e0035\U000e0033\U000e0039\U000e0035\U000e0037\U000e0038 end", "4539578", "\U000e0034"),
+        ("card \u202e8759354\u202c end", "4539578", "8759354"),
+        ("pin ⠼⠙⠑⠉⠊⠑⠛⠓ end", "4539578", "⠙⠑⠉⠊⠑⠛⠓"),
+        ("call four five three nine five seven eight now", "4539578", "four five three nine five seven eight"),
+        (
+            "ruf fünfundvierzig neununddreißig siebenundfünfzig acht an",
+            "4539578",
+            "fünfundvierzig neununddreißig siebenundfünfzig acht",
+        ),
+        (
+            "appelle quatre-vingt-dix-sept soixante-douze trois cinq un",
+            "9772351",
+            "quatre-vingt-dix-sept soixante-douze trois cinq un",
+        ),
+        (
+            "llama cuarenta y cinco treinta y nueve cinco siete ocho",
+            "4539578",
+            "cuarenta y cinco treinta y nueve cinco siete ocho",
+        ),
+        ("say DE eight nine double three seven one five now", "DE8933715", "DE eight nine double three seven one five"),
+        (
+            "it is eight five six dash four five dash six seven eight nine.",
+            "856-45-6789",
+            "eight five six dash four five dash six seven eight nine",
+        ),
+        (
+            "j.doe [at] mail [dot] example (dot) com",
+            "j.doe@mail.example.com",
+            "j.doe [at] mail [dot] example (dot) com",
+        ),
+        ("no 4539 <b>5787</b> <i>63</i>62", "6362", "63</i>62"),
+        ("'4539' + '5787' + '6362'", "453957876362", "4539' + '5787' + '6362"),
+        ("4_5_3_9_5_7_8_7", "45395787", "4_5_3_9_5_7_8_7"),
+        ("856/45/6789", "856 45 6789", "856/45/6789"),
+        ("4539S787 6362 l486", "45395787 6362 1486", "4539S787 6362 l486"),
+        ("vf zl frperg xrl: NXVN12", "secret key: AKIA12", "frperg xrl: NXVN12"),
+        ("moc.knab@ofni :liame ym", "my email: info@bank.com", "moc.knab@ofni :liame ym"),
+    ],
+)
+def test_a_disguise_is_read_and_its_place_is_known(text: str, plain: str, covered: str) -> None:
+    found = [(view, view.text.find(plain)) for view in views(text) if plain in view.text]
+    assert found
+    assert any(covered in text[slice(*view.original(place, place + len(plain)))] for view, place in found)
+
+
+HOSTILE = (
+    ". 4 1- .-\x20 a QUJD QUJDQUJDQUJD\n %41 %2541 &#65; & \\ \\u0041 a\x20b\x20 one\x20two\x20 one-two- a\x20at\x20b\x20dot\x20c\x20 a@ <b> <b\x20 "
+    '"+" =41 =\n 52\x20 0x41, 01000001 chr(52)+ 12/ 1234_ 12\n O0l1\x20 4O DE89/ 4a MZXW6 <~ -----BEGIN\x20 gur\x20naq\x20 eht\x20rof\x20 '
+    "аa ４ \u200b1 \U000e0041 \ufe0f \u202eab ⠁ 4🙂 一 [1,2], (at) |\x201\x20 **a a__ a\n 1_"
+).split(" ")
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_readings_of_a_hostile_text_grow_no_faster_than_the_text(piece: str) -> None:
+    def cost(length: int) -> tuple[float, int]:
+        text = (piece * length)[:length]
+        start = time.process_time()
+        size = sum(len(view.text) for view in views(text))
+        return time.process_time() - start, size
+
+    small, large = min(cost(5_000) for _ in range(3)), cost(40_000)
+    assert large[0] < 40 * small[0] + 0.2
+    assert large[1] <= 12 * 40_000 + 200_000
+
+
+def test_a_text_with_more_readings_than_its_bounds_allow_is_not_readable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.privacy.views.SLACK", 0)
+    monkeypatch.setattr("router.privacy.views.GROWTH", 1)
+    text = "%34%35 <b>4</b>5 &#65; \\u0041 1_2_3_4_5_6_7"
+    assert any(view.whole == (0, len(text)) and not view.text for view in views(text))
+
+
+@pytest.mark.parametrize("block", ["PGP PUBLIC KEY BLOCK", "PUBLIC KEY", "CERTIFICATE"])
+def test_data_made_for_everybody_need_not_be_read(block: str) -> None:
+    text = (
+        f"-----BEGIN {block}-----\nComment: by - us\n\n{base64.encodebytes(NOISE[:900]).decode()}-----END {block}-----"
+    )
     assert all(view.text for view in views(text))
 
 

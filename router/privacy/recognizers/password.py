@@ -1,78 +1,171 @@
-"""Passwords and unnamed secrets by the word in front of them: `password: …`, `API_KEY=…`, `my PIN is …`."""
+"""Passwords and unnamed secrets by the name in front of them: `password: …`, `API_KEY=…`, `<token>…`, `my PIN is …`."""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 
+import regex
 from presidio_analyzer import Pattern
 
+from router.privacy.engine import FLAGS
 from router.privacy.recognizers._checked import Checked
+from router.privacy.recognizers._secret_checks import (
+    entropy,
+    is_place,
+    is_placeholder,
+    is_random,
+    is_reference,
+    is_template,
+    is_uuid,
+)
+from router.privacy.recognizers._vendor_keys import VENDORS
 
 EXAMPLES = (
     ('password = "q8Zr!vT2mLx9"', "q8Zr!vT2mLx9"),
     ("my password is Sommer2024!", "Sommer2024!"),
     ("DB_PASSWORD: tr0ub4dor&3", "tr0ub4dor&3"),
     ("AWS secret Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q", "Zb9xQ2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q"),
+    ("define('AUTH_KEY', 'k2]Zq8-vT$x1mRw7,pL4nB9');", "k2]Zq8-vT$x1mRw7,pL4nB9"),
+    ("<add key=\"Password\" value=\"tG7x!mZ9q\" />", "tG7x!mZ9q"),
+    ('ALGOLIA_ADMIN := "b5a1c9e07d3f42868ae91d4c7f20b36e"', "b5a1c9e07d3f42868ae91d4c7f20b36e"),
     ("How do I reset my password in WordPress?", None),
     ("password = getpass.getpass()", None),
     ("token = request.headers['X-Token']", None),
     ("export API_KEY=${API_KEY}", None),
     ("max_tokens = 4096", None),
     ("the password is required", None),
-)
+    ("cache_key = 'user-profile-settings-v2'", None),
+    ("integrity = 'sha512-1ZmYQ8q2vL7mT4wR8yK1nP5sD3fG6hJ0aC9eU2iO4q'", None),
+)  # fmt: skip
 
-NAME = (
-    r"[\w.-]{0,24}(?:passwor[dt]|passwd|passphrase|passcode|pwd|contraseña|mot de passe|kennwort|passwort|senha|пароль)"
-    r"[\w-]{0,12}"
+LINK = (
+    r"(?>['\"\]\\)]{0,3}\s{0,3}(?:(?::\s?[\w.]{1,24}|\s(?:string|str|const|varchar))?\s{0,3}[:?.+!|=]{0,3}(?:=>|[:=])|\bis\b:?|\bare\b|->"
+    r"|,(?=\s?['\"])|\(\s?(?=['\"])|>(?!@)|\s(?:value|content)\s?=)\s{0,12}[@$bBrfu|]?\\?['\"`]{0,3})"
 )
-KEY_NAME = (
-    r"[\w.-]{0,24}(?:secret[_ -]?(?:access[_ -]?)?key|client[_ -]?secret|api[_ -]?(?:key|token|secret)|access[_ -]?(?:key|token)"
-    r"|auth[_ -]?token|private[_ -]?key|encryption[_ -]?key|refresh[_ -]?token|bearer|secret|token)[\w-]{0,12}"
+"""What stands between a name and its value, in prose, configuration and a dozen languages."""
+
+PASSWORD_NAME = (
+    r"[\w.-]{0,24}(?:p[a@4][s$5]{2}w[o0]r[dt]|passwd|passphrase|pass_?code|pwd|passw|(?<![a-z])pass|contraseña|contrasena|mot de passe|kennwort"
+    r"|wachtwoord|hasło|senha|пароль)[\w-]{0,12}"
 )
-LINK = r"['\"]?\s{0,3}(?:[:=]{1,2}>?|\bis\b:?|\bare\b|->)\s{0,3}['\"`]?"
-VALUE = r"[^\s'\"`,;<>{}()\[\]$]{6,100}"
-RANDOM = r"(?=[A-Za-z_+/=.-]*\d)(?=[\d_+/=.-]*[A-Za-z])[A-Za-z0-9_+/=.~-]{16,512}"
+KEY_NAME = r"(?:[A-Za-z]{2,20} |\$?env:)?[A-Za-z_$][\w.-]{1,64}+"
+PASSWORD_VALUE = r"[^\s'\"`,;<>{}()\[\]$]{6,100}"
+PASSWORD_QUOTED = r"[^\s'\"`]{6,200}(?=\\?['\"`])"
+KEY_VALUE = r"(?!//)[^\s'\"`,;<>{}()\[\]\\$\d]{0,60}+\d[^\s'\"`,;<>{}()\[\]\\$]{9,500}+(?![\w(\[])"
+KEY_QUOTED = r"[^\s'\"`\d]{0,60}+\d[^\s'\"`]{9,500}+(?=\\?['\"`])"
+SAID = r"(?=[A-Za-z_+/=.-]*\d)(?=[\d_+/=.-]*[A-Za-z])[A-Za-z0-9_+/=.~-]{16,512}"
 PIN = r"\b(?:pin|pin code|cvv2?|cvc2?|security code|otp|2fa code|verification code)(?:\s(?:number|no\.?|code))?\s{0,2}(?:is|:|=|#)\s{0,3}(?P<value>\d{3,8})\b"
 
-_NOT_VALUES = re.compile(
-    r"x{4,}|\*{3,}|^.?\.{3}|example|your|placeholder|dummy|redacted|required|<|%s|null|none|true|false|undefined|string|[a-z]+\.[a-z]+\.?"
-    r"[a-z]*$|^(?:env|os|process|config|self|this|request|args?|params?|settings?)\b",
+_NO_SECRET = re.compile(
+    r"sha\d|md5|hash(?!icorp)|checksum|chksum|integrity|digest|commit|etag|fingerprint|revision|uuid|guid|thumb|image|icon|font|svg|css|style|class"
+    r"|version|ur[il]\b|_ur[il]|endpoint|href|src|path|file(?!_key)|dir\b|pattern|regex|alphabet|chars|charset|accessor|accessib|author(?!iz|_?key)"
+    r"|pub(?:lic)?[_.-]?(?:key|token)|csrf|xsrf|(?:key|api|access)[_.-]?id(?![a-z])|credentials?[_.-]?id|key[_.-]?(?:id|name|alias|board|code|frame"
+    r"|length|mesh|pair|press|ring|selector|size|store|stone|tab|type|up|down|left|right|word|vault)|(?:cache|primary|foreign|sort|partition|bucket"
+    r"|object|schema|sequence|index|idx|hot|row|group|map|react|storage|natural|translation|i18n|composite|unique|dict)[_.-]?key|keyword|monkey|turkey"
+    r"|secret[_.-]?(?:name|length|size|arn|ref)|usersecretsid|api[_.-]?(?:name|version|group)|token[_.-]?(?:type|count|limit|length|ize|file|ur)"
+    r"|max_?tokens|tokens\b|jar\b|template|message|label|title|descr|text|html|source|resolved|cert|sitekey|site[_.-]key|measurement|tracking",
     re.IGNORECASE,
 )
-_ASSIGNED = re.compile(r"(?:[:=]>?|\bis\b:?|\bare\b|->|\s)\s*['\"`]?([^\s'\"`=]+)=*['\"`]?$", re.IGNORECASE)
+"""Names whose values look random without being secret."""
+
+_STRONG = re.compile(
+    r"secret|token|api|passw|credential|creds|private|auth|bearer|access|key|salt|dsn|cookie|session|signature",
+    re.IGNORECASE,
+)
+_VENDOR = re.compile(
+    r"(?<![A-Za-z])(?:{lower})(?![a-z])|(?<![A-Za-z])(?:{upper})(?![A-Z])|(?<![A-Z])(?:{title})(?![a-z])".format(
+        lower="|".join(VENDORS), upper="|".join(map(str.upper, VENDORS)), title="|".join(map(str.capitalize, VENDORS))
+    )
+)
+_ENCODED_LOGIN = re.compile(r"auth|credential", re.IGNORECASE)
 
 
-def _value(text: str) -> str:
-    match = _ASSIGNED.search(text)
-    return match.group(1).rstrip(".!?:") if match else ""
-
-
-def is_password(text: str) -> bool:
+def is_password(name: str, value: str, quoted: bool) -> bool:
     """Tell a chosen password from a word, a variable or a placeholder: it mixes letters with digits or signs."""
-    value = _value(text)
-    if len(value) < 6 or _NOT_VALUES.search(value) or value.endswith(":"):
+    if (
+        len(value) < 6
+        or is_placeholder(value)
+        or is_template(value)
+        or is_reference(value)
+        or value.endswith((":", "=", "_"))
+    ):
         return False
-    has_digit = any(map(str.isdigit, value))
-    has_sign = any(not char.isalnum() and char not in "_-./" for char in value)
-    return any(map(str.isalpha, value)) and (has_digit or has_sign) and not value.startswith(("/", "http", "@"))
+    if (
+        value.startswith(("/", "http", "@", "--", "./", "\\"))
+        or is_place(value)
+        or re.fullmatch(r"[a-z]+(?:[._-][a-z]+)+[.!?]?", value, re.I)
+    ):
+        return False
+    digits = sum(map(str.isdigit, value))
+    signs = sum(not char.isalnum() and char not in "_-./" for char in value.rstrip(".!?:"))
+    letters = any(map(str.isalpha, value))
+    return (letters and bool(digits or signs)) or (quoted and digits >= 6 and not _NO_SECRET.search(name))
 
 
-def is_random(text: str) -> bool:
-    """Tell a random token from an identifier: letters and digits well mixed, many of them different."""
-    value = _value(text)
-    kinds = sum(any(map(test, value)) for test in (str.isupper, str.islower, str.isdigit))
-    runs = len(re.findall(r"[A-Za-z]+|\d+", value))
-    hexadecimal = len(value) >= 16 and re.fullmatch(r"[0-9a-f]+", value, re.IGNORECASE) is not None
-    return not _NOT_VALUES.search(value) and len(set(value)) >= 8 and (kinds == 3 or hexadecimal) and runs >= 5
+def _is_login(value: str) -> bool:
+    """Say whether base64 hides `user:password`, as in Docker's configuration."""
+    try:
+        text = base64.b64decode(value, validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return False
+    return text.isprintable() and 3 <= text.find(":") < len(text) - 3
+
+
+def is_named_secret(name: str, value: str, quoted: bool) -> bool:
+    """Tell a key from an identifier, by its name and its look; with a name that says nothing it must look the part."""
+    if _ENCODED_LOGIN.search(name) and _is_login(value):
+        return True
+    if _NO_SECRET.search(name):
+        return False
+    if _STRONG.search(name) and name.lower() != "key":
+        return is_uuid(value) or (len(value) >= 10 and is_random(value, 3.0))
+    if _VENDOR.search(name):
+        return is_uuid(value) or (len(value) >= 14 and is_random(value, 3.0))
+    kinds = all(any(map(test, value)) for test in (str.isupper, str.islower, str.isdigit))
+    return quoted and kinds and len(value) >= 24 and entropy(value) >= 4.2 and is_random(value)
+
+
+_PASSWORD_HEAD = regex.compile(rf"(?P<name>{PASSWORD_NAME}){LINK}", FLAGS)
+_KEY_HEAD = regex.compile(rf"(?P<name>{KEY_NAME}){LINK}", FLAGS)
+_SAID_HEAD = regex.compile(r"(?P<name>.*)\s", FLAGS)
+
+
+def _parts(head: regex.Pattern[str], text: str) -> tuple[str, str, bool]:
+    """Split a match into name and value, and say whether the value stands in quotes."""
+    match = head.match(text)
+    if match is None:
+        return "", "", False
+    return match["name"], text[match.end() :], match.group()[-1] in "'\"`"
+
+
+def _is_password(text: str) -> bool:
+    return is_password(*_parts(_PASSWORD_HEAD, text))
+
+
+def _is_named_secret(text: str) -> bool:
+    return is_named_secret(*_parts(_KEY_HEAD, text))
+
+
+def _is_said_secret(text: str) -> bool:
+    return is_named_secret(*_parts(_SAID_HEAD, text))
 
 
 def build() -> list[Checked]:
-    """Give one recognizer per kind of word."""
+    """Give one recognizer per kind of name."""
+    start, quote = "(?<![A-Za-z])", "(?<=['\"`])"
     return [
-        Checked("PASSWORD", "password", [Pattern("named", rf"\b{NAME}{LINK}(?P<value>{VALUE})", 0.8)], check=is_password),
+        Checked("PASSWORD", "password", [
+            Pattern("named", rf"{start}{PASSWORD_NAME}{LINK}(?P<value>{PASSWORD_VALUE})", 0.8),
+            Pattern("quoted", rf"{start}{PASSWORD_NAME}{LINK}{quote}(?P<value>{PASSWORD_QUOTED})", 0.8),
+        ], check=_is_password),
         Checked("SECRET", "named_secret", [
-            Pattern("assigned", rf"\b{KEY_NAME}{LINK}(?P<value>{RANDOM})(?![\w(\[])", 0.7),
-            Pattern("said", rf"\b(?:secret|token|key|header)\s(?:['\"]?token:?\s)?(?P<value>{RANDOM})(?![\w(\[])", 0.6),
-        ], check=is_random),
+            Pattern("named", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}(?P<value>{KEY_VALUE})", 0.7),
+            Pattern("quoted", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}{quote}(?P<value>{KEY_QUOTED})", 0.7),
+        ], check=_is_named_secret),
+        Checked("SECRET", "said_secret", [
+            Pattern("said", rf"\b(?:secret|token|key|header)\s(?:['\"]?token:?\s)?(?P<value>{SAID})(?![\w(\[])", 0.6),
+        ], check=_is_said_secret),
         Checked("PASSWORD", "pin", [Pattern("pin", PIN, 0.7)]),
     ]  # fmt: skip

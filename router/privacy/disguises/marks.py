@@ -1,0 +1,87 @@
+"""What is put between the characters of a value: markup, quotes and plus signs, any sign after each character or group."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from router.privacy.view import Change, Traits, View
+
+_TAG = r"</?[A-Za-z][^<>]{0,100}>"
+_MARKUP = re.compile(
+    rf"(?P<block>\s{{0,3}}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{{0,100}}>\s{{0,3}})+)"
+    rf"|(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])|(?<=\w)(?:\*\*|__|~~|``)+(?=[\w@.+-])|(?<=[@.+-])(?:\*\*|__|~~|``)+(?=\w)"
+    rf"|(?<=\w)[`*](?=\w)|(?<=[\w@.+-])[\"']\s{{0,3}}(?:\+|\.|&|\|\|)?\s{{0,3}}[\"'](?=[\w@.+-])|(?<=\w)\\\r?\n\s{{0,40}}(?=\w)",
+    re.IGNORECASE,
+)
+_MARKUP_SIGN = re.compile(r"[<*`~\\\"']|__")
+
+_SPACED = re.compile(
+    r"(?<![^\W_])(?P<first>[^\W_])(?P<sign>[^\w@]{1,5}|_{1,3}|\s?\S\s?)(?=[^\W_@])(?:[\w@.+-](?P=sign)){5,}[^\W_](?![^\W_])"
+)
+_SPACED_WIDE = re.compile(r"(?<!\S)(?:\S {1,3}){7,}\S(?!\S)")
+_GROUPED = re.compile(
+    r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
+    r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
+)
+_USUAL = frozenset(("-", ".", ",", ", ", ": "))
+"""Signs between groups that the recognizers know themselves, or that lists have."""
+LEAST_DIGITS = 9
+"""Of a number in groups: shorter ones are dates."""
+MOST_DIGITS, MOST_JOINED = 34, 11
+"""Of a number in groups, and of one that is closed up: longer ones would be cards by chance."""
+
+
+def _unmark(mark: str) -> str:
+    return " " if "<" in mark and re.match(r"\s*</?(?:td|th|tr|br|p|li|div|dd|dt)\b", mark, re.IGNORECASE) else ""
+
+
+def markup(view: View, _traits: Traits) -> Iterator[View]:
+    """Yield it without the markup in words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
+    if _MARKUP_SIGN.search(view.text):
+        yield view.rewrite(_MARKUP, _unmark)
+
+
+def _unspaced(view: View) -> Iterator[Change]:
+    for match in _SPACED.finditer(view.text):
+        text, sign = match.group(), match["sign"]
+        if sign.isalnum():
+            continue
+        yield *match.span(), _without(text, sign)
+
+
+def _without(text: str, sign: str) -> Sequence[str]:
+    """Give a piece for each character, empty for those of the sign."""
+    step = 1 + len(sign)
+    return [char if place % step == 0 else "" for place, char in enumerate(text)]
+
+
+def _narrow(run: str) -> Sequence[str]:
+    """Close up `m y  c a r d`: one space goes, of more one stays."""
+    return [
+        char if char != " " else " " if run[place - 1] != " " and run[place + 1] == " " else ""
+        for place, char in enumerate(run)
+    ]
+
+
+def spaced_out(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with characters closed up that one sign sets apart: `4 5 3 9`, `4/5/3/9`, one to a line, `["4","5"]`."""
+    if traits.apart:
+        yield view.replace(_unspaced(view))
+        if "  " in view.text:
+            yield view.rewrite(_SPACED_WIDE, _narrow)
+
+
+def _regrouped(view: View, sign: str, most: int) -> Iterator[Change]:
+    for match in _GROUPED.finditer(view.text):
+        text, old = match.group(), match["sign"]
+        digits = sum(map(str.isdigit, text))
+        if old not in _USUAL and old.strip(" ") and LEAST_DIGITS <= digits <= most:
+            yield *match.span(), text.replace(old, sign)
+
+
+def grouped(view: View, traits: Traits) -> Iterator[View]:
+    """Yield it with spaces between groups of digits that one other sign parts: `4539_5787`, `856/45/6789`."""
+    if traits.digits:
+        yield view.replace(_regrouped(view, " ", MOST_DIGITS))
+        yield view.replace(_regrouped(view, "", MOST_JOINED))
