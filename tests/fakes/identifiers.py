@@ -354,7 +354,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("BTC bech32", _bech32, "BTC address|bitcoin wallet|wallet", bare=True, spelled=True),
     Kind("ETH", lambda rng: "0x" + "".join(rng.choice("0123456789abcdefABCDEF") for _ in range(40)), "ETH address|wallet|ethereum wallet", bare=True),
     Kind("IMEI", checked("imei", "35#############"), "IMEI|IMEI number|device IMEI", (), (2, 6, 6, 1)),
-    Kind("VIN", until(_vin, "1HG[BCD][MNP]82[0123456789X][0123456789X]########".replace("[0123456789X][0123456789X]", "6[0123456789X]3A")), "VIN|vehicle identification number|chassis number", _CHASSIS),
+    Kind("VIN", until(_vin, "1HG[BCD][MNP]826[0123456789X]3A######"), "VIN|vehicle identification number|chassis number", _CHASSIS),
     Kind("IPv4", _ip, "IP address|client IP|IP", ("IP-Adresse", "adresse IP", "dirección IP", "indirizzo IP", "endereço IP", "IP-adres", "adres IP"), spelled=True),
     Kind("IPv6", _ip6, "IP address|client IP|IPv6", ("IP-Adresse", "adresse IP", "dirección IP", "indirizzo IP", "endereço IP", "IP-adres", "adres IP"), spelled=True),
     Kind("MAC", _mac, "MAC address|device MAC|MAC", ("MAC-Adresse", "adresse MAC", "dirección MAC", "indirizzo MAC", "endereço MAC", "MAC-adres", "adres MAC"), spelled=True),

@@ -27,6 +27,30 @@ BACK = 40
 """Characters in front of a number in which such a word may stand."""
 
 
+_BETWEEN = {" ": r"[\s_.-]{0,2}", "'": "['’]?"}
+
+
+def any_of(words: str) -> str:
+    """Give the expression of words separated by `|`, as a tree: each character is compared once, not once per word.
+
+    A space stands for any usual joint of two words (`driver_license`, `driver-license`, `driverlicense`).
+    """
+    return _tree(frozenset(words.split("|")))
+
+
+def _tree(words: frozenset[str]) -> str:
+    branches: dict[str, set[str]] = {}
+    for word in words - {""}:
+        branches.setdefault(word[0], set()).add(word[1:])
+    options = [
+        _BETWEEN.get(first, regex.escape(first)) + _tree(frozenset(rest)) for first, rest in sorted(branches.items())
+    ]
+    if not options:
+        return ""
+    whole = options[0] if len(options) == 1 and "" not in words else f"(?:{'|'.join(options)})"
+    return whole + ("?" if "" in words else "")
+
+
 class Checked(PatternRecognizer):
     """Patterns, context words, and checks that throw out what only looks like it.
 
