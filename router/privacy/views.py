@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from router.privacy.layout import layouts
+
 
 class View(NamedTuple):
     """A text and, unless it is the original itself, the original offset of each of its characters and of its end."""
@@ -251,7 +253,7 @@ def _data(view: View) -> Iterator[View]:
             yield View("", whole=view.original(start, end))
 
 
-DECODERS: tuple[Callable[[View], Iterator[View]], ...] = (_escapes, _data)
+DECODERS: tuple[Callable[[View], Iterator[View]], ...] = (_escapes, _data, layouts)
 
 
 def views(text: str) -> Iterator[View]:
