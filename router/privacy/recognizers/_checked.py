@@ -27,28 +27,10 @@ BACK = 40
 """Characters in front of a number in which such a word may stand."""
 
 
-_BETWEEN = {" ": r"[\s_.-]{0,2}", "'": "['’]?"}
-
-
-def any_of(words: str) -> str:
-    """Give the expression of words separated by `|`, as a tree: each character is compared once, not once per word.
-
-    A space stands for any usual joint of two words (`driver_license`, `driver-license`, `driverlicense`).
-    """
-    return _tree(frozenset(words.split("|")))
-
-
-def _tree(words: frozenset[str]) -> str:
-    branches: dict[str, set[str]] = {}
-    for word in words - {""}:
-        branches.setdefault(word[0], set()).add(word[1:])
-    options = [
-        _BETWEEN.get(first, regex.escape(first)) + _tree(frozenset(rest)) for first, rest in sorted(branches.items())
-    ]
-    if not options:
-        return ""
-    whole = options[0] if len(options) == 1 and "" not in words else f"(?:{'|'.join(options)})"
-    return whole + ("?" if "" in words else "")
+def _joined(context: Sequence[str]) -> list[str]:
+    """Add to context words of two words what code makes of them: `national_id`, `nationalId`."""
+    spaced = [word for word in context if " " in word]
+    return list(dict.fromkeys([*context, *(word.replace(" ", joint) for joint in ("_", "") for word in spaced)]))
 
 
 class Checked(PatternRecognizer):
@@ -70,7 +52,7 @@ class Checked(PatternRecognizer):
         value_check: Callable[[str], bool] | None = None,
         shape_only: bool = False,
     ) -> None:
-        super().__init__(supported_entity=entity, name=name, patterns=list(patterns), context=list(context))
+        super().__init__(supported_entity=entity, name=name, patterns=list(patterns), context=_joined(context))
         self._check, self._value_check, self._shape_only = check, value_check, shape_only
         self._values = [regex.compile(pattern.regex, FLAGS) for pattern in patterns if "(?P<value>" in pattern.regex]
 

@@ -8,12 +8,10 @@ needs the word "number" too: a patient has many numbers, and one patient number.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import NamedTuple
 
-from presidio_analyzer import Pattern
-
-from router.privacy.recognizers._checked import Checked, any_of
+from router.privacy.recognizers._checked import Checked
+from router.privacy.recognizers._labels import GAP, NOUN, OF, any_of, labelled
 
 EXAMPLES = (
     ("patient number 4482913", "4482913"),
@@ -90,10 +88,16 @@ LABELS = (
     Labels(
         "national", "PERSONAL_ID",
         "ssn|social security|social insurance|social|nino|national insurance|ni|national id|national identity|sozialversicherung"
-        "|rentenversicherung|sv|sécurité sociale|nir|dni|nie|seguridad social|previdenza sociale|segurança social|bsn|sofi|rijksregister"
+        "|rentenversicherung|sv|sécurité sociale|nir|dni|nie|seguridad social|previdenza sociale|segurança social|bsn|burgerservice|sofi|rijksregister"
         "|niss|insz|pesel|ubezpieczenia społecznego|ahv|avs|svnr|cpr|personnummer|hetu|fødselsnummer|aadhaar|pan|cpf|rg|curp|cédula|cnp|egn"
-        "|oib|rodné číslo|amka|kimlik|tckn|teudat zehut|israeli id|nric|mykad|ktp|nik|cnic|pps|ppsn|sin|nas|assurance sociale|my number",
+        "|oib|rodné číslo|cod numeric personal|amka|kimlik|tc kimlik|turkish id|chinese id|resident identity card|clave única|tckn|teudat zehut|israeli id|nric|mykad|ktp|nik|cnic|pps|ppsn|sin|nas|assurance sociale|my number",
         "personal|person|registre national|national|identyfikacyjny",
+    ),
+    Labels(
+        "unspaced", "PERSONAL_ID",
+        "身份证|身份证号|身份证号码|身分證|身份證|公民身份号码|护照|护照号|护照号码|驾驶证号|银行卡号|银行账号|マイナンバー|個人番号|免許証番号|パスポート番号"
+        "|口座番号|주민등록번호|여권번호|운전면허번호|계좌번호|תעודת זהות|דרכון|αμκα|αφμ|егн|инн|снилс|паспорт|счёт|счет|рнокпп",
+        "серия|الهوية",
     ),
     Labels(
         "member", "PERSONAL_ID",
@@ -104,9 +108,9 @@ LABELS = (
     Labels(
         "tax", "TAX_ID",
         "tin|itin|ein|utr|tfn|abn|vat|gstin|taxpayer|steuer|steuernummer|steueridentifikation|idnr|st|ust|umsatzsteuer|numéro fiscal|spi|tva"
-        "|nif|rfc|cuit|cuil|identificación fiscal|codice fiscale|partita iva|piva|p iva|número fiscal|contribuinte|cnpj|fiscaal|belasting"
+        "|nif|rfc|cuit|cuil|identificación fiscal|codice fiscale|partita iva|piva|p iva|número fiscal|contribuinte|cnpj|registro federal de contribuyentes|fiscaal|belasting"
         "|btw|nip|regon|podatkowy|podatkowa",
-        "tax|tax identification|tax reference|tax file|employer identification|fiscal|business|identificación tributaria",
+        "tax|tax identification|tax reference|tax file|employer identification|fiscal|business|australian business|identificación tributaria",
     ),
     Labels(
         "vehicle", "VEHICLE_ID",
@@ -119,27 +123,16 @@ PLATES = (
     "|plaque d'immatriculation|immatriculation|matrícula|placa|targa|kenteken|numer rejestracyjny|tablica rejestracyjna"
 )
 
-GAP = r"[\s_.-]{0,2}"
-NOUN = any_of(
-    "number|numbers|num|nummer|numer|numero|numéro|número|numeru|no|nr|nro|n°|nº|№|#|id|ids|identifier|identification|ident"
-    "|identifikations|identyfikator|code|kod|codice|código|kennung|details|reference|ref|information"
-)
-OF = r"(?:(?:of|de|del|da|do|di|della|du|la|le|el|van|van de|d['’]|dell['’]|l['’])[\s_]{0,2}){0,3}"
-_MORE = (
-    "card|cards|account|record|file|policy|holder|registration|member|osobistego|bancaire|bancaria|bancária|karte|kaart"
-)
+_MORE = "card|cards|account|record|file|policy|holder|registration|member|service|osobistego|bancaire|bancaria|bancária|karte|kaart"
 MORE = rf"(?:{GAP}{any_of(_MORE)})?"
-BE = r"is|was|are|isn't|it's|has|been|reads|now|still|ist|war|lautet|est|es|è|é|era|to|jest|wynosi|nr|no|number|nummer|on file|under"
-LINK = rf"(?:(?:\.\s?)?[^\w\s.!?$€£<]{{1,4}}+|[ \t]{{1,40}}+|\r?\n|[._]{{2,60}}+|_|\.(?=\s?[A-Z]?\d)|</?\w{{1,12}}[^<>\n]{{0,40}}>|(?:{BE})(?![\w])){{0,9}}+"
 TOKEN = (
     r"(?:[A-Z]{1,12}[-./ ]?)?\d(?:[-./ ]{0,2}[A-Z]{0,6}\d){4}[A-Z0-9]{0,20}"
-    r"(?:[-./ ]{1,2}[A-Z]{0,3}\d[A-Z0-9]{0,12}|(?<=\d)[- ][A-Z]{1,3}(?!\w)){0,7}+(?!\w)"
+    r"(?:[-./ ]{1,2}[A-Z]{0,3}\d[A-Z0-9]{0,12}|(?<=\d)[- ](?-i:[A-Z]{1,3})(?!\w)){0,7}+(?!\w)"
+    r"(?! ?(?:€|%|eur|usd|gbp|euros?|dollars?|pounds?)\b)"
 )
 PLATE = r"(?=[^\n]{0,8}\d)(?:(?-i:[A-ZÄÖÜ0-9]{1,4}(?:[ -]{1,2}[A-Z0-9]{1,4}){0,3})|(?=[a-z0-9-]{0,7}[a-z])[a-z0-9]{1,4}(?:-?[a-z0-9]{1,4}){1,3})(?!\w)"
-NOT_MORE = r"(?![^\W\d_])"
-
 _NOT_IDS = re.compile(
-    r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?(?:[T ].*)?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d{1,4}\.\d{1,2}|\d{1,3}(?:\.\d{3}){1,3}|v?\d{1,3}(?:\.\d{1,3}){3}"
+    r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?(?:[T ].*)?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d{1,4}\.\d{1,2}|\d{1,3}\.\d{3}|v?\d{1,3}(?:\.\d{1,3}){3}"
     r"|(?:19|20)\d\d(?:[- ](?:19|20)\d\d)+",
     re.IGNORECASE,
 )
@@ -150,6 +143,11 @@ def is_number(value: str) -> bool:
     """Check that it may be an identifier: five digits or more, and no date, price or version."""
     digits = [char for char in value if char.isdigit()]
     return 5 <= len(digits) <= 34 and len(set(digits)) > 1 and not _NOT_IDS.fullmatch(value)
+
+
+def is_account(value: str) -> bool:
+    """Check that it may be an account: seven digits or more."""
+    return is_number(value) and sum(map(str.isdigit, value)) >= 7
 
 
 def is_plate(value: str) -> bool:
@@ -169,32 +167,19 @@ def _before(labels: Labels) -> tuple[str, ...]:
         rf"{any_of(labels.numbered)}(?:['’]?s|en)?{MORE}{GAP}{NOUN}",
         rf"{NOUN}{GAP}{OF}{any_of(f'{labels.alone}|{labels.numbered}')}{MORE}",
     )
-    return tuple(rf"(?<![^\W_]){option}{NOT_MORE}" for option in options if option)
-
-
-def _patterns(labels: Sequence[str], token: str) -> list[Pattern]:
-    value = rf"(?P<value>{token})"
-    mine = r"(?:(?:not|a|an|the|my|your|his|her|their|our|valid|this|new|old|correct)\s){0,3}"
-    said = r"(?:[^\d?]|\[?\d\d:\d\d(?::\d\d)?\]?){0,90}?"
-    label = rf"(?:{'|'.join(labels)})"
-    return [
-        *(Pattern("before", rf"{each}{LINK}{value}", 0.7) for each in labels),
-        Pattern(
-            "behind",
-            rf"(?<![\w.,-]){value}(?:['\"”]?\s(?:is|=|as|are|was|being)\s|['\"”]?\s?[(\[]|['\"”]?\s(?=a\s)){mine}{label}",
-            0.6,
-        ),
-        Pattern("asked", rf"{label}[^\d\n?]{{0,40}}\?{said}(?<![\w.,-]){value}", 0.6),
-    ]
+    return tuple(option for option in options if option)
 
 
 def build() -> list[Checked]:
-    """Give one recognizer per sort of number, and one for plates."""
-    plate = rf"(?<![^\W_]){any_of(PLATES)}(?:{GAP}{NOUN})?{NOT_MORE}"
+    """Give one recognizer per sort of number, one for accounts without that word, and one for plates."""
+    account = any_of("account|konto|compte|cuenta|conto|conta|rekening")
+    plate = rf"{any_of(PLATES)}(?:{GAP}{NOUN})?"
     return [
         *(
-            Checked(labels.entity, f"labelled_{labels.name}", _patterns(_before(labels), TOKEN), value_check=is_number)
+            Checked(labels.entity, f"labelled_{labels.name}", labelled(_before(labels), TOKEN), value_check=is_number)
             for labels in LABELS
         ),
-        Checked("VEHICLE_ID", "labelled_plate", _patterns([plate], PLATE), value_check=is_plate),
+        Checked("BANK_ACCOUNT", "labelled_account_only", labelled((account,), TOKEN), value_check=is_account),
+        Checked("BANK_ACCOUNT", "sort_code", labelled((any_of("sort code|sort"),), r"\d\d-\d\d-\d\d(?![\w-])")),
+        Checked("VEHICLE_ID", "labelled_plate", labelled((plate,), PLATE), value_check=is_plate),
     ]
