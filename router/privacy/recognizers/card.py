@@ -64,6 +64,7 @@ def build() -> list[Checked]:
         "contiguous": rf"{START}\d{{12,19}}{END}",
         "fours": rf"{START}\d{{4}}(?:{SEPARATOR}\d{{4}}){{2}}{SEPARATOR}\d{{1,4}}(?:{SEPARATOR}\d{{1,3}})?{END}",
         "fours exactly": rf"{START}\d{{4}}(?:{SEPARATOR}\d{{4}}){{3}}{END}",
+        "4-4-5": rf"{START}\d{{4}}[ .-]\d{{4}}[ .-]\d{{5}}{END}",
         "4-6-4 and 4-6-5": rf"{START}\d{{4}}[ .-]\d{{6}}[ .-]\d{{4,5}}{END}",
         "digit by digit": rf"{START}\d(?:(?: |-|, ?|\. ?)\d){{12,18}}{END}",
         "loose": rf"{START}\d{{4}}[ -]?\d{{2,6}}[ -]?\d{{2,6}}(?:[ -]?\d{{1,6}}){{1,2}}{END}",
