@@ -214,6 +214,11 @@ class PrivacyConfig(Section):
     threshold: SensitivityName = SensitivityName.CONFIDENTIAL
     """A request of this sensitivity or above is sensitive."""
     entities: dict[str, EntityConfig] = {}
+    countries: tuple[str, ...] | None = None
+    """Two-letter codes of the countries whose own numbers are looked for, like `[us, gb, de]`; None = all there are.
+
+    Cards, IBANs, phone numbers, e-mails and numbers behind a label are of no country: they are always looked for.
+    """
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
     rules: tuple[PolicyRule, ...] = ()

@@ -116,7 +116,7 @@ class Detector:
     """Presidio's engine behind the gate; not thread-safe."""
 
     def __init__(self, config: PrivacyConfig) -> None:
-        self._rules = rules(config.entities)
+        self._rules = rules(config.entities, config.countries)
         self.deadline = engine.Deadline()
         self.unreadable = False
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from router.privacy.views import View
 
-_ROW = re.compile(r"^(?=[^\n]*\d{2})(?=[^\n]*(?:[|\t;,]|  ))[^\n]+$", re.MULTILINE)
+_ROW = re.compile(r"^(?=[^\n]*\d)(?=[^\n]*(?:[|\t;,]|  ))[^\n]+$", re.MULTILINE)
 """A line that may be a row with a number in it."""
 _CELLS = tuple(
     re.compile(expression)
@@ -30,7 +30,8 @@ _TUPLE = re.compile(r"\s{0,9},?\s{0,9}\(((?:'[^'\n]{0,300}'|[^()'\n]){1,2000})\)
 _VALUE = re.compile(r"\s*+('[^'\n]*+'|[^,\n]*+)(?:,|$)")
 _WIDEST, _ABOVE = 60, 8
 """Columns of the widest table that is read, and lines between its head and the first row with a number."""
-_LINE = re.compile(r"_{2,}(?=[\w+(.@-]{0,24}\d)|(?<=\d)_{2,}|(?<=\d[A-Za-z])_{2,}")
+_LINE = re.compile(r"_{3,}(?=[^\W_])|(?<=[^\W_])_{3,}")
+"""The line that a form is filled in on."""
 
 
 class _Cell(NamedTuple):

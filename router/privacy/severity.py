@@ -86,14 +86,35 @@ DEFAULTS = _rules()
 """Every entity type there is, with its default rule."""
 
 
-def rules(entities: dict[str, EntityConfig]) -> dict[str, Rule]:
+_PREFIXES = (
+    "AR AT AU BE BG BR CA CH CL CN CO CZ DE DK EC EE ES FI FR GR HK HR ID IE IL IN IT JP KR LT MX MY NG NL NO PE PH PL PT RO SE SG TH TR TW"
+    " UK US ZA"
+)
+COUNTRIES = {prefix.replace("UK", "GB").lower(): prefix for prefix in _PREFIXES.split()}
+"""Code of each country that has numbers of its own, and what the names of their entity types start with."""
+_ELSEWHERE = {"ABA_ROUTING_NUMBER": "us", "MEDICAL_LICENSE": "us"}
+"""Entity types of one country whose names don't say so."""
+
+
+def country(entity: str) -> str | None:
+    """Name the country that an entity type belongs to; None = to no single one."""
+    prefix = entity.partition("_")[0]
+    return _ELSEWHERE.get(entity) or next((code for code, start in COUNTRIES.items() if start == prefix), None)
+
+
+def rules(entities: dict[str, EntityConfig], countries: Sequence[str] | None = None) -> dict[str, Rule]:
     """Lay the configuration over the defaults; entity types that are off are left out.
 
-    An explicit `min_score` also lifts the need for a context word: whoever sets it knows the trade.
+    Types of a country that `countries` doesn't name are off too, unless `entities` names them. A `min_score` below the
+    default one also lifts the need for a context word: whoever sets it wants the bare shape.
 
     Raises:
-        ConfigError: an entity type that doesn't exist; names the nearest.
+        ConfigError: an entity type or a country that doesn't exist; names the nearest.
     """
+    for code in countries or ():
+        if code not in COUNTRIES:
+            raise ConfigError(f"privacy.countries: unknown country '{code}'{nearest(code, sorted(COUNTRIES))}")
+    wanted = {None, *(COUNTRIES if countries is None else countries)}
     for entity in entities:
         if entity not in DEFAULTS or entity == QUALIFIER:
             known = sorted(DEFAULTS.keys() - {QUALIFIER})
@@ -101,13 +122,13 @@ def rules(entities: dict[str, EntityConfig]) -> dict[str, Rule]:
     merged: dict[str, Rule] = {}
     for entity, rule in DEFAULTS.items():
         own = entities.get(entity)
-        if own is None and rule.on:
+        if own is None and rule.on and country(entity) in wanted:
             merged[entity] = rule
         elif own is not None and own.enabled:
             merged[entity] = Rule(
                 rule.sensitivity if own.sensitivity is None else own.sensitivity.level,
                 rule.min_score if own.min_score is None else own.min_score,
-                rule.needs_context and own.min_score is None,
+                rule.needs_context and (own.min_score is None or own.min_score >= rule.min_score),
             )
     return merged
 
@@ -118,7 +139,7 @@ def validate(config: PrivacyConfig) -> None:
     Raises:
         ConfigError: an unknown entity type or recognizer; names the nearest.
     """
-    rules(config.entities)
+    rules(config.entities, config.countries)
     known = sorted(DEFAULTS.keys() - {QUALIFIER})
     for rule in config.rules:
         for entity in rule.entities:

@@ -126,7 +126,7 @@ def _normal(text: str) -> View:
 
 
 _ESCAPE = re.compile(
-    r"%[0-9A-Fa-f]{2}|&(?:#x?[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]"
+    r"(?:%[89A-Fa-f][0-9A-Fa-f]){2,12}|%[0-9A-Fa-f]{2}|&(?:#x?[0-9A-Fa-f]{1,6}|[a-z]{2,8});|\\u[0-9A-Fa-f]{4}|\\x[0-9A-Fa-f]{2}|\\[nrtbf\"'/\\]"
 )
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 _LEVELS = 2
@@ -138,7 +138,7 @@ def _unescape(escape: str) -> str:
         return _LETTERS.get(escape[1], escape[1])
     if escape[0] == "\\":
         return chr(int(escape[2:], 16))
-    return unquote(escape, "latin-1") if escape[0] == "%" else html.unescape(escape)
+    return unquote(escape, errors="replace") if escape[0] == "%" else html.unescape(escape)
 
 
 def _escapes(view: View) -> Iterator[View]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import regex
 from presidio_analyzer import Pattern
 
-_BETWEEN = {" ": r"[\s_.-]{0,2}", "'": "['’]?"}
+_BETWEEN = {" ": r"[\s_.-]{0,2}", "'": "['’_]?"}
 
 
 def any_of(words: str) -> str:
@@ -13,7 +13,7 @@ def any_of(words: str) -> str:
 
     A space stands for any usual joint of two words (`driver_license`, `driver-license`, `driverlicense`).
     """
-    return _tree(frozenset(words.split("|")))
+    return _tree(frozenset(filter(None, words.split("|"))))
 
 
 def _tree(words: frozenset[str]) -> str:

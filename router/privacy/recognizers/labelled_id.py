@@ -44,6 +44,8 @@ class Labels(NamedTuple):
     entity: str
     alone: str
     numbered: str
+    short: str = ""
+    """Those that are words or syllables too: they need a sign or a verb behind them."""
 
 
 LABELS = (
@@ -77,7 +79,7 @@ LABELS = (
     Labels(
         "document", "PERSONAL_ID",
         "identity card|id card|identification card|citizen card|driver licence|driver license|driver's licence|driver's license"
-        "|drivers' license|driver permit|driving licence|driving license|driving permit|dl|dea|npi|voter id|green card|alien number"
+        "|drivers' license|driver permit|driving licence|driving license|driving permit|dl|voter id|green card|alien number"
         "|residence permit|ausweis|personalausweis|führerschein|aufenthaltstitel|carte d'identité|cni|permis de conduire|permis"
         "|titre de séjour|documento de identidad|carnet de conducir|permiso de conducir|carta d'identità|patente|patente di guida"
         "|permesso di soggiorno|cartão de cidadão|bilhete de identidade|documento de identidade|carta de condução|carteira de motorista|cnh"
@@ -87,11 +89,11 @@ LABELS = (
     ),
     Labels(
         "national", "PERSONAL_ID",
-        "ssn|social security|social insurance|social|nino|national insurance|ni|national id|national identity|sozialversicherung"
-        "|rentenversicherung|sv|sécurité sociale|nir|dni|nie|seguridad social|previdenza sociale|segurança social|bsn|burgerservice|sofi|rijksregister"
-        "|niss|insz|pesel|ubezpieczenia społecznego|ahv|avs|svnr|cpr|personnummer|hetu|fødselsnummer|aadhaar|pan|cpf|rg|curp|cédula|cnp|egn"
-        "|oib|rodné číslo|cod numeric personal|amka|kimlik|tc kimlik|turkish id|chinese id|resident identity card|clave única|tckn|teudat zehut|israeli id|nric|mykad|ktp|nik|cnic|pps|ppsn|sin|nas|assurance sociale|my number",
-        "personal|person|registre national|national|identyfikacyjny",
+        "ssn|social security|social insurance|social|nino|national insurance|national id|national identity|sozialversicherung"
+        "|rentenversicherung|sécurité sociale|nir|dni|seguridad social|previdenza sociale|segurança social|bsn|burgerservice|sofi|rijksregister"
+        "|niss|insz|pesel|ubezpieczenia społecznego|ahv|avs|svnr|cpr|personnummer|hetu|fødselsnummer|aadhaar|cpf|curp|cédula|cnp|egn"
+        "|oib|rodné číslo|cod numeric personal|amka|kimlik|tc kimlik|turkish id|chinese id|resident identity card|clave única|tckn|teudat zehut|israeli id|nric|mykad|ktp|cnic|ppsn|assurance sociale|my number",
+        "ni|sv|personal|person|registre national|national|identyfikacyjny",
     ),
     Labels(
         "unspaced", "PERSONAL_ID",
@@ -100,21 +102,27 @@ LABELS = (
         "серия|الهوية",
     ),
     Labels(
+        "short", "PERSONAL_ID",
+        "",
+        "",
+        "ein|dea|npi|ni|pan|rg|pps|sin|nas|nie|sv|fin|nik|nif|cf|spi|st|ci|cc",
+    ),
+    Labels(
         "member", "PERSONAL_ID",
         "",
-        "employee|staff|student|customer|client|user|membership|loyalty|badge|case|inmate|prisoner|kunden|mitglieds|mitarbeiter|cliente"
+        "employee|staff|student|customer|client|user|membership|loyalty|badge|inmate|prisoner|kunden|mitglieds|mitarbeiter|cliente"
         "|klienta|eos",
     ),
     Labels(
         "tax", "TAX_ID",
-        "tin|itin|ein|utr|tfn|abn|vat|gstin|taxpayer|steuer|steuernummer|steueridentifikation|idnr|st|ust|umsatzsteuer|numéro fiscal|spi|tva"
+        "tin|itin|utr|tfn|abn|vat|gstin|taxpayer|steuer|steuernummer|steueridentifikation|idnr|ust|ust idnr|umsatzsteuer|numéro fiscal|spi|tva"
         "|nif|rfc|cuit|cuil|identificación fiscal|codice fiscale|partita iva|piva|p iva|número fiscal|contribuinte|cnpj|registro federal de contribuyentes|fiscaal|belasting"
         "|btw|nip|regon|podatkowy|podatkowa",
-        "tax|tax identification|tax reference|tax file|employer identification|fiscal|business|australian business|identificación tributaria",
+        "st|tax|tax identification|tax reference|tax file|employer identification|fiscal|business|australian business|identificación tributaria",
     ),
     Labels(
         "vehicle", "VEHICLE_ID",
-        "vin|vehicle identification|chassis|imei|imsi|iccid|fahrgestell|fin|châssis|bastidor|telaio|chassi|nadwozia",
+        "vin|vehicle identification|chassis|imei|device imei|imsi|iccid|fahrgestell|châssis|bastidor|telaio|chassi|nadwozia",
         "vehicle|device|device serial|fahrzeug|véhicule|vehículo|veicolo|veículo|voertuig|pojazdu",
     ),
 )  # fmt: skip
@@ -123,26 +131,30 @@ PLATES = (
     "|plaque d'immatriculation|immatriculation|matrícula|placa|targa|kenteken|numer rejestracyjny|tablica rejestracyjna"
 )
 
-_MORE = "card|cards|account|record|file|policy|holder|registration|member|service|osobistego|bancaire|bancaria|bancária|karte|kaart"
+_MORE = "card|cards|account|record|file|policy|holder|registration|member|service|identity|osobistego|bancaire|bancaria|bancária|karte|kaart"
 MORE = rf"(?:{GAP}{any_of(_MORE)})?"
 TOKEN = (
     r"(?:[A-Z]{1,12}[-./ ]?)?\d(?:[-./ ]{0,2}[A-Z]{0,6}\d){4}[A-Z0-9]{0,20}"
     r"(?:[-./ ]{1,2}[A-Z]{0,3}\d[A-Z0-9]{0,12}|(?<=\d)[- ](?-i:[A-Z]{1,3})(?!\w)){0,7}+(?!\w)"
     r"(?! ?(?:€|%|eur|usd|gbp|euros?|dollars?|pounds?)\b)"
 )
-PLATE = r"(?=[^\n]{0,8}\d)(?:(?-i:[A-ZÄÖÜ0-9]{1,4}(?:[ -]{1,2}[A-Z0-9]{1,4}){0,3})|(?=[a-z0-9-]{0,7}[a-z])[a-z0-9]{1,4}(?:-?[a-z0-9]{1,4}){1,3})(?!\w)"
+PLATE = (
+    r"(?:(?=[A-ZÄÖÜ -]{0,8}\d)(?-i:[A-ZÄÖÜ0-9]{1,4}(?:[ -]{1,2}[A-Z0-9]{1,4}){1,3})"
+    r"|(?=[a-z-]{0,7}\d)(?=[a-z0-9-]{5,10}(?!\w))[a-z0-9]{1,4}(?:-?[a-z0-9]{1,4}){1,3})(?!\w)"
+)
 _NOT_IDS = re.compile(
-    r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?(?:[T ].*)?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d{1,4}\.\d{1,2}|\d{1,3}\.\d{3}|v?\d{1,3}(?:\.\d{1,3}){3}"
+    r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?(?:[T ].*)?|\d\d?[-/.]\d\d?[-/.](?:19|20)?\d\d|\d{1,4}\.\d{1,2}|\d{1,3}\.\d{3}|v?(?:[01]?\d?\d|2[0-5]\d)(?:\.(?:[01]?\d?\d|2[0-5]\d)){3}"
+    r"|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
     r"|(?:19|20)\d\d(?:[- ](?:19|20)\d\d)+",
     re.IGNORECASE,
 )
-"""Dates, prices, versions, years."""
+"""Dates, prices, addresses of computers, UUIDs, years."""
 
 
 def is_number(value: str) -> bool:
     """Check that it may be an identifier: five digits or more, and no date, price or version."""
     digits = [char for char in value if char.isdigit()]
-    return 5 <= len(digits) <= 34 and len(set(digits)) > 1 and not _NOT_IDS.fullmatch(value)
+    return 5 <= len(digits) <= 34 and len(set(digits)) > 2 and not _NOT_IDS.fullmatch(value)
 
 
 def is_account(value: str) -> bool:
@@ -164,8 +176,11 @@ def _before(labels: Labels) -> tuple[str, ...]:
     """
     options = (
         rf"{any_of(labels.alone)}(?:['’]?s|en)?{MORE}(?:{GAP}{NOUN})?" if labels.alone else "",
-        rf"{any_of(labels.numbered)}(?:['’]?s|en)?{MORE}{GAP}{NOUN}",
-        rf"{NOUN}{GAP}{OF}{any_of(f'{labels.alone}|{labels.numbered}')}{MORE}",
+        rf"{any_of(labels.numbered)}(?:['’]?s|en)?{MORE}{GAP}{NOUN}" if labels.numbered else "",
+        rf"{any_of(labels.short)}(?:{GAP}{NOUN}|(?=['\"’”*]{{0,2}}(?: ?[:=#(|]|\s(?:is|number|no|ist|est|es)\b|[)\]?.]|</|$)))"
+        if labels.short
+        else "",
+        rf"{NOUN}{GAP}{OF}{any_of(f'{labels.alone}|{labels.numbered}|{labels.short}')}{MORE}",
     )
     return tuple(option for option in options if option)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -53,7 +54,7 @@ KINDS = (
     Kind("US_MBI", "", "", "medicare,mbi,beneficiary",
          "[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\\d[ -]?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9]\\d[ -]?[AC-HJKMNP-RT-Y]{2}\\d\\d"),
     Kind("IT_FISCAL_CODE", "it.codicefiscale", "", "codice fiscale,cf",
-         "[A-Z]{6}[ -]?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[ -]?[A-Z][0-9LMNP-V]{3}[ -]?[A-Z]"),
+         "[A-Z]{6}[ .-]?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[ .-]?[A-Z][0-9LMNP-V]{3}[ .-]?[A-Z]"),
     Kind("MX_CURP", "mx.curp", "", "curp,clave única,registro de población", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[A-Z0-9]\d"),
     Kind("CN_RIC", "cn.ric", "", "身份证,居民身份证,公民身份,resident identity,chinese id,id card,id number,national id",
          r"[1-8]\d{5}[ -]?(?:19|20)\d{6}[ -]?\d{3}[\dX]"),
@@ -85,10 +86,14 @@ KINDS = (
 )  # fmt: skip
 
 
+_JOINTS = re.compile(r"[ .\-/]")
+
+
 def _check(module: str) -> Callable[[str], bool] | None:
     if not module:
         return None
-    return cast(Callable[[str], bool], importlib.import_module(f"stdnum.{module}").is_valid)
+    is_valid = cast(Callable[[str], bool], importlib.import_module(f"stdnum.{module}").is_valid)
+    return lambda text: is_valid(_JOINTS.sub("", text))
 
 
 def _patterns(kind: Kind) -> list[Pattern]:

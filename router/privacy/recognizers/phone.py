@@ -26,7 +26,7 @@ LABELS = (
 )
 CONTEXT = (
     "phone phones telephone tel cellphone mobile call called calling callback fax whatsapp sms dial dialed hotline ring telegram landline"
-    " helpline pager msisdn imessage viber voicemail answering reach telefon telefonnummer handynummer telefono teléfono telefone"
+    " helpline pager msisdn imessage viber voicemail answering messages texts reach telefon telefonnummer handynummer telefono teléfono telefone"
     " téléphone celular movil móvil handy portable rufnummer mobil mobilnummer puhelin telefoon telefoonnummer mobiel cellulare telemóvel"
     " komórka komórkowy telefonu gsm anrufen appeler appelez llamar llame chiamare chiami ligar ligue bellen zadzwonić телефон тел 電話 电话"
     " 手机 전화"
