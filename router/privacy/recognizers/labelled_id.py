@@ -154,7 +154,7 @@ _NOT_IDS = re.compile(
 def is_number(value: str) -> bool:
     """Check that it may be an identifier: five digits or more, and no date, price or version."""
     digits = [char for char in value if char.isdigit()]
-    return 5 <= len(digits) <= 34 and len(set(digits)) > 2 and not _NOT_IDS.fullmatch(value)
+    return 5 <= len(digits) <= 34 and len({*digits, *filter(str.isalpha, value)}) > 2 and not _NOT_IDS.fullmatch(value)
 
 
 def is_account(value: str) -> bool:
