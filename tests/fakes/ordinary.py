@@ -206,13 +206,13 @@ the moon is 384400 km away
 DNA sequence of 3200000000 base pairs
 5000 mAh battery, 120 Hz
 ASIN B08N5WRWNW
-barcode 5901234123457
+barcode 5449000000996
 GTIN 00012345600012
 lottery numbers 4 8 15 16 23 42
 pi to ten digits 3141592653
 zip -9 archive 1048576
 call stack depth 10000
-phone-like range 555-0100 to 555-0199
+range 555-0100 to 555-0199
 temperature 36.6, pulse 72, pressure 120/80
 take 500 mg every 8 hours for 10 days
 recipe: 250 g flour, 125 ml milk, 3 eggs

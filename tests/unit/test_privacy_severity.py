@@ -54,9 +54,23 @@ def test_entities_that_say_little_are_off_until_the_configuration_names_them() -
     assert rules({"DATE_TIME": EntityConfig()})["DATE_TIME"].sensitivity is Sensitivity.INTERNAL
 
 
-def test_an_explicit_threshold_lifts_the_need_for_a_context_word() -> None:
+def test_a_lower_threshold_lifts_the_need_for_a_context_word() -> None:
     assert rules({})["NL_BSN"].needs_context
     assert not rules({"NL_BSN": EntityConfig(min_score=0.3)})["NL_BSN"].needs_context
+
+
+def test_a_higher_threshold_is_stricter_and_lifts_nothing() -> None:
+    assert rules({"NL_BSN": EntityConfig(min_score=0.9)})["NL_BSN"].needs_context
+
+
+def test_a_country_left_out_has_no_entity_types_unless_one_is_named() -> None:
+    merged = rules({"BR_CPF": EntityConfig()}, ("us", "gb"))
+    assert {"US_SSN", "UK_NHS", "BR_CPF", "CREDIT_CARD", "ABA_ROUTING_NUMBER"} <= merged.keys()
+    assert not {"NL_BSN", "DE_TAX_ID", "IN_PAN"} & merged.keys()
+
+
+def test_every_country_with_an_entity_type_can_be_named() -> None:
+    assert {code for entity in DEFAULTS if (code := country(entity))} == set(COUNTRIES)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +78,7 @@ def test_an_explicit_threshold_lifts_the_need_for_a_context_word() -> None:
     [
         ({"entities": {"CREDIT_CRAD": {}}}, "CREDIT_CARD"),
         ({"entities": {"QUALIFIER": {}}}, "QUALIFIER"),
+        ({"countries": ["uk"]}, "us"),
         ({"recognizers": ["emial"]}, "email"),
         ({"rules": [{"name": "r", "entities": ["US_SNN"], "then": "block"}]}, "US_SSN"),
     ],

@@ -15,7 +15,8 @@ _THINGS = (
     "|tracking|shipment|parcel|error|errno|exit|status|port|line|row|item|part|product|model|article|article|page|chapter|section|issue"
     "|pr|pull request|bug|task|job|batch|lot|serial|seed|epoch|timestamp|unix time|offset|index|size|population|total|approximately|about"
     "|bestellung|bestell|auftrag|auftrags|rechnung|rechnungs|sendungs|artikel|facture|commande|colis|factura|pedido|seguimiento|fattura"
-    "|contract|token|transaction|tx|block|ordine|encomenda|fatura|bestelling|factuur|zamówienie|zamówienia|faktura|faktury|przesyłki"
+    "|contract|token|transaction|tx|block|ordine|encomenda|fatura|bestelling|factuur|zamówienie|zamówienia|faktura|faktury|przesyłki|заказ|замовлення|поръчка|παραγγελία|sipariş"
+    "|beställning|ordre|tilaus|objednávka|rendelés|comandă|comanda|narudžba|pesanan|đơn hàng|注文番号|注文|订单|訂單|주문"
 )
 THING = regex.compile(
     rf"(?<![^\W\d_])(?:{_THINGS})s?(?:[ _-]?(?:number|numbers|nummer|num|nr|no|id|code|numéro|número|numero|numer|n°|nº))?"

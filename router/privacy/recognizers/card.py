@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from presidio_analyzer import Pattern
+from stdnum import ean
 
 from router.privacy.engine import Overlapping
 from router.privacy.recognizers._checked import Checked
@@ -21,6 +22,7 @@ EXAMPLES = (
     ("(4539)(5787)(6362)(1486)", "4539)(5787)(6362)(1486"),
     ("4539578763621487", None),
     ("1722347644123", None),
+    ("barcode 5449000000996", None),
     ("0.4539578763621486", None),
 )
 
@@ -54,6 +56,8 @@ def is_card(text: str) -> bool:
         fits = 12 <= len(digits) <= 19
     else:
         fits = any(int(digits[:size]) in numbers and len(digits) in lengths for numbers, size, lengths in _RANGES)
+    if len(digits) == 13 and digits[0] != "4" and ean.is_valid(digits):
+        return False
     doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
     return fits and len(set(digits)) > 2 and (doubled + sum(map(int, digits[-1::-2]))) % 10 == 0
 

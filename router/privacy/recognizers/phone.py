@@ -58,7 +58,7 @@ EXAMPLES = (
 
 
 _NOT_PHONE = re.compile(
-    r"\(?(?:1[5-9]|20)\d\d\D(?:\d\d?\D\d\d?|\d{4})|\d(?:\.\d+){2,}|[0-3]\d([-./])[01]\d\1(?:19|20)\d\d"
+    r"\(?(?:1[5-9]|20)\d\d\D(?:\d\d?\D\d\d?|\d{4})|\d(?:\.\d+){2,}|0\d{3}(?: 0\d{3})+|[0-3]\d([-./])[01]\d\1(?:19|20)\d\d"
 )
 """Dates, ranges of years, versions."""
 
@@ -75,8 +75,15 @@ def _is_international(text: str) -> bool:
     )
 
 
+def _is_dummy(digits: str) -> bool:
+    """Tell numbers that count up or down, repeat a digit or are round."""
+    counts = digits in "01234567890123456789" or digits in "98765432109876543210"
+    return counts or len(set(digits)) < 3 or len(digits.rstrip("0")) < 4
+
+
 def _is_north_american(text: str) -> bool:
-    return _digits(text) not in NOT_PHONES
+    digits = _digits(text)
+    return digits not in NOT_PHONES and not _is_dummy(digits)
 
 
 @cache
@@ -99,7 +106,7 @@ def _is_mobile(text: str) -> bool:
 
 def _has_digits(text: str) -> bool:
     digits = _digits(text)
-    return 7 <= len(digits) <= 15 and len(set(digits)) > 2 and not _NOT_PHONE.fullmatch(text)
+    return 7 <= len(digits) <= 15 and not _is_dummy(digits) and not _NOT_PHONE.fullmatch(text)
 
 
 def build() -> list[Checked]:
