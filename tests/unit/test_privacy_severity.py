@@ -7,7 +7,18 @@ import pytest
 from router.config.schema import EntityConfig, PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import Sensitivity
-from router.privacy.severity import QUALIFIER, REACH, WEAK, Span, judge, rules, validate
+from router.privacy.severity import (
+    COUNTRIES,
+    DEFAULTS,
+    QUALIFIER,
+    REACH,
+    WEAK,
+    Span,
+    country,
+    judge,
+    rules,
+    validate,
+)
 
 
 def span(entity: str, start: int = 0, end: int = 10, score: float = 0.9) -> Span:
@@ -78,7 +89,7 @@ def test_every_country_with_an_entity_type_can_be_named() -> None:
     [
         ({"entities": {"CREDIT_CRAD": {}}}, "CREDIT_CARD"),
         ({"entities": {"QUALIFIER": {}}}, "QUALIFIER"),
-        ({"countries": ["uk"]}, "us"),
+        ({"countries": ["dee"]}, "de"),
         ({"recognizers": ["emial"]}, "email"),
         ({"rules": [{"name": "r", "entities": ["US_SNN"], "then": "block"}]}, "US_SSN"),
     ],

@@ -66,6 +66,7 @@ KINDS = (
     Kind("NO_FNR", "no.fodselsnummer", r"\d{6}[ -]?\d{5}", "fødselsnummer,personnummer,fodselsnummer,fnr"),
     Kind("PT_NIF", "pt.nif", r"[1-35-9]\d{2}[ .]?\d{3}[ .]?\d{3}", "nif,contribuinte,número de contribuinte,identificação fiscal"),
     Kind("JP_MY_NUMBER", "jp.in_", r"\d{4}[ -]?\d{4}[ -]?\d{4}", "マイナンバー,個人番号,my number,individual number"),
+    Kind("ZA_ID_NUMBER", "za.idnr", r"\d{6}[ .-]?\d{4}[ .-]?\d{3}", "id number,identity number,south african id,rsa id,identity,national id"),
     Kind("IE_PPS", "ie.pps", r"\d{7}[A-W][ABHWTX]?", "pps,ppsn,pps number,personal public service"),
     Kind("IL_ID", "il.idnr", r"\d{8,9}", "תעודת זהות,teudat zehut,israeli id,israel id"),
     Kind("RO_CNP", "ro.cnp", r"[1-9]\d{12}", "cnp,cod numeric personal"),
