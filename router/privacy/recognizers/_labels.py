@@ -42,7 +42,7 @@ _BE = (
     r"|under|este|är|er|on|adalah|là"
 )
 LINK = (
-    r"(?:(?:\.\s?)?[^\w\s.!?$€£<]{1,4}+|[ \t]{1,40}+|\r?\n|[._]{2,60}+|_|\.(?=\s?[A-Z]?\d)|</?\w{1,12}[^<>\n]{0,40}>"
+    r"(?:(?:\.\s?)?[^\w\s.!?$€£<]{1,4}+|[ \t]{1,40}+|\r?\n|[._]{2,60}+|_|\.(?=\s?(?:[A-Z]?\d|ist?\b))|</?\w{1,12}[^<>\n]{0,40}>"
     rf"|(?:{_BE})(?!\w)|[是为為はが은는]){{0,9}}+"
 )
 """What stands between a label and its value: a colon, a tag, dots, a line's end, a verb."""
