@@ -255,6 +255,11 @@ class PrivacyConfig(Section):
     entities: dict[str, EntityConfig] = {}
     only: tuple[str, ...] | None = None
     """Entity types to look for; None = all that are on by default."""
+    countries: tuple[str, ...] | None = None
+    """Two-letter codes of the countries whose own numbers are looked for, like `[us, gb, de]`; None = all there are.
+
+    Cards, IBANs, phone numbers, e-mails and numbers behind a label are of no country: they are always looked for.
+    """
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
     names: NamesConfig = NamesConfig()

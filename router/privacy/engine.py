@@ -34,7 +34,9 @@ LONELY = 0.1
 """Score of a match that needs a context word and has none."""
 LANGUAGE = "en"
 
-REPLACED = frozenset(["EmailRecognizer", "CreditCardRecognizer", "IbanRecognizer", "IpRecognizer", "UsBankRecognizer"])
+REPLACED = frozenset(
+    "EmailRecognizer CreditCardRecognizer IbanRecognizer IpRecognizer UsBankRecognizer InPanRecognizer MacAddressRecognizer".split()
+)
 """Predefined recognizers that a plug-in of ours takes the place of."""
 
 

@@ -58,25 +58,29 @@ class Span(NamedTuple):
 def _rules() -> dict[str, Rule]:
     groups: dict[Rule, str] = {
         Rule(RESTRICTED): "CREDIT_CARD IBAN_CODE US_SSN US_ITIN UK_NINO IT_FISCAL_CODE FI_PERSONAL_IDENTITY_CODE "
-        "SECRET PASSWORD MEDICAL_RECORD BANK_ACCOUNT PASSPORT HEALTH_INSURANCE US_PRESCRIPTION_NUMBER",
+        "SECRET PASSWORD MEDICAL_RECORD BANK_ACCOUNT PASSPORT HEALTH_INSURANCE US_PRESCRIPTION_NUMBER "
+        "FR_NIR BE_NATIONAL_NUMBER BR_CPF MX_CURP CN_RIC CH_AHV",
         Rule(RESTRICTED, 0.5): "US_MBI ES_NIF ES_NIE SG_NRIC_FIN KR_RRN KR_FRN DE_SOCIAL_SECURITY",
         Rule(RESTRICTED, 0.4, needs_context=True): "PL_PESEL SE_PERSONNUMMER IN_AADHAAR IN_PAN DE_TAX_ID DE_TAX_NUMBER "
         "DE_PASSPORT DE_ID_CARD DE_HEALTH_INSURANCE AU_TFN AU_MEDICARE CA_SIN NG_NIN TH_TNIN TR_NATIONAL_ID UK_NHS "
         "ZA_ID_NUMBER PH_UMID PH_TIN ES_PASSPORT IN_PASSPORT IN_VOTER IT_PASSPORT IT_IDENTITY_CARD KR_PASSPORT "
-        "PH_PASSPORT UK_PASSPORT US_PASSPORT ZA_PASSPORT FR_NIR NL_BSN BE_NATIONAL_NUMBER BR_CPF MX_CURP CN_RIC "
-        "CH_AHV AT_VNR DK_CPR NO_FNR PT_NIF JP_MY_NUMBER IE_PPS IL_ID RO_CNP CZ_RC HR_OIB BG_EGN EE_IK LT_AK "
+        "PH_PASSPORT UK_PASSPORT US_PASSPORT ZA_PASSPORT NL_BSN "
+        "AT_VNR DK_CPR NO_FNR PT_NIF JP_MY_NUMBER IE_PPS IL_ID RO_CNP CZ_RC HR_OIB BG_EGN EE_IK LT_AK "
         "GR_AMKA CL_RUT AR_CUIT CO_NIT EC_CI PE_CUI TW_NIC HK_ID MY_NRIC ID_NIK",
-        Rule(CONFIDENTIAL): "EMAIL_ADDRESS PHONE_NUMBER STREET_ADDRESS DATE_OF_BIRTH PERSONAL_ID TAX_ID VEHICLE_ID "
+        Rule(
+            CONFIDENTIAL
+        ): "EMAIL_ADDRESS PHONE_NUMBER STREET_ADDRESS DATE_OF_BIRTH MAC_ADDRESS NATIONAL_ID PERSONAL_ID TAX_ID VEHICLE_ID "
         "CRYPTO UK_DRIVING_LICENCE US_CLAIM_NUMBER US_PRIOR_AUTHORIZATION_NUMBER US_REFERRAL_NUMBER",
         Rule(
             CONFIDENTIAL, 0.4, needs_context=True
         ): "IP_ADDRESS US_DRIVER_LICENSE ABA_ROUTING_NUMBER MEDICAL_LICENSE US_NPI "
         "DE_FUEHRERSCHEIN DE_KFZ IT_DRIVER_LICENSE KR_DRIVER_LICENSE ZA_DRIVER_LICENSE ZA_LICENSE_PLATE "
         "ZA_TRAFFIC_REGISTER_NUMBER TR_LICENSE_PLATE UK_VEHICLE_REGISTRATION IN_VEHICLE_REGISTRATION "
-        "NG_VEHICLE_REGISTRATION ZA_INCOME_TAX_NUMBER US_PROVIDER_TAX_ID DE_LANR",
-        Rule(INTERNAL): "PERSON LOCATION ORGANIZATION MAC_ADDRESS",
-        Rule(INTERNAL, 0.4, needs_context=True): "AU_ABN AU_ACN SG_UEN KR_BRN ZA_COMPANY_REGISTRATION IN_GSTIN "
-        "DE_HANDELSREGISTER DE_VAT_ID IT_VAT_CODE ZA_VAT_NUMBER SE_ORGANISATIONSNUMMER DE_BSNR CA_POSTAL_CODE "
+        "NG_VEHICLE_REGISTRATION ZA_INCOME_TAX_NUMBER US_PROVIDER_TAX_ID DE_LANR "
+        "BR_CNPJ MX_RFC PL_NIP AU_ABN KR_BRN IN_GSTIN DE_VAT_ID IT_VAT_CODE ZA_VAT_NUMBER",
+        Rule(INTERNAL): "PERSON LOCATION ORGANIZATION",
+        Rule(INTERNAL, 0.4, needs_context=True): "AU_ACN SG_UEN ZA_COMPANY_REGISTRATION "
+        "DE_HANDELSREGISTER SE_ORGANISATIONSNUMMER DE_BSNR CA_POSTAL_CODE "
         "UK_POSTCODE DE_PLZ",
         Rule(INTERNAL, 0.5, on=False): "URL UUID DATE_TIME",
         Rule(PUBLIC): QUALIFIER,
@@ -88,14 +92,35 @@ DEFAULTS = _rules()
 """Every entity type there is, with its default rule."""
 
 
+_PREFIXES = (
+    "AR AT AU BE BG BR CA CH CL CN CO CZ DE DK EC EE ES FI FR GR HK HR ID IE IL IN IT JP KR LT MX MY NG NL NO PE PH PL PT RO SE SG TH TR TW"
+    " UK US ZA"
+)
+COUNTRIES = {prefix.replace("UK", "GB").lower(): prefix for prefix in _PREFIXES.split()}
+"""Code of each country that has numbers of its own, and what the names of their entity types start with."""
+_ELSEWHERE = {"ABA_ROUTING_NUMBER": "us", "MEDICAL_LICENSE": "us"}
+"""Entity types of one country whose names don't say so."""
+
+
+def country(entity: str) -> str | None:
+    """Name the country that an entity type belongs to; None = to no single one."""
+    prefix = entity.partition("_")[0]
+    return _ELSEWHERE.get(entity) or next((code for code, start in COUNTRIES.items() if start == prefix), None)
+
+
 def rules(config: PrivacyConfig) -> dict[str, Rule]:
     """Lay the configuration over the defaults; entity types that are off are left out.
 
-    An explicit `min_score` also lifts the need for a context word: whoever sets it knows the trade.
+    Types of a country that `countries` doesn't name are off too, unless `entities` names them. A `min_score` below the
+    default one also lifts the need for a context word: whoever sets it wants the bare shape.
 
     Raises:
-        ConfigError: an entity type that doesn't exist; names the nearest. Or one that is set and left out at once.
+        ConfigError: an entity type or a country that doesn't exist; names the nearest. Or a type that is set and left out.
     """
+    for code in config.countries or ():
+        if code not in COUNTRIES:
+            raise ConfigError(f"privacy.countries: unknown country '{code}'{nearest(code, sorted(COUNTRIES))}")
+    wanted = {None, *(COUNTRIES if config.countries is None else config.countries)}
     known = sorted(DEFAULTS.keys() - {QUALIFIER})
     for section, names in (("entities", config.entities), ("only", config.only or ())):
         for entity in names:
@@ -108,13 +133,13 @@ def rules(config: PrivacyConfig) -> dict[str, Rule]:
         if only is not None and entity not in only:
             if own is not None:
                 raise ConfigError(f"privacy.entities.{entity}: privacy.only leaves it out; add it there")
-        elif own is None and (rule.on or only is not None):
+        elif own is None and (only is not None or (rule.on and country(entity) in wanted)):
             merged[entity] = rule
         elif own is not None and own.enabled:
             merged[entity] = Rule(
                 rule.sensitivity if own.sensitivity is None else own.sensitivity.level,
                 rule.min_score if own.min_score is None else own.min_score,
-                rule.needs_context and own.min_score is None,
+                rule.needs_context and (own.min_score is None or own.min_score >= rule.min_score),
             )
     return merged
 

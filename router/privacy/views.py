@@ -15,6 +15,7 @@ from router.privacy.disguises.letters import hidden, normal, plain
 from router.privacy.disguises.marks import grouped, markup, spaced_out
 from router.privacy.disguises.packed import packed
 from router.privacy.disguises.spelled import misread, spoken_addresses, spoken_numbers
+from router.privacy.layout import layouts
 from router.privacy.view import Traits, View
 
 __all__ = ("View", "views")
@@ -28,7 +29,7 @@ GROWTH, SLACK = 12, 200_000
 
 DECODERS: tuple[Callable[[View, Traits], Iterator[View]], ...] = (
     escapes, packed, morse, rot13, backwards, quoted_printable, character_codes, markup, spaced_out, grouped, misread,
-    spoken_numbers, spoken_addresses,
+    spoken_numbers, spoken_addresses, layouts,
 )  # fmt: skip
 """Each takes one kind of disguise off; what it yields may equal the text it was given."""
 

@@ -7,7 +7,18 @@ import pytest
 from router.config.schema import EntityConfig, PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import Sensitivity
-from router.privacy.severity import QUALIFIER, REACH, WEAK, Span, judge, rules, validate
+from router.privacy.severity import (
+    COUNTRIES,
+    DEFAULTS,
+    QUALIFIER,
+    REACH,
+    WEAK,
+    Span,
+    country,
+    judge,
+    rules,
+    validate,
+)
 
 
 def span(entity: str, start: int = 0, end: int = 10, score: float = 0.9) -> Span:
@@ -63,9 +74,23 @@ def test_only_what_is_asked_for_is_looked_for() -> None:
     assert set(rules(PrivacyConfig(only=("SECRET", "URL")))) == {"SECRET", "URL", QUALIFIER}
 
 
-def test_an_explicit_threshold_lifts_the_need_for_a_context_word() -> None:
+def test_a_lower_threshold_lifts_the_need_for_a_context_word() -> None:
     assert rules(PrivacyConfig())["NL_BSN"].needs_context
     assert not rules(PrivacyConfig(entities={"NL_BSN": EntityConfig(min_score=0.3)}))["NL_BSN"].needs_context
+
+
+def test_a_higher_threshold_is_stricter_and_lifts_nothing() -> None:
+    assert rules(PrivacyConfig(entities={"NL_BSN": EntityConfig(min_score=0.9)}))["NL_BSN"].needs_context
+
+
+def test_a_country_left_out_has_no_entity_types_unless_one_is_named() -> None:
+    merged = rules(PrivacyConfig(entities={"BR_CPF": EntityConfig()}, countries=("us", "gb")))
+    assert {"US_SSN", "UK_NHS", "BR_CPF", "CREDIT_CARD", "ABA_ROUTING_NUMBER"} <= merged.keys()
+    assert not {"NL_BSN", "DE_TAX_ID", "IN_PAN"} & merged.keys()
+
+
+def test_every_country_with_an_entity_type_can_be_named() -> None:
+    assert {code for entity in DEFAULTS if (code := country(entity))} == set(COUNTRIES)
 
 
 @pytest.mark.parametrize(
@@ -73,6 +98,7 @@ def test_an_explicit_threshold_lifts_the_need_for_a_context_word() -> None:
     [
         ({"entities": {"CREDIT_CRAD": {}}}, "CREDIT_CARD"),
         ({"entities": {"QUALIFIER": {}}}, "QUALIFIER"),
+        ({"countries": ["dee"]}, "de"),
         ({"recognizers": ["emial"]}, "email"),
         ({"only": ["SECRTE"]}, "SECRET"),
         ({"only": ["SECRET"], "entities": {"PERSON": {}}}, "leaves it out"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from router.privacy.view import Traits, View
@@ -81,7 +82,8 @@ def _decode(run: str) -> str:
 
 
 def _blank(match: re.Match[str]) -> str:
-    return "".join(char if char.isprintable() else " " for char in match.group())
+    """Put a space for each control character; what is merely invisible is left to who folds it away."""
+    return "".join(" " if unicodedata.category(char) == "Cc" else char for char in match.group())
 
 
 def escapes(view: View, _traits: Traits) -> Iterator[View]:

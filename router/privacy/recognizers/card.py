@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from presidio_analyzer import Pattern
+from stdnum import ean
 
 from router.privacy.engine import Overlapping
 from router.privacy.recognizers._checked import Checked
@@ -14,6 +15,8 @@ SEPARATOR = r"[^\w~]{1,5}"
 EXAMPLES = (
     ("my card 4539578763621486 ok", "4539578763621486"),
     ("4539 5787 6362 1486", "4539 5787 6362 1486"),
+    ("My card is 4111 1111 1111 1111", "4111 1111 1111 1111"),
+    ("4444 4444 4444 4444", None),
     ("in 5000 4539-5787-6362-1486", "4539-5787-6362-1486"),
     ("Mastercard 2223003122003222", "2223003122003222"),
     ("amex 3782 822463 10005", "3782 822463 10005"),
@@ -21,6 +24,7 @@ EXAMPLES = (
     ("(4539)(5787)(6362)(1486)", "4539)(5787)(6362)(1486"),
     ("4539578763621487", None),
     ("1722347644123", None),
+    ("barcode 5449000000996", None),
     ("0.4539578763621486", None),
 )
 
@@ -54,8 +58,10 @@ def is_card(text: str) -> bool:
         fits = 12 <= len(digits) <= 19
     else:
         fits = any(int(digits[:size]) in numbers and len(digits) in lengths for numbers, size, lengths in _RANGES)
+    if len(digits) == 13 and digits[0] != "4" and ean.is_valid(digits):
+        return False
     doubled = sum(sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return fits and len(set(digits)) > 2 and (doubled + sum(map(int, digits[-1::-2]))) % 10 == 0
+    return fits and len(set(digits)) > 1 and (doubled + sum(map(int, digits[-1::-2]))) % 10 == 0
 
 
 def build() -> list[Checked]:
@@ -64,6 +70,7 @@ def build() -> list[Checked]:
         "contiguous": rf"{START}\d{{12,19}}{END}",
         "fours": rf"{START}\d{{4}}(?:{SEPARATOR}\d{{4}}){{2}}{SEPARATOR}\d{{1,4}}(?:{SEPARATOR}\d{{1,3}})?{END}",
         "fours exactly": rf"{START}\d{{4}}(?:{SEPARATOR}\d{{4}}){{3}}{END}",
+        "4-4-5": rf"{START}\d{{4}}[ .-]\d{{4}}[ .-]\d{{5}}{END}",
         "4-6-4 and 4-6-5": rf"{START}\d{{4}}[ .-]\d{{6}}[ .-]\d{{4,5}}{END}",
         "digit by digit": rf"{START}\d(?:(?: |-|, ?|\. ?)\d){{12,18}}{END}",
         "loose": rf"{START}\d{{4}}[ -]?\d{{2,6}}[ -]?\d{{2,6}}(?:[ -]?\d{{1,6}}){{1,2}}{END}",

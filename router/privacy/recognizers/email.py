@@ -17,6 +17,8 @@ SPACED = (
     r"(?:c ?o ?m|o ?r ?g|n ?e ?t|d ?e|u ?k|f ?r|i ?o)\b"
 )
 
+QUOTED = r"(?<!\w)\"[\w.+ '-]{1,64}\"@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-])"
+
 INTERNAL = frozenset(
     ["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"]
 )
@@ -28,6 +30,7 @@ EXAMPLES = (
     ("user=jane+news@mail.example.co.uk&x=1", "jane+news@mail.example.co.uk"),
     ("ana [at] kitchen [dot] org", "ana [at] kitchen [dot] org"),
     ("maria.lopez at northbank dot com", "maria.lopez at northbank dot com"),
+    ('"maria lopez"@northbank.com', '"maria lopez"@northbank.com'),
     ("git@github.com:org/repo.git", None),
     ("foo@bar", None),
     ("y = W@x.T + b", None),
@@ -41,7 +44,9 @@ class _Email(EmailRecognizer):
 
     def validate_result(self, pattern_text: str) -> bool:
         """Check that the last labels are a public suffix, or internal ones."""
-        if "@" not in pattern_text or " " in pattern_text or "@]" in pattern_text:
+        if not pattern_text.startswith('"') and (
+            "@" not in pattern_text or " " in pattern_text or "@]" in pattern_text
+        ):
             return True
         domain = pattern_text.rpartition("@")[2].lower()
         return domain.rpartition(".")[2] in INTERNAL or bool(self._suffixes.extract_str(domain).suffix)
@@ -51,6 +56,7 @@ def build() -> list[EmailRecognizer]:
     """Give the recognizer."""
     patterns = [
         Pattern("plain", PLAIN, 0.9),
+        Pattern("quoted", QUOTED, 0.8),
         Pattern("spelled", SPELLED, 0.6),
         Pattern("bracketed", BRACKETED, 0.7),
         Pattern("spaced", SPACED, 0.6),
