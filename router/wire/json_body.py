@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import msgspec
+import numpy as np
 
 from router.core.errors import InvalidRequest
 from router.core.types import JsonObject
@@ -12,6 +13,7 @@ from router.core.types import JsonObject
 MAX_CONTAINERS, MAX_COMMAS = 250_000, 2_000_000
 """Bodies with more lists and objects, or more commas, cost seconds and gigabytes to decode; counting costs neither."""
 
+_LONG = 16_384
 _BODY = msgspec.json.Decoder(dict[str, object])
 _HALF = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]", re.DOTALL)
 
@@ -23,11 +25,11 @@ def decode(data: bytes) -> JsonObject:
         InvalidRequest: not JSON, not an object, invalid UTF-8, too deep or too many values; or text that another
             reader could take for something else: a key that stands twice, half a surrogate pair, a NUL character.
     """
-    if data.count(b"[") + data.count(b"{") > MAX_CONTAINERS or data.count(b",") > MAX_COMMAS:
+    if _count(data, b"[") + _count(data, b"{") > MAX_CONTAINERS or _count(data, b",") > MAX_COMMAS:
         raise InvalidRequest("the request body holds too many values; send less in one request")
     try:
         body: JsonObject = _BODY.decode(data)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
-        quotes = msgspec.json.encode(body).count(b'"')
+        quotes = _count(msgspec.json.encode(body), b'"')
     except RecursionError:
         raise InvalidRequest("the request body is nested too deeply") from None
     except UnicodeDecodeError:
@@ -35,8 +37,8 @@ def decode(data: bytes) -> JsonObject:
     except msgspec.DecodeError as error:
         reason = "it holds half of a surrogate pair" if _HALF.search(data) else str(error)
         raise InvalidRequest(f"the request body is not valid JSON: {reason}") from None
-    written = data.count(b'"')
-    if b"\\u00" in data:
+    written = _count(data, b'"')
+    if b"\\u00" in data and (b"\\u0000" in data or b"\\u0022" in data):
         # Without the escaped backslashes, every backslash left begins an escape.
         escapes = data.replace(b"\\\\", b"")
         if b"\\u0000" in escapes:
@@ -47,3 +49,10 @@ def decode(data: bytes) -> JsonObject:
     if written != quotes:
         raise InvalidRequest("the request body holds an object in which a key stands twice")
     return body
+
+
+def _count(data: bytes, byte: bytes) -> int:
+    """Count one byte; in long bodies with numpy, which is eight times faster there."""
+    if len(data) < _LONG:
+        return data.count(byte)
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == byte[0]))
