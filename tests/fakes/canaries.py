@@ -107,7 +107,7 @@ class Canaries:
         return "".join(self._random.choices(alphabet, k=count))
 
     def _password(self) -> Canary:
-        word = f"{self._some(4, string.ascii_letters)}{self._some(3, '!#%+*')}{self._some(5, string.digits)}"
+        word = f"{self._some(4, string.ascii_letters)}{self._random.choice('!#%+*')}{self._some(5, string.digits)}"
         return Canary("password", f"password: {word}", word)
 
     def _token(self) -> Canary:

@@ -171,7 +171,10 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:  # TLS, most likely
+            self.drop()
 
     def on_url(self, url: bytes) -> None:
         self._url += url

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router import compose
 from router.config.load import load
@@ -43,6 +43,7 @@ STAGES = {
     "decode": ("router.wire.openai_chat", "decode"),
     "trace": ("router.record.trace", "Trace.scanned"),
     "headers": ("router.record.trace", "Trace.headers"),
+    "outcome": ("router.record.trace", "Trace.outcome"),
     "facts": ("router.wire.openai_chat", "facts"),
 }
 """Fault -> the function that raises when it is called."""
@@ -57,6 +58,8 @@ class Faults:
 
     def __init__(self, log: Path) -> None:
         self._wanted: ContextVar[str] = ContextVar("wanted", default="")
+        self.body: ContextVar[list[bytes]] = ContextVar("body")
+        """What the request in hand has sent so far."""
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def want(self, name: str) -> None:
@@ -76,7 +79,7 @@ class Faults:
 
         def faulty(*args: Any, **kwargs: Any) -> Any:
             if self.due(name):
-                raise Injected(repr(args))
+                raise Injected(f"{args!r} {self.body.get([])!r}")
             return function(*args, **kwargs)
 
         return faulty
@@ -115,9 +118,19 @@ class Listener:
         self._faults = faults
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            self._faults.want(dict(scope["headers"]).get(HEADER, b"").decode())
-        await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        chunks: list[bytes] = []
+        self._faults.want(dict(scope["headers"]).get(HEADER, b"").decode())
+        self._faults.body.set(chunks)
+
+        async def reading() -> Message:
+            message = await receive()
+            chunks.append(message.get("body", b"")[:100_000])
+            return message
+
+        await self._app(scope, reading, send)
 
 
 async def main(file: Path) -> None:

@@ -102,6 +102,6 @@ class Hostile(EntityRecognizer):
 
 def build() -> list[EntityRecognizer]:
     """Give the recognizer, and one whose expression needs time without end for `zzfault redos`."""
-    expression = r"(?:z+z+)+q"
+    expression = r"(?:z|zz|z+)+ q"
     endless = PatternRecognizer("PASSWORD", "endless", patterns=[Pattern("endless", expression, 0.9)])
     return [Hostile(["PERSON"], name="hostile"), endless]

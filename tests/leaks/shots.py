@@ -78,7 +78,7 @@ class Shots:
         if pad:
             endpoint.say(body, "user", f"{self._faker.paragraph(20)} {'word ' * (pad // 5)}")
         if fault.kind is Kind.WORKER:
-            word = "z" * 60 + " zzq" if fault.detail == "redos" else f"zzfault {fault.detail}"
+            word = "z" * 60 + " zz q" if fault.detail == "redos" else f"zzfault {fault.detail}"
             endpoint.say(body, "user", f"{word} {self._number}")
         if chance.random() < 0.5 and endpoint.streams:
             body["stream"] = True

@@ -19,7 +19,10 @@ _CODES = {
     400: {"invalid_value", "unsupported_feature", "upstream_rejected", "content_filter", "context_length_exceeded"},
     403: {"privacy_policy_blocked"},
     503: {"no_healthy_target", "server_overloaded"},
+    504: {"upstream_timeout"},
+    200: {"stream_interrupted"},
 }
+"""How a sensitive request may be refused, or end when the engine does."""
 
 
 class Leak(msgspec.Struct, frozen=True):
@@ -38,9 +41,9 @@ class Leak(msgspec.Struct, frozen=True):
 def leak(where: str, shot: Shot, seen: bytes) -> Leak:
     """Describe one."""
     assert shot.canary is not None
-    at = max(seen.decode(errors="replace").find(shot.canary.secret[:6]), 0)
-    excerpt = f"{shot.canary.text!r} in {seen[max(at - 100, 0) : at + 200]!r}"
-    return Leak(where, shot.fault.name, shot.key, shot.path, shot.field, shot.canary.kind, excerpt[:600])
+    at = max(seen.find(shot.canary.secret[:6].encode()), seen.find(b"{"), 0)
+    excerpt = f"{shot.canary.text!r} in {seen[max(at - 100, 0) : at + 400]!r}"
+    return Leak(where, shot.fault.name, shot.key, shot.path, shot.field, shot.canary.kind, excerpt[:900])
 
 
 def outside(shots: Sequence[Shot], received: Iterable[Received]) -> list[Leak]:
