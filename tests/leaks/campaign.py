@@ -79,7 +79,7 @@ class Campaign:
         self._total = total
         self._say = say
         self._chance = random.Random(seed)
-        self._shots = Shots(seed)
+        self.shots = Shots(seed)
         self.site = Site(folder / "main")
         self.result = Result(seed=seed)
 
@@ -171,8 +171,8 @@ class Campaign:
         shots: list[Shot] = []
         while len(shots) < count:
             if self._chance.random() < 0.05:
-                shots += list(conversation(self._shots))
-            shots.append(self._shots.draw(self._chance.choice([*light, NONE, NONE, NONE, NONE])))
+                shots += list(conversation(self.shots))
+            shots.append(self.shots.draw(self._chance.choice([*light, NONE, NONE, NONE, NONE])))
         self._chance.shuffle(shots)
         await self.fire(self.site, shots[:count])
 
@@ -181,10 +181,10 @@ class Campaign:
         for fault in FAULTS:
             if fault.slow:
                 count = 2 if fault.kind is Kind.BODY else SLOW
-                await self.fire(self.site, [self._shots.draw(fault) for _ in range(count)])
+                await self.fire(self.site, [self.shots.draw(fault) for _ in range(count)])
 
     async def _phase(self, name: str, count: int = PHASE, pad: int = 0, *, may_lose: bool = False) -> list[Reply]:
-        shots = [self._shots.draw(pad=pad) for _ in range(count)]
+        shots = [self.shots.draw(pad=pad) for _ in range(count)]
         return await self.fire(self.site, shots, name, may_lose=may_lose)
 
     @asynccontextmanager
@@ -292,7 +292,7 @@ class Campaign:
         site = Site(self._folder / name.replace(" ", "-"), changes)
         await site.start()
         try:
-            replies = await self.fire(site, [self._shots.draw() for _ in range(count)], name)
+            replies = await self.fire(site, [self.shots.draw() for _ in range(count)], name)
             late = [reply.headers.get("x-router-sensitivity") == "restricted" for reply in replies]
             self.result.of(name).fired += sum(late)
             if local_only and next(site.cloud.count) > 1:
@@ -307,10 +307,10 @@ class Campaign:
         await site.start()
         try:
             site.cloud.mode = "http-500"
-            shots = [self._shots.draw() for _ in range(2 * PHASE)]
+            shots = [self.shots.draw() for _ in range(2 * PHASE)]
             await self.fire(site, shots, name)
             before = next(site.cloud.count)
-            await self.fire(site, [self._shots.draw() for _ in range(PHASE)], name)
+            await self.fire(site, [self.shots.draw() for _ in range(PHASE)], name)
             self.result.of(name).fired += next(site.cloud.count) - before < PHASE // 5
         finally:
             await site.stop()

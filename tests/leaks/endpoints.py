@@ -22,6 +22,8 @@ class Endpoint(msgspec.Struct, frozen=True):
     share: float
     """How often a campaign uses it, relative to the others."""
     streams: bool = True
+    calls: bool = True
+    """Whether it calls a model; one that doesn't tells of the decision in its answer."""
 
 
 def chat(model: str, question: str) -> Body:
@@ -36,5 +38,5 @@ def say(body: Body, role: str, text: str) -> None:
 
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", chat, FIELDS, say, 9),
-    Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False),
+    Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False, calls=False),
 )
