@@ -22,7 +22,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from router import compose
 from router.config.load import load
 from router.core import clock
-from router.core.types import Outcome
 from router.server.app import create_app
 
 HEADER = b"x-test-fault"
@@ -33,8 +32,7 @@ STAGES = {
     "mask": ("router.pipeline", "mask"),
     "unmask": ("router.privacy.unmasking", "Unmasker.restore"),
     "scan": ("router.privacy.scanner", "Scanner.scan"),
-    "leaves": ("router.privacy.scanner", "leaves"),
-    "report": ("router.privacy.scanner", "Scanner._report"),
+    "pool": ("router.privacy.pool", "Pool.run"),
     "plan": ("router.routing.planner", "Planner.plan"),
     "features": ("router.pipeline", "features"),
     "execute": ("router.execution.executor", "Executor.execute"),
@@ -44,6 +42,7 @@ STAGES = {
     "trace": ("router.record.trace", "Trace.scanned"),
     "headers": ("router.record.trace", "Trace.headers"),
     "outcome": ("router.record.trace", "Trace.outcome"),
+    "sink": ("router.record.sinks.jsonl", "JsonLines.write"),
     "facts": ("router.wire.openai_chat", "facts"),
 }
 """Fault -> the function that raises when it is called."""
@@ -79,7 +78,8 @@ class Faults:
 
         def faulty(*args: Any, **kwargs: Any) -> Any:
             if self.due(name):
-                raise Injected(f"{args!r} {self.body.get([])!r}")
+                # A sink isn't given the text, so it can't quote it.
+                raise Injected(repr(args) if name == "sink" else f"{args!r} {self.body.get([])!r}")
             return function(*args, **kwargs)
 
         return faulty
@@ -94,20 +94,6 @@ class Faults:
             setattr(holder, attribute, self.wrap(name, getattr(holder, attribute)))
         unix_s = clock.unix_s
         clock.unix_s = lambda: unix_s() - (JUMP_S if self.due("clock") else 0.0)
-
-
-class FaultySink:
-    """A record sink that fails on demand."""
-
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
-
-    def write(self, outcome: Outcome) -> None:
-        if self._faults.due("sink"):
-            raise Injected(repr(outcome))
-
-    async def aclose(self) -> None:
-        pass
 
 
 class Listener:
@@ -140,7 +126,6 @@ async def main(file: Path) -> None:
     config, source = load(file)
     faults.install()
     runtime = compose.build(config, source, engine=compose.engine_host(config))
-    runtime.recorder._sinks += (FaultySink(faults),)  # pyright: ignore[reportPrivateUsage]
     async with runtime.running():
         settings = uvicorn.Config(
             Listener(create_app(runtime), faults),

@@ -34,12 +34,12 @@ def report(result: Result) -> str:
             f"outcomes: {dict(sorted(result.outcomes.items(), key=lambda item: -item[1]))}",
             f"leaks: {len(result.leaks)} {found.most_common(40)}",
             *(
-                f"  {one.where} {one.kind} in {one.field} ({one.fault}, {one.key}): {one.excerpt}"
+                f"  {one.where}, {one.field}, {one.fault}, {one.key}: {one.canary!r} in {one.excerpt}"
                 for one in result.leaks[:20]
             ),
             f"problems: {len(result.problems)}",
             *(f"  {line}" for line in result.problems[:20]),
-            f"never happened: {result.never_fired or 'none'}",
+            f"never happened: {result.never_fired or 'none'}; of parts that aren't there: {result.impossible or 'none'}",
             f"{result.requests} requests, {result.with_canary} with a canary, {result.at_clouds} received by clouds "
             f"({result.masked} masked) in {result.elapsed_s:.0f} s, seed {result.seed}",
             f"canaries out: {len(result.leaks)}; 95 % upper bound of the rate if 0: {result.bound:.2e}",

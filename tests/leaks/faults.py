@@ -61,7 +61,7 @@ _CLOUD = (
     Fault("cloud: all of a fallback chain fail", Kind.CLOUD, "dead-chain"),
     Fault("cloud: another dialect", Kind.CLOUD, "claude"),
 )
-_STAGE = tuple(Fault(f"stage raises: {name}", Kind.STAGE, name) for name in (*STAGES, "sink"))
+_STAGE = tuple(Fault(f"stage raises: {name}", Kind.STAGE, name) for name in STAGES)
 _WORKER = (
     Fault("recognizer: raises, quoting the text", Kind.WORKER, "raise"),
     Fault("recognizer: out of memory", Kind.WORKER, "memory"),

@@ -34,16 +34,17 @@ class Leak(msgspec.Struct, frozen=True):
     path: str
     field: str
     kind: str
+    canary: str
     excerpt: str
-    """What was seen; canaries are made up, so it may be shown."""
+    """What was seen; canaries are made up, so they may be shown."""
 
 
 def leak(where: str, shot: Shot, seen: bytes) -> Leak:
     """Describe one."""
     assert shot.canary is not None
     at = max(seen.find(shot.canary.secret[:6].encode()), seen.find(b"{"), 0)
-    excerpt = f"{shot.canary.text!r} in {seen[max(at - 100, 0) : at + 400]!r}"
-    return Leak(where, shot.fault.name, shot.key, shot.path, shot.field, shot.canary.kind, excerpt[:900])
+    excerpt = repr(seen[max(at - 100, 0) : at + 600])
+    return Leak(where, shot.fault.name, shot.key, shot.path, shot.field, shot.canary.kind, shot.canary.text, excerpt)
 
 
 def outside(shots: Sequence[Shot], received: Iterable[Received]) -> list[Leak]:
@@ -60,9 +61,12 @@ def outside(shots: Sequence[Shot], received: Iterable[Received]) -> list[Leak]:
         for shot in [own] if own is not None else held:
             if shot.canary is not None and sight.holds(shot.canary.secret):
                 found.append(leak("cloud", shot, everything))
-    known = {(one.kind, one.excerpt) for one in found}
-    found += [one for one in spoken("cloud", held, b"\n".join(texts)) if (one.kind, one.excerpt) not in known]
-    return found
+    return once(found + spoken("cloud", held, b"\n".join(texts)))
+
+
+def once(leaks: Iterable[Leak]) -> list[Leak]:
+    """Keep the first leak of each canary at each place: retries and later turns repeat it."""
+    return list({(one.where, one.canary): one for one in reversed(list(leaks))}.values())
 
 
 def spoken(where: str, shots: Sequence[Shot], text: bytes) -> list[Leak]:

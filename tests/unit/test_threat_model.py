@@ -10,7 +10,7 @@ TESTS = Path(__file__).parents[1]
 PAGE = (TESTS.parent / "docs" / "threat-model.md").read_text()
 
 
-def tests_of(file: Path) -> set[str]:
+def defined_in(file: Path) -> set[str]:
     tree = ast.parse(file.read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -23,4 +23,4 @@ def test_every_promise_names_a_test_that_exists() -> None:
         named = re.findall(r"`([\w/]+\.py)::(test_\w+)`", row)
         assert named, f"no test stands behind: {row}"
         for file, name in named:
-            assert name in tests_of(TESTS / file), f"{file} has no {name}"
+            assert name in defined_in(TESTS / file), f"{file} has no {name}"
