@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from tests.fakes.cloud import Received
-from tests.fakes.sight import Sight, forms
+from tests.fakes.sight import Sight
 from tests.fakes.wire_client import Manner, Reply
 from tests.leaks.faults import Kind
 from tests.leaks.shots import Shot
@@ -71,11 +72,9 @@ def once(leaks: Iterable[Leak]) -> list[Leak]:
 
 def spoken(where: str, shots: Sequence[Shot], text: bytes) -> list[Leak]:
     """Find anybody's canary, as it is or as JSON, in one long text."""
-    whole = text.decode(errors="replace")
-    held = [shot for shot in shots if shot.canary is not None]
-    return [
-        leak(where, shot, text) for shot in held if shot.canary and any(f in whole for f in forms(shot.canary.secret))
-    ]
+    held = [(shot, shot.canary.secret) for shot in shots if shot.canary is not None]
+    written = ((shot, {secret.encode(), json.dumps(secret)[1:-1].encode()}) for shot, secret in held)
+    return [leak(where, shot, text) for shot, ways in written if any(way in text for way in ways)]
 
 
 def answered(shot: Shot, reply: Reply) -> list[Leak]:
