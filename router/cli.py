@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain."""
+"""The command line: serve, check-config, explain, audit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Private AI routing."
 )
 
+audit = typer.Typer(no_args_is_help=True, help="The audit log: check it, show its public key.")
+app.add_typer(audit, name="audit")
+
 CONFIG_ERROR = 2
+LogArgument = Annotated[Path, typer.Argument(metavar="PATH", help="The log's folder, e.g. var/audit.")]
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The configuration file.")]
 PortOption = Annotated[int | None, typer.Option("--port", "-p", help="Listen here instead of on server.port.")]
 
@@ -76,6 +80,38 @@ async def _explain(file: Path, data: bytes) -> bytes:
     )
     async with runtime.running():
         return msgspec.json.encode(await runtime.pipeline.explain(request, runtime.trace("explain")))
+
+
+@audit.command("verify")
+def audit_verify(
+    path: LogArgument,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="The public key, from a place the log's writers can't reach.")
+    ] = None,
+    head: Annotated[
+        Path | None, typer.Option("--head", help="An earlier copy of audit.head that must lie on the chain.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Check a log offline. Exit 0: whole; 1: not what was written; 3: whole, but something sensitive left unmasked."""
+    from router.record import audit_report
+
+    with _clear_errors():
+        report = audit_report.check(path, key, head)
+    shown = (
+        msgspec.json.format(audit_report.as_json(report), indent=2).decode() if as_json else audit_report.text(report)
+    )
+    typer.echo(shown)
+    raise typer.Exit(audit_report.exit_code(report))
+
+
+@audit.command("key")
+def audit_key(path: LogArgument) -> None:
+    """Print the public key of a log as PEM, to keep where the log's writers can't reach."""
+    from router.record import audit_report
+
+    with _clear_errors():
+        typer.echo(audit_report.own_key(path).decode(), nl=False)
 
 
 class _clear_errors:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 from pydantic import BaseModel
 
 from router.config.load import Source, parse
@@ -12,12 +14,13 @@ from router.config.schema import DeploymentConfig, RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
-from router.core.ports import Provider, Sink, Strategy
+from router.core.ports import Provider, Sink, SinkDeps, Strategy
 from router.core.types import Candidate, Locality, Price, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.pipeline import Pipeline
+from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
 from router.providers._http import is_loopback
@@ -45,8 +48,7 @@ def check(config: RouterConfig, source: Source) -> None:
         _provider_config(config, source, name)
     for kind, loc in _strategy_kinds(config):
         _strategy(config, source, kind, loc)
-    for index, sink in enumerate(config.record.sinks):
-        _plugin(source, "router.record.sinks", sink, ("record", "sinks", index))
+    _check_sinks(config, source)
     try:
         validate_privacy(config.privacy)
     except ConfigError as error:
@@ -71,16 +73,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy)
+    actions = {name: group.on_sensitive.value for name, group in config.models.items() if group.on_sensitive}
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()
-    sinks: list[Sink] = [metrics]
-    if records:
-        sinks.extend(load_plugin("router.record.sinks", kind).build(config.record.path) for kind in config.record.sinks)
+    sinks: dict[str, Sink] = {"metrics": metrics, **(_sinks(config, source) if records else {})}
     return Runtime(
         config=config,
         scanner=scanner,
         planner=planner,
-        pipeline=Pipeline(scanner, config.privacy, planner, executor, directory),
+        pipeline=Pipeline(scanner, Judge(config.privacy, actions), planner, executor, directory),
         directory=directory,
         breakers=breakers,
         providers=providers,
@@ -142,6 +143,49 @@ def _check_models(config: RouterConfig, source: Source) -> None:
         for index, name in enumerate(rule.use):
             loc = ("routing", "auto", "rules", number, "use", index)
             _known(source, name, [*groups, LOCAL], loc, "model group")
+
+
+def _check_sinks(config: RouterConfig, source: Source) -> None:
+    seen: set[str] = set()
+    for index, sink in enumerate(config.record.sinks):
+        if sink.kind in seen:
+            raise source.error(("record", "sinks", index), f"the sink '{sink.kind}' stands twice")
+        seen.add(sink.kind)
+        _sink_config(config, source, index)
+
+
+def _sink_config(config: RouterConfig, source: Source, index: int) -> BaseModel:
+    row, loc = config.record.sinks[index], ("record", "sinks", index)
+    module = _plugin(source, "router.record.sinks", row.kind, loc)
+    return parse(source, module.Config, row.model_extra or {}, loc)
+
+
+def _sinks(config: RouterConfig, source: Source) -> dict[str, Sink]:
+    """Build the sinks by kind; opens their files."""
+    deps = SinkDeps(folder=config.record.path, policy=policy_version(config))
+    built: dict[str, Sink] = {}
+    for index, row in enumerate(config.record.sinks):
+        settings = _sink_config(config, source, index)
+        try:
+            built[row.kind] = load_plugin("router.record.sinks", row.kind).build(settings, deps)
+        except ConfigError as error:
+            raise source.error(("record", "sinks", index), error.message) from None
+        except OSError as error:
+            raise source.error(("record", "sinks", index), f"can't write there: {error}") from None
+    return built
+
+
+def policy_version(config: RouterConfig) -> str:
+    """Hash all configuration that decides where a request may go. Holds no key of anybody."""
+    facts = {
+        **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
+        "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
+        "providers": {
+            name: {"kind": row.kind, "base_url": str((row.model_extra or {}).get("base_url", ""))}
+            for name, row in config.providers.items()
+        },
+    }
+    return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
 
 
 def _known(source: Source, name: str, known: list[str], loc: tuple[str | int, ...], what: str) -> None:

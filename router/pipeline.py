@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
-from router.config.schema import PrivacyConfig
 from router.core.ports import Scanner
 from router.core.types import Cleared, Delta, JsonObject, JsonValue, Masking, Plan, Request, ScanReport, Target, Verdict
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
 from router.policy.clearance import clear
-from router.policy.rules import judge
+from router.policy.judge import Judge
+from router.privacy.conversation import Conversations
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
 from router.routing.planner import Facts, Planner
 
+_MASK_IN_THREAD_CHARS = 20_000
+"""Longer texts are masked beside the event loop, not on it."""
+
 
 class Pipeline:
-    """Takes a decoded request through all stages. Holds what the stages need, no state of any request."""
+    """Takes a decoded request through all stages. Holds what the stages need, no text of any request."""
 
     def __init__(
         self,
         scanner: Scanner,
-        policy: PrivacyConfig,
+        judge: Judge,
         planner: Planner,
         executor: Executor,
         directory: AdapterDirectory,
     ) -> None:
         self._scanner = scanner
-        self._policy = policy
+        self._judge = judge
+        self._conversations = Conversations()
         self._planner = planner
         self._executor = executor
         self._directory = directory
@@ -47,7 +52,7 @@ class Pipeline:
         decision = await self._decide(request, trace)
         report, verdict, plan = decision.report, decision.verdict, decision.plan
         masked, vault = decision.masked or (None, None)
-        unmasker = Unmasker(vault) if vault is not None else None
+        unmasker = Unmasker(vault, request.body.get("response_format")) if vault is not None else None
 
         def permit(target: Target) -> Cleared:
             return clear(request, report, verdict, target, masked)
@@ -63,7 +68,7 @@ class Pipeline:
         Raises:
             RouterError: the request would be refused.
         """
-        decision = await self._decide(request, trace)
+        decision = await self._decide(request, trace, remember=False)
         report, verdict, plan = decision.report, decision.verdict, decision.plan
         first = await self._executor.resolve(plan.steps[0].target, request, trace)
         trace.resolved(first)
@@ -105,18 +110,25 @@ class Pipeline:
             "selection": trace.selection_facts(),
         }
 
-    async def _decide(self, request: Request, trace: Trace) -> _Decision:
+    async def _decide(self, request: Request, trace: Trace, *, remember: bool = True) -> _Decision:
         local = self._directory.models
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
         trace.scanned(report)
-        verdict = judge(request, report, self._policy)
-        masked = mask(request.body, report.findings) if verdict.masking is Masking.PLACEHOLDER else None
+        verdict = self._judge.verdict(request, report, remember=remember)
+        masks = remember and verdict.masking is Masking.PLACEHOLDER
+        masked = await self._mask(request, report) if masks else None
         trace.judged(verdict)
         facts = Facts(local, self._executor.breakers.health, random.random())
         plan = self._planner.plan(request, verdict, features(request, report.scanned_chars), facts)
         trace.planned(plan)
         return _Decision(report, verdict, plan, masked)
+
+    async def _mask(self, request: Request, report: ScanReport) -> tuple[JsonObject, Vault]:
+        key = self._conversations.key(request)
+        if report.scanned_chars < _MASK_IN_THREAD_CHARS:
+            return mask(request.body, report.findings, key)
+        return await asyncio.to_thread(mask, request.body, report.findings, key)
 
 
 class _Decision(NamedTuple):

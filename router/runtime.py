@@ -106,7 +106,10 @@ class Runtime:
             engine = "its adapters aren't listed yet"
         if engine is not None:
             missing.append(f"local engine: {engine}")
-        vital = not self._scanner.ready or (engine is not None and not (self._was_ready and len(self._providers) > 1))
+        unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
+        missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
+        vital = not self._scanner.ready or any(state.required for state in unwritten.values())
+        vital = vital or (engine is not None and not (self._was_ready and len(self._providers) > 1))
         self._was_ready = self._was_ready or not vital
         return Readiness(ready=not vital, missing=tuple(missing), disabled=self.disabled)
 

@@ -127,6 +127,8 @@ class ModelConfig(Section):
     deployments: tuple[DeploymentConfig, ...] = Field(min_length=1)
     fallbacks: tuple[str, ...] = ()
     strategy: str = "weighted"
+    on_sensitive: OnSensitive | None = None
+    """What happens to a sensitive request that asks for this group; the stricter of this and the key's counts."""
 
 
 class RouteRule(Section):
@@ -193,7 +195,31 @@ class PolicyRule(Section):
     min_sensitivity: SensitivityName | None = None
     keys: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    """Names that the caller sent as `model`."""
     then: Literal["local", "mask", "block", "allow"]
+
+
+class Combination(Section):
+    """Entity types that say more together than alone."""
+
+    name: str = Field(min_length=1)
+    entities: tuple[str, ...] = Field(min_length=2)
+    """All of these are found, each within reach of the first."""
+    within_chars: int = Field(default=120, ge=0)
+    """The reach: characters between the first and each of the others."""
+    sensitivity: SensitivityName = SensitivityName.RESTRICTED
+
+
+class SessionsConfig(Section):
+    """A conversation that held something local stays local, also when the client trims its history."""
+
+    by: frozenset[Literal["header", "user"]] = frozenset(("header", "user"))
+    """What names a conversation: the header `x-router-session`, the body's `user`. Empty = nothing is remembered."""
+    ttl_s: float = Field(default=3600.0, gt=0)
+    """Seconds after its last sensitive turn that a conversation stays local."""
+    max_sessions: int = Field(default=100_000, ge=1)
+    """More than these push out the ones that were sensitive longest ago."""
 
 
 class ScanConfig(Section):
@@ -214,9 +240,14 @@ class PrivacyConfig(Section):
     threshold: SensitivityName = SensitivityName.CONFIDENTIAL
     """A request of this sensitivity or above is sensitive."""
     entities: dict[str, EntityConfig] = {}
+    only: tuple[str, ...] | None = None
+    """Entity types to look for; None = all that are on by default."""
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
     rules: tuple[PolicyRule, ...] = ()
+    combinations: tuple[Combination, ...] = ()
+    """Beside the built-in one: a full name near a telling word, or near anything confidential, is restricted."""
+    sessions: SessionsConfig = SessionsConfig()
     scan: ScanConfig = ScanConfig()
 
 
@@ -228,11 +259,26 @@ class SonaConfig(Section):
     """Below this the base model answers; None = what the selector was calibrated to."""
 
 
+class SinkConfig(BaseModel):
+    """A sink's row, or its kind alone; the keys beside `kind` are the `Config` of the kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        return self.kind
+
+
 class RecordConfig(Section):
     """Where decision records go."""
 
     path: Path = Path("var")
-    sinks: tuple[str, ...] = ("jsonl",)
+    sinks: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
 
 
 class RouterConfig(Section):

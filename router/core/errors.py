@@ -10,7 +10,7 @@ RouterError
 │   ├── UpstreamRateLimited  UpstreamAuthFailed
 │   ├── UpstreamUnavailable  UpstreamProtocolError  UpstreamTimeout
 │   └── AdapterNotReady  SlotsExhausted  Overloaded
-├── AllTargetsFailed  NoHealthyTarget  StreamInterrupted
+├── AllTargetsFailed  NoHealthyTarget  StreamInterrupted  RecordUnavailable
 ├── InternalError
 │   └── LocalityViolation
 └── ConfigError
@@ -218,6 +218,12 @@ class StreamInterrupted(RouterError):
     """An upstream broke off after the first byte was sent; shown as one SSE error event, then close."""
 
     status, type, code, blame = 502, "upstream_error", "stream_interrupted", Blame.PROVIDER
+
+
+class RecordUnavailable(RouterError):
+    """A record that the configuration requires can't be written, so nothing is answered."""
+
+    status, type, code, blame = 503, "server_error", "record_unavailable", Blame.ROUTER
 
 
 class InternalError(RouterError):

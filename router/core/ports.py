@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
@@ -66,12 +67,36 @@ class Strategy(Protocol):
         ...
 
 
+class SinkState(msgspec.Struct, frozen=True, kw_only=True):
+    """How a sink is doing."""
+
+    trouble: str = ""
+    """Why it can't write now, in words; empty = it can."""
+    waiting: int = 0
+    """Records that are taken but not written yet."""
+    lost: int = 0
+    """Records that were never written, since the start."""
+    required: bool = False
+    """Whether no request may be answered while it can't write."""
+
+
 class Sink(Protocol):
     """Takes finished outcomes. Must return at once; whatever is slow happens in its own thread or task."""
 
     def write(self, outcome: Outcome) -> None: ...
 
+    def state(self) -> SinkState: ...
+
     async def aclose(self) -> None: ...
+
+
+class SinkDeps(msgspec.Struct, frozen=True, kw_only=True):
+    """What the router gives a sink to be built with, beside its own configuration."""
+
+    folder: Path
+    """Where records go, `record.path`."""
+    policy: str
+    """Version (hash) of all configuration that decides where a request may go."""
 
 
 class Notes(Protocol):

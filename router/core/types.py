@@ -7,6 +7,7 @@ made of the others (logs, metrics, decision records) can leak any.
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from enum import Enum, IntEnum
 from typing import TypeAlias
@@ -121,6 +122,11 @@ class ScanReport(msgspec.Struct, frozen=True, kw_only=True):
     def entities(self) -> tuple[str, ...]:
         """Entity types found, sorted, each once."""
         return tuple(sorted({finding.entity for finding in self.findings}))
+
+    @property
+    def entity_counts(self) -> tuple[tuple[str, int], ...]:
+        """How many findings there are of each entity type, sorted by type."""
+        return tuple(sorted(Counter(finding.entity for finding in self.findings).items()))
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -277,6 +283,10 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None = None
     usage: Usage | None = None
     cost_usd: Decimal | None = None
+    sent: bool = True
+    """False = it ended before anything could leave: clearance or breaker refused it."""
+    masked: bool = False
+    """Whether the copy with placeholders was sent."""
 
 
 class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -340,13 +350,19 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     sensitivity: Sensitivity | None
     entities: tuple[str, ...]
+    entity_counts: tuple[tuple[str, int], ...]
+    """(entity type, findings of it)."""
     scan_status: ScanStatus | None
     scan_reason: str
     scan_ms: float
     scanned_chars: int
+    ruleset: str
+    """Version (hash) of the recognizers and thresholds that were used; empty = nothing was scanned."""
     rule_id: str
     locality: Locality | None
     masked: bool
+    target: str
+    """Label of the target that was last called or resolved; empty = none."""
     reason: str
     strategy: str
     scores: tuple[tuple[str, float], ...]

@@ -116,7 +116,7 @@ class Detector:
     """Presidio's engine behind the gate; not thread-safe."""
 
     def __init__(self, config: PrivacyConfig) -> None:
-        self._rules = rules(config.entities)
+        self._rules = rules(config)
         self.deadline = engine.Deadline()
         self.unreadable = False
         self._recognizers = engine.recognizers(self._rules, config.recognizers, self.deadline)
@@ -201,8 +201,8 @@ def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> It
     """Yield the expressions that must hit before a recognizer is worth running; True marks its context words."""
     for pattern in getattr(recognizer, "patterns", ()):
         yield pattern.regex, False
-    entity = recognizer.supported_entities[0]
-    if by_entity[entity].needs_context and recognizer.context:
+    active = [by_entity[entity] for entity in recognizer.supported_entities if entity in by_entity]
+    if recognizer.context and all(rule.needs_context for rule in active):
         yield "|".join(re.escape(word.strip()) for word in recognizer.context), True
 
 

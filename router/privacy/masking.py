@@ -1,13 +1,16 @@
-"""Replaces what the scan found by placeholders such as `<PERSON_1>`, and puts the values back into the answer.
+"""Replaces what the scan found by placeholders such as `<PERSON_7QK2XF>`, and puts the values back into the answer.
 
-The map lives in a vault that belongs to one request; nothing here is shared between requests or logged.
+The map lives in a vault that belongs to one request; nothing here is shared between requests or logged. A placeholder's
+name is made of the value under the conversation's key, so turns agree on it without any memory of the values.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -25,19 +28,22 @@ NUMBERS = frozenset(
 )
 """Settings of a request that must be numbers."""
 
-PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[0-9]+>")
+TAG_CHARS = 6
+"""Length of a placeholder's tag: 30 bits, enough to tell the values of a conversation apart. A clash gets another tag."""
+
+PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[A-Z0-9]+>")
 _BEGUN = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?\Z")
 
 
 class Vault:
     """The placeholders of one request and the values they stand for."""
 
-    def __init__(self, taken: Iterable[str] = ()) -> None:
-        """Start empty; `taken` are placeholders that the request itself holds as text, so they can't be used."""
+    def __init__(self, key: bytes, taken: Iterable[str] = ()) -> None:
+        """Start empty. `key` is the conversation's; `taken` are placeholders that the request itself holds as text."""
+        self._key = key
         self._taken = frozenset(taken)
         self._values: dict[str, str] = {}
         self._placeholders: dict[str, str] = {}
-        self._counts: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -46,14 +52,20 @@ class Vault:
         return f"Vault({len(self)} values)"
 
     def placeholder(self, entity: str, value: str) -> str:
-        """Return the placeholder for a value; the same value always gets the same one."""
+        """Return the placeholder for a value; within a conversation the same value gets the same one."""
+        clashes = 0
         while value not in self._placeholders:
-            self._counts[entity] += 1
-            name = f"<{entity}_{self._counts[entity]}>"
-            if name not in self._taken:
+            name = f"<{entity}_{self._tag(value, clashes)}>"
+            if name not in self._taken and name not in self._values:
                 self._placeholders[value] = name
                 self._values[name] = value
+            clashes += 1
         return self._placeholders[value]
+
+    def _tag(self, value: str, clashes: int) -> str:
+        data = value.encode("utf-8", "surrogatepass")
+        digest = hashlib.blake2b(data, key=self._key, salt=clashes.to_bytes(8, "big")).digest()
+        return base64.b32encode(digest)[:TAG_CHARS].decode()
 
     def items(self) -> Iterable[tuple[str, str]]:
         """Give each placeholder and its value."""
@@ -272,14 +284,14 @@ def _texts(value: JsonValue) -> Iterator[str]:
             yield from _texts(item)
 
 
-def mask(body: JsonObject, findings: tuple[Finding, ...]) -> tuple[JsonObject, Vault]:
-    """Return a copy of the body without what was found, and the vault that knows it.
+def mask(body: JsonObject, findings: tuple[Finding, ...], key: bytes) -> tuple[JsonObject, Vault]:
+    """Return a copy of the body without what was found, and the vault that knows it; `key` is the conversation's.
 
     A key that holds a finding becomes a placeholder as a whole; a number that must be one is left out. What is found in
     one place is masked wherever it stands. The body itself isn't changed.
     """
     taken = {name for text in _texts(body) if "<" in text for name in PLACEHOLDER.findall(text)}
-    vault = Vault(taken)
+    vault = Vault(key, taken)
     masked = _Masker(findings, vault).value(body, ())
     if len(vault):
         masked = _Copies(vault).value(masked)

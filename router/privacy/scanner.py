@@ -26,7 +26,7 @@ def ruleset(config: PrivacyConfig) -> str:
     for file in sorted(folder.rglob("*")):
         if file.suffix in (".py", ".npz"):
             digest.update(file.relative_to(folder).as_posix().encode() + file.read_bytes())
-    digest.update(config.model_dump_json(include={"entities", "recognizers"}).encode())
+    digest.update(config.model_dump_json(exclude={"on_sensitive", "threshold", "rules", "sessions", "scan"}).encode())
     return digest.hexdigest()[:12]
 
 

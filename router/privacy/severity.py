@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from router.config.schema import EntityConfig, PrivacyConfig
+from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.plugin import kinds, nearest
 from router.core.types import Sensitivity
@@ -82,22 +82,27 @@ DEFAULTS = _rules()
 """Every entity type there is, with its default rule."""
 
 
-def rules(entities: dict[str, EntityConfig]) -> dict[str, Rule]:
+def rules(config: PrivacyConfig) -> dict[str, Rule]:
     """Lay the configuration over the defaults; entity types that are off are left out.
 
     An explicit `min_score` also lifts the need for a context word: whoever sets it knows the trade.
 
     Raises:
-        ConfigError: an entity type that doesn't exist; names the nearest.
+        ConfigError: an entity type that doesn't exist; names the nearest. Or one that is set and left out at once.
     """
-    for entity in entities:
-        if entity not in DEFAULTS or entity == QUALIFIER:
-            known = sorted(DEFAULTS.keys() - {QUALIFIER})
-            raise ConfigError(f"privacy.entities: unknown entity type '{entity}'{nearest(entity, known)}")
+    known = sorted(DEFAULTS.keys() - {QUALIFIER})
+    for section, names in (("entities", config.entities), ("only", config.only or ())):
+        for entity in names:
+            if entity not in known:
+                raise ConfigError(f"privacy.{section}: unknown entity type '{entity}'{nearest(entity, known)}")
+    only = None if config.only is None else {*config.only, QUALIFIER}
     merged: dict[str, Rule] = {}
     for entity, rule in DEFAULTS.items():
-        own = entities.get(entity)
-        if own is None and rule.on:
+        own = config.entities.get(entity)
+        if only is not None and entity not in only:
+            if own is not None:
+                raise ConfigError(f"privacy.entities.{entity}: privacy.only leaves it out; add it there")
+        elif own is None and (rule.on or only is not None):
             merged[entity] = rule
         elif own is not None and own.enabled:
             merged[entity] = Rule(
@@ -114,12 +119,17 @@ def validate(config: PrivacyConfig) -> None:
     Raises:
         ConfigError: an unknown entity type or recognizer; names the nearest.
     """
-    rules(config.entities)
+    active = rules(config)
     known = sorted(DEFAULTS.keys() - {QUALIFIER})
-    for rule in config.rules:
-        for entity in rule.entities:
-            if entity not in known:
-                raise ConfigError(f"privacy.rules.{rule.name}: unknown entity type '{entity}'{nearest(entity, known)}")
+    for section, entries in (("rules", config.rules), ("combinations", config.combinations)):
+        for entry in entries:
+            for entity in entry.entities:
+                if entity not in known:
+                    message = f"unknown entity type '{entity}'{nearest(entity, known)}"
+                    raise ConfigError(f"privacy.{section}.{entry.name}: {message}")
+                if entity not in active:
+                    message = f"'{entity}' is off, so this never applies; add it under privacy.entities"
+                    raise ConfigError(f"privacy.{section}.{entry.name}: {message}")
     names = kinds(RECOGNIZERS)
     for name in config.recognizers or ():
         if name not in names:
@@ -145,6 +155,8 @@ def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
     if not names or worst is RESTRICTED:
         return worst
     qualifiers = [
-        span for span in spans if span.entity == QUALIFIER or by_entity[span.entity].sensitivity >= CONFIDENTIAL
+        span
+        for span in spans
+        if span.entity == QUALIFIER or (span.entity != "PERSON" and by_entity[span.entity].sensitivity >= CONFIDENTIAL)
     ]
     return RESTRICTED if any(_near(name, qualifiers) for name in names) else worst

@@ -9,6 +9,7 @@ from router.core.types import Delta, JsonObject, JsonValue
 from router.privacy.masking import StreamUnmasker, Vault
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+_JSON_FORMATS = ("json_object", "json_schema")
 _LEGACY = -1
 """Index of the one call that `function_call` holds."""
 
@@ -21,8 +22,11 @@ _DECODER = msgspec.json.Decoder(dict[str, object])
 class Unmasker:
     """Restores one request's answer; holds back, per field, only what may be the start of a placeholder."""
 
-    def __init__(self, vault: Vault) -> None:
+    def __init__(self, vault: Vault, response_format: JsonValue = None) -> None:
+        """Take the request's vault, and the format it asked for: content that is JSON stays JSON."""
         self._vault = vault
+        kind = response_format.get("type") if isinstance(response_format, dict) else None
+        self._in_json = frozenset(("arguments", "content") if kind in _JSON_FORMATS else ("arguments",))
         self._streams: dict[_Field, StreamUnmasker] = {}
 
     def restore(self, delta: Delta) -> Delta:
@@ -57,7 +61,7 @@ class Unmasker:
             for holder, name in _holders(message, field):
                 text = holder[name]
                 assert isinstance(text, str)
-                holder[name] = self._vault.unmask(text)
+                holder[name] = self._vault.unmask(text, in_json=field in self._in_json)
         for _, function in _functions(message):
             arguments = function.get("arguments")
             if isinstance(arguments, str):
@@ -105,7 +109,7 @@ class Unmasker:
 
     def _stream(self, key: _Field) -> StreamUnmasker:
         if key not in self._streams:
-            self._streams[key] = StreamUnmasker(self._vault, in_json=key[1] == "arguments")
+            self._streams[key] = StreamUnmasker(self._vault, in_json=key[1] in self._in_json)
         return self._streams[key]
 
 

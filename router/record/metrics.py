@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from router.core.ports import SinkState
 from router.core.types import Attempt, Outcome
 
 _FAST_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
@@ -38,6 +39,9 @@ class Metrics:
         self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
         self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
         self._breakers = Gauge("sona_breaker_open", "1 = not closed", ["deployment"], registry=registry)
+        self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
+        self._waiting = Gauge("sona_records_waiting", "Records not written yet", ["sink"], registry=registry)
+        self._lost = Gauge("sona_records_lost", "Records lost since the start", ["sink"], registry=registry)
         self.loop_lag = Gauge("sona_event_loop_lag_seconds", "Delay of the event loop", registry=registry)
         self.in_flight = Gauge("sona_requests_in_flight", "Requests under way", registry=registry)
 
@@ -71,6 +75,17 @@ class Metrics:
         """Set the state of every deployment's breaker."""
         for deployment, state in states.items():
             self._breakers.labels(deployment).set(0 if state == "closed" else 1)
+
+    def sinks(self, states: dict[str, SinkState]) -> None:
+        """Set how every sink is doing."""
+        for name, state in states.items():
+            self._sinks_up.labels(name).set(0 if state.trouble else 1)
+            self._waiting.labels(name).set(state.waiting)
+            self._lost.labels(name).set(state.lost)
+
+    def state(self) -> SinkState:
+        """Counting never fails."""
+        return SinkState()
 
     def render(self) -> bytes:
         """All metrics in Prometheus' text format."""

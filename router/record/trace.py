@@ -88,9 +88,12 @@ class Trace:
 
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
-        self._under_way = False
+        sent, self._under_way = self._under_way, False
         price = self._price_of(attempt.target)
-        self._attempts.append(msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, price)))
+        masked = sent and self._masks(attempt.locality)
+        self._attempts.append(
+            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, price), sent=sent, masked=masked)
+        )
 
     def delta(self, delta: Delta) -> None:
         """A piece of the answer came."""
@@ -167,13 +170,16 @@ class Trace:
             stream=request.stream if request else False,
             sensitivity=report.sensitivity if report else None,
             entities=report.entities if report else (),
+            entity_counts=report.entity_counts if report else (),
             scan_status=report.status if report else None,
             scan_reason=report.reason if report else "",
             scan_ms=round(report.elapsed_ms, 3) if report else 0.0,
             scanned_chars=report.scanned_chars if report else 0,
+            ruleset=report.ruleset if report else "",
             rule_id=verdict.rule_id if verdict else "",
             locality=self._target.locality if self._target else None,
-            masked=self._masked(),
+            masked=self._target is not None and self._masks(self._target.locality),
+            target=self._target.label if self._target else "",
             reason=self.reason,
             strategy=plan.strategy if plan else "",
             scores=plan.scores if plan else (),
@@ -190,6 +196,7 @@ class Trace:
             client_gone=self.client_gone,
         )
 
-    def _masked(self) -> bool:
-        away = self._target is not None and self._target.locality is not Locality.LOCAL
+    def _masks(self, locality: Locality) -> bool:
+        """Whether what goes so far is the masked copy."""
+        away = locality is not Locality.LOCAL
         return away and self.verdict is not None and self.verdict.masking is not Masking.NONE

@@ -20,6 +20,7 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.pipeline import Pipeline
+from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.record.trace import Trace
 from router.routing.candidates import Group
@@ -57,7 +58,7 @@ class Bench:
         planner = Planner({"m": group}, strategies, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
         directory = AdapterDirectory(None)
         executor = Executor({"cloud": self.cloud, "local": self.local}, Breakers(5, 10), directory)
-        self._pipeline = Pipeline(self.scanner, policy, planner, executor, directory)
+        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
 
     async def ask(self, body: dict[str, object]) -> None:
         self.cloud.given.clear()

@@ -28,7 +28,7 @@ def test_masking_then_unmasking_gives_the_text_back_however_it_is_cut(
         for start, length, entity in spans
         if start < len(text)
     )
-    masked, vault = mask({"user": text}, found)
+    masked, vault = mask({"user": text}, found, bytes(32))
     answer = masked["user"]
     assert isinstance(answer, str)
     assert vault.unmask(answer) == text

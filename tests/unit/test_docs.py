@@ -111,6 +111,9 @@ def all_keys() -> Iterator[tuple[str, str, str]]:
     for kind in kinds("router.routing.strategies"):
         for path, default in keys(importlib.import_module(f"router.routing.strategies.{kind}").Config):
             yield f"Strategy `{kind}`", path, default
+    for kind in kinds("router.record.sinks"):
+        for path, default in keys(importlib.import_module(f"router.record.sinks.{kind}").Config):
+            yield f"Sink kind `{kind}`", path, default
     for path, default in keys(settings.Settings):
         if not path.startswith("engine"):
             yield "Engine host", path, default
@@ -192,7 +195,7 @@ def test_every_example_of_an_extension_runs_and_builds(block: str) -> None:
     config = module.get("Config")
     known = {key: value for key, value in values.items() if config and key in config.model_fields}
     built = [config.model_validate(known)] if config else []
-    arguments = {"build": built, "name": [*built, "x"], "deps": [*built, None], "folder": [Path()]}
+    arguments = {"build": built, "name": [*built, "x"], "deps": [*built, None]}
     last = list(inspect.signature(module["build"]).parameters)[-1:]
     assert module["build"](*arguments.get(last[0] if last else "", built))
 
@@ -209,8 +212,10 @@ def test_every_make_target_that_is_named_exists(page: Path) -> None:
 
 @every_page()
 def test_every_command_and_option_that_is_named_exists(page: Path) -> None:
+    groups = {group.name for group in app.registered_groups}
     for command, rest in re.findall(r"sona-router ([a-z][a-z-]+)([^`\n]*)", page.read_text()):
-        shown = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        words = [command, rest.split()[0]] if command in groups and rest.strip() else [command]
+        shown = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
         assert shown.exit_code == 0, f"sona-router has no command '{command}'"
         for option in re.findall(r"--[a-z-]+", rest):
             assert option in shown.output

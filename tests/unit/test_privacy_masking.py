@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from router.core.types import Finding
-from router.privacy.masking import StreamUnmasker, mask
+from router.privacy.masking import PLACEHOLDER, StreamUnmasker, Vault, mask
 
 
 def finding(entity: str, path: tuple[str | int, ...], start: int, end: int) -> Finding:
@@ -20,6 +20,14 @@ def finding(entity: str, path: tuple[str | int, ...], start: int, end: int) -> F
 
 def body(text: str) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}]}
+
+
+KEY = bytes(32)
+
+
+def name(entity: str, value: str) -> str:
+    """The placeholder that a value gets under `KEY`."""
+    return Vault(KEY).placeholder(entity, value)
 
 
 CONTENT = ("messages", 0, "content")
@@ -32,9 +40,12 @@ FINDINGS = (
 )
 
 
+ANN, BOB, MAIL = name("PERSON", "Ann Lee"), name("PERSON", "Bob Ray"), name("EMAIL_ADDRESS", "a@b.com")
+
+
 def test_findings_become_placeholders_and_the_same_value_gets_the_same_one() -> None:
-    masked, vault = mask(body(TEXT), FINDINGS)
-    text = "Ask <PERSON_1> or <PERSON_2> at <EMAIL_ADDRESS_1>; <PERSON_1> knows."
+    masked, vault = mask(body(TEXT), FINDINGS, KEY)
+    text = f"Ask {ANN} or {BOB} at {MAIL}; {ANN} knows."
     assert masked == body(text)
     assert vault.unmask(text) == TEXT
 
@@ -42,22 +53,25 @@ def test_findings_become_placeholders_and_the_same_value_gets_the_same_one() -> 
 def test_the_body_itself_is_left_alone() -> None:
     original = body(TEXT)
     before = copy.deepcopy(original)
-    mask(original, FINDINGS)
+    mask(original, FINDINGS, KEY)
     assert original == before
 
 
 def test_overlapping_findings_are_merged() -> None:
     masked, vault = mask(body("card 4539578763621486 ok"), (
         finding("PHONE_NUMBER", CONTENT, 5, 15), finding("CREDIT_CARD", CONTENT, 5, 21), finding("X", CONTENT, 15, 21),
-    ))  # fmt: skip
-    assert masked == body("card <CREDIT_CARD_1> ok")
+    ), KEY)  # fmt: skip
+    assert masked == body(f"card {name('CREDIT_CARD', '4539578763621486')} ok")
     assert len(vault) == 1
 
 
 def test_a_placeholder_that_the_caller_wrote_is_neither_used_nor_replaced() -> None:
-    masked, vault = mask(body("<PERSON_1> is Ann Lee"), (finding("PERSON", CONTENT, 14, 21),))
-    assert masked == body("<PERSON_1> is <PERSON_2>")
-    assert vault.unmask("<PERSON_1> and <PERSON_2> and <PERSON_3>") == "<PERSON_1> and Ann Lee and <PERSON_3>"
+    masked, vault = mask(body(f"{ANN} is Ann Lee"), (finding("PERSON", CONTENT, len(ANN) + 4, len(ANN) + 11),), KEY)
+    text: str = masked["messages"][0]["content"]  # type: ignore[index,assignment]
+    mine, ours = PLACEHOLDER.findall(text)
+    assert (text, mine) == (f"{ANN} is {ours}", ANN)
+    assert mine != ours
+    assert vault.unmask(f"{ANN} and {ours} and <PERSON_3>") == f"{ANN} and Ann Lee and <PERSON_3>"
 
 
 def test_numbers_and_keys_are_masked_too() -> None:
@@ -67,15 +81,18 @@ def test_numbers_and_keys_are_masked_too() -> None:
             finding("CREDIT_CARD", ("metadata", "card"), 0, 16),
             msgspec.structs.replace(finding("EMAIL_ADDRESS", ("metadata", "ann@b.com"), 0, 9), in_key=True),
         ),
+        KEY,
     )
-    assert masked == {"metadata": {"card": "<CREDIT_CARD_1>", "<EMAIL_ADDRESS_1>": 1}}
-    assert vault.unmask("<CREDIT_CARD_1> <EMAIL_ADDRESS_1>") == "4539578763621486 ann@b.com"
+    card, mail = name("CREDIT_CARD", "4539578763621486"), name("EMAIL_ADDRESS", "ann@b.com")
+    assert masked == {"metadata": {"card": card, mail: 1}}
+    assert vault.unmask(f"{card} {mail}") == "4539578763621486 ann@b.com"
 
 
 def test_a_number_in_a_json_text_becomes_a_string_so_that_it_stays_json() -> None:
     text = '{"card": 4539578763621486, "n": "Ann Lee"}'
-    masked, _ = mask(body(text), (finding("CREDIT_CARD", CONTENT, 9, 25), finding("PERSON", CONTENT, 33, 40)))
-    assert json.loads(masked["messages"][0]["content"]) == {"card": "<CREDIT_CARD_1>", "n": "<PERSON_1>"}  # type: ignore[index]
+    masked, _ = mask(body(text), (finding("CREDIT_CARD", CONTENT, 9, 25), finding("PERSON", CONTENT, 33, 40)), KEY)
+    card = name("CREDIT_CARD", "4539578763621486")
+    assert json.loads(masked["messages"][0]["content"]) == {"card": card, "n": ANN}  # type: ignore[index]
 
 
 def test_a_value_is_masked_wherever_else_it_stands() -> None:
@@ -89,15 +106,16 @@ def test_a_value_is_masked_wherever_else_it_stands() -> None:
         "tools": [{"description": "Use Tr0ub4dor&3xyz to log in", "xTr0ub4dor&3xyz": "Zoë Day's"}],
         "metadata": {"Zoë Day": ['{"n": "Zo\\u00eb Day"}', "Zoë Days", "<PERSON_9>"]},
     }
-    masked, vault = mask(original, found)
+    masked, vault = mask(original, found, KEY)
+    password, zoe = name("PASSWORD", value), name("PERSON", "Zoë Day")
     assert masked == {
         "model": "auto",
-        **body("password: <PASSWORD_1>"),
-        "user": "<PERSON_1>",
-        "tools": [{"description": "Use <PASSWORD_1> to log in", "xTr0ub4dor&3xyz": "<PERSON_1>'s"}],
-        "metadata": {"<PERSON_1>": ['{"n": "<PERSON_1>"}', "Zoë Days", "<PERSON_9>"]},
+        **body(f"password: {password}"),
+        "user": zoe,
+        "tools": [{"description": f"Use {password} to log in", "xTr0ub4dor&3xyz": f"{zoe}'s"}],
+        "metadata": {zoe: [f'{{"n": "{zoe}"}}', "Zoë Days", "<PERSON_9>"]},
     }
-    assert vault.unmask("<PASSWORD_1> <PERSON_1>") == f"{value} Zoë Day"
+    assert vault.unmask(f"{password} {zoe}") == f"{value} Zoë Day"
 
 
 def test_a_copy_of_a_number_is_masked_and_protocol_is_left_alone() -> None:
@@ -105,58 +123,61 @@ def test_a_copy_of_a_number_is_masked_and_protocol_is_left_alone() -> None:
     original: dict[str, Any] = {
         **body("536-22-8726 user 4096"), "max_tokens": 4096, "metadata": {"a": [536228726, 4096, 40961, True, None]},
     }  # fmt: skip
-    masked, _ = mask(original, found)
+    masked, _ = mask(original, found, KEY)
+    ssn, user, pin = name("US_SSN", "536-22-8726"), name("PERSON", "user"), name("PIN", "4096")
     assert masked == {
-        **body("<US_SSN_1> <PERSON_1> <PIN_1>"),
+        **body(f"{ssn} {user} {pin}"),
         "max_tokens": 4096,
-        "metadata": {"a": ["<US_SSN_1>", "<PIN_1>", 40961, True, None]},
+        "metadata": {"a": [ssn, pin, 40961, True, None]},
     }
 
 
 def test_a_setting_that_must_be_a_number_is_left_out_instead_of_masked() -> None:
     found = (finding("PHONE_NUMBER", ("seed",), 0, 10), finding("PHONE_NUMBER", ("metadata", "seed"), 0, 10))
-    masked, _ = mask({"seed": 2125550187, "n": 1, "metadata": {"seed": 2125550187}}, found)
-    assert masked == {"n": 1, "metadata": {"seed": "<PHONE_NUMBER_1>"}}
+    masked, _ = mask({"seed": 2125550187, "n": 1, "metadata": {"seed": 2125550187}}, found, KEY)
+    assert masked == {"n": 1, "metadata": {"seed": name("PHONE_NUMBER", "2125550187")}}
 
 
 def test_values_are_escaped_where_they_go_back_into_json() -> None:
-    _, vault = mask(body('say "hi"\nAnn'), (finding("PERSON", CONTENT, 0, 12),))
-    assert json.loads('{"a": "' + vault.unmask("<PERSON_1>", in_json=True) + '"}') == {"a": 'say "hi"\nAnn'}
+    _, vault = mask(body('say "hi"\nAnn'), (finding("PERSON", CONTENT, 0, 12),), KEY)
+    (ann, _), *_ = vault.items()
+    assert json.loads('{"a": "' + vault.unmask(ann, in_json=True) + '"}') == {"a": 'say "hi"\nAnn'}
 
 
-ANSWER = "a < b, <b>, <PERSON_1><PERSON_2>, <PERSON_12>, <EMAIL_ADDRESS_1> <PERSON_"
+ANSWER = f"a < b, <b>, {ANN}{BOB}, {ANN[:-1]}Q>, {MAIL} <PERSON_"
 
 
 @pytest.mark.parametrize("cut", range(len(ANSWER) + 1))
 @pytest.mark.parametrize("second", [0, 1, 5])
 def test_a_stream_cut_anywhere_gives_the_same_text(cut: int, second: int) -> None:
-    _, vault = mask(body(TEXT), FINDINGS)
+    _, vault = mask(body(TEXT), FINDINGS, KEY)
     stream = StreamUnmasker(vault)
     parts = (ANSWER[:cut], ANSWER[cut : cut + second], ANSWER[cut + second :])
     assert "".join([*(stream.feed(part) for part in parts), stream.flush()]) == vault.unmask(ANSWER)
 
 
 def test_a_stream_holds_back_nothing_that_cannot_become_a_placeholder() -> None:
-    _, vault = mask(body(TEXT), FINDINGS)
+    _, vault = mask(body(TEXT), FINDINGS, KEY)
     stream = StreamUnmasker(vault)
     assert stream.feed("if a < b") == "if a < b"
     assert stream.feed("<div") == "<div"
     assert stream.feed("<PERS") == ""
-    assert stream.feed("ON_1> x") == "Ann Lee x"
+    assert stream.feed(f"{ANN.removeprefix('<PERS')} x") == "Ann Lee x"
 
 
 def test_a_vault_does_not_show_its_values() -> None:
-    _, vault = mask(body(TEXT), FINDINGS)
+    _, vault = mask(body(TEXT), FINDINGS, KEY)
     assert "Ann" not in repr(vault)
 
 
 async def _one(number: int) -> None:
     secret = f"canary{number}@example.com"
-    masked, vault = mask(body(secret), (finding("EMAIL_ADDRESS", CONTENT, 0, len(secret)),))
-    assert masked == body("<EMAIL_ADDRESS_1>")
+    masked, vault = mask(body(secret), (finding("EMAIL_ADDRESS", CONTENT, 0, len(secret)),), KEY)
+    ((mail, _),) = vault.items()
+    assert masked == body(mail)
     stream = StreamUnmasker(vault)
     out = ""
-    for char in "It is <EMAIL_ADDRESS_1>.":
+    for char in f"It is {mail}.":
         out += stream.feed(char)
         await asyncio.sleep(0)
     assert out + stream.flush() == f"It is {secret}."
@@ -165,3 +186,19 @@ async def _one(number: int) -> None:
 @pytest.mark.anyio
 async def test_500_requests_at_once_get_their_own_values_back() -> None:
     await asyncio.gather(*(_one(number) for number in range(500)))
+
+
+def test_turns_of_a_conversation_agree_on_placeholders_and_two_conversations_do_not() -> None:
+    later: dict[str, Any] = {"messages": [{"content": "Bob Ray asked"}, {"content": "Ann Lee too"}]}
+    found = (finding("PERSON", ("messages", 0, "content"), 0, 7), finding("PERSON", ("messages", 1, "content"), 0, 7))
+    assert {name for name, _ in mask(later, found, KEY)[1].items()} == {ANN, BOB}
+    elsewhere = {name for name, _ in mask(later, found, b"x" * 32)[1].items()}
+    assert not elsewhere & {ANN, BOB}
+
+
+def test_values_whose_tags_clash_get_different_placeholders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("router.privacy.masking.TAG_CHARS", 1)
+    vault = Vault(KEY)
+    names = [vault.placeholder("PERSON", str(number)) for number in range(32)]
+    assert len(set(names)) == 32
+    assert [vault.unmask(each) for each in names] == [str(number) for number in range(32)]

@@ -280,7 +280,7 @@ async def test_a_key_over_a_list_is_found_and_masked(scanner: Scanner) -> None:
         assert [(finding.path, finding.in_key) for finding in report.findings] == [
             (("metadata", f"my mail {SECRET}"), True)
         ]
-        assert SECRET not in repr(mask(request, report.findings)[0])
+        assert SECRET not in repr(mask(request, report.findings, bytes(32))[0])
 
 
 async def test_a_value_split_over_many_parts_is_found(scanner: Scanner) -> None:
@@ -294,7 +294,7 @@ async def test_a_value_split_over_many_parts_is_found(scanner: Scanner) -> None:
 async def test_a_value_that_only_its_label_gave_away_is_masked_everywhere(scanner: Scanner) -> None:
     request = body("password: Tr0ub4dor&3xyz. " + HARMLESS * 10 + "Use Tr0ub4dor&3xyz to log in")
     report = await scanner.scan(request)
-    assert "Tr0ub4dor" not in repr(mask(request, report.findings)[0])
+    assert "Tr0ub4dor" not in repr(mask(request, report.findings, bytes(32))[0])
 
 
 async def test_a_number_with_a_fraction_is_read(scanner: Scanner) -> None:

@@ -1,1 +1,1 @@
-"""Where decision records go, one sink a file, named by the file: `build(path)` returns a `core.ports.Sink`."""
+"""Where decision records go, one sink a file, named by the file: `Config` and `build(config, deps)`, a `core.ports.Sink`."""

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
-import threading
-from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from pydantic import BaseModel, ConfigDict, Field
 
+from router.core import clock
+from router.core.ports import SinkDeps, SinkState
 from router.core.types import Outcome
+from router.record.files import Appender
+from router.record.outbox import Outbox
 
 FILE = "decisions.jsonl"
 
-_log = logging.getLogger(__name__)
-_MAX_WAITING = 100_000
-"""Outcomes that may wait for a slow disk; beyond, the newest are dropped and counted."""
 
-_BATCH_S = 0.05
-"""How long records are collected before they are written; a killed process loses no more than this."""
+class Config(BaseModel):
+    """Options of `kind: jsonl`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    max_file_bytes: int = Field(default=268_435_456, ge=4096)
+    max_file_age_s: float = Field(default=86_400, gt=0)
+    keep_files: int | None = Field(default=None, ge=1)
+    """Older files beyond this number are removed; None = none is."""
 
 
 def _plain(value: object) -> object:
@@ -27,64 +33,51 @@ def _plain(value: object) -> object:
 
 
 class JsonLines:
-    """The sink. Records of one folder are appended; a full disk is logged, and never stops a request."""
+    """The sink. A large or old file is set aside as `decisions-<time>.jsonl`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, config: Config, folder: Path) -> None:
         """Open the file.
 
         Raises:
             OSError: the folder can't be made or the file not opened.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / FILE).open("ab")
-        self._waiting: deque[Outcome] = deque()
-        self._some = threading.Event()
-        self._closing = threading.Event()
+        self._config = config
+        self._folder = folder
+        self._file = Appender(folder / FILE)
         self._encoder = msgspec.json.Encoder(enc_hook=_plain, decimal_format="string")
-        self.dropped = 0
-        self._thread = threading.Thread(target=self._run, name="decision-records", daemon=True)
-        self._thread.start()
+        self._outbox = Outbox("decision records", self._append, close=self._close)
 
     def write(self, outcome: Outcome) -> None:
         """See `core.ports.Sink`."""
-        if len(self._waiting) >= _MAX_WAITING:
-            self.dropped += 1
-            return
-        self._waiting.append(outcome)
-        if not self._some.is_set():
-            self._some.set()
+        self._outbox.put(outcome)
+
+    def state(self) -> SinkState:
+        """See `core.ports.Sink`."""
+        return self._outbox.state()
 
     async def aclose(self) -> None:
         """Write what waits, then close."""
-        self._closing.set()
-        self._some.set()
-        await asyncio.to_thread(self._thread.join, 10)
+        await self._outbox.aclose()
 
-    def _run(self) -> None:
-        with self._file:
-            while not self._closing.is_set():
-                self._some.wait()
-                # Waking for every record would take the interpreter from the requests each time.
-                self._closing.wait(_BATCH_S)
-                self._some.clear()
-                self._drain()
-            self._drain()
+    def _append(self, batch: Sequence[Outcome]) -> None:
+        if self._file.is_due(self._config.max_file_bytes, self._config.max_file_age_s):
+            self._rotate()
+        self._file.append(b"".join(self._encoder.encode(outcome) + b"\n" for outcome in batch))
 
-    def _drain(self) -> None:
-        while self._waiting:
-            count = min(len(self._waiting), 500)
-            lines = [self._encoder.encode(self._waiting.popleft()) for _ in range(count)]
-            self._append(b"\n".join(lines) + b"\n")
+    def _rotate(self) -> None:
+        now = datetime.fromtimestamp(clock.unix_s(), UTC)
+        self._file.path.rename(self._folder / f"decisions-{now:%Y%m%dT%H%M%S.%fZ}.jsonl")
+        full, self._file = self._file, Appender(self._folder / FILE)
+        full.close()
+        if self._config.keep_files is not None:
+            for old in sorted(self._folder.glob("decisions-*.jsonl"))[: -self._config.keep_files]:
+                old.unlink()
 
-    def _append(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-            self._file.flush()
-        except OSError as error:
-            self.dropped += data.count(b"\n")
-            _log.error("decision records can't be written: %s", error)
+    def _close(self) -> None:
+        self._file.close()
 
 
-def build(folder: Path) -> JsonLines:
-    """Build the sink that writes under `folder`."""
-    return JsonLines(folder)
+def build(config: Config, deps: SinkDeps) -> JsonLines:
+    """Build the sink."""
+    return JsonLines(config, deps.folder)

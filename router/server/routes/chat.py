@@ -76,6 +76,7 @@ class ChatCompletions(Endpoint):
 
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
         """Answer whole or as a stream."""
+        self._runtime.recorder.admit()
         async with aclosing(self._runtime.pipeline.answer(request, trace)) as deltas:
             if request.stream:
                 await _stream(exchange, request, trace, deltas)

@@ -21,6 +21,7 @@ def build(runtime: Runtime) -> APIRouter:
 
     async def metrics() -> Response:
         runtime.metrics.breakers(dict(runtime.breakers.snapshot()))
+        runtime.metrics.sinks(runtime.recorder.states())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes.add_api_route("/health", health, methods=["GET"])

@@ -1,0 +1,55 @@
+"""Tells conversations apart, so that placeholders stay the same within one and tell nothing across two."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections import OrderedDict
+
+import msgspec
+
+from router.core.types import JsonValue, Request
+
+MAX_OPENINGS = 10_000
+"""Conversations without a name that are remembered; more than these push out the oldest."""
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+
+
+class Conversations:
+    """Gives each conversation a key of its own. Nothing but keys and hashes is kept, in memory only.
+
+    A conversation is what the caller names by `x-router-session`; without that, all requests that begin with the same
+    messages up to the first of the user's. A request without an answer in it begins a new conversation.
+    """
+
+    def __init__(self) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._openings: OrderedDict[bytes, bytes] = OrderedDict()
+
+    def key(self, request: Request) -> bytes:
+        """Return the key (32 bytes) of the request's conversation."""
+        if request.hints.session is not None:
+            return self._digest(b"session", request, request.hints.session.encode())
+        messages = request.body.get("messages")
+        opening, goes_on = _opening(messages if isinstance(messages, list) else [])
+        name = self._digest(b"opening", request, _ENCODER.encode(opening))
+        if goes_on:
+            return self._openings.get(name, name)
+        key = self._openings[name] = secrets.token_bytes(32)
+        self._openings.move_to_end(name)
+        if len(self._openings) > MAX_OPENINGS:
+            self._openings.popitem(last=False)
+        return key
+
+    def _digest(self, kind: bytes, request: Request, value: bytes) -> bytes:
+        owner = request.principal.id.encode()
+        return hmac.digest(self._secret, b"\0".join((kind, owner, value)), hashlib.sha256)
+
+
+def _opening(messages: list[JsonValue]) -> tuple[list[JsonValue], bool]:
+    """Return the messages up to the first of the user's, and whether an answer follows."""
+    roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
+    end = roles.index("user") + 1 if "user" in roles else len(roles)
+    return messages[:end], "assistant" in roles[end:]
