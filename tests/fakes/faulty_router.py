@@ -27,7 +27,7 @@ from router.server.app import create_app
 HEADER = b"x-test-fault"
 JUMP_S = 40_000_000.0
 STAGES = {
-    "judge": ("router.pipeline", "judge"),
+    "judge": ("router.policy.judge", "Judge.verdict"),
     "clear": ("router.pipeline", "clear"),
     "mask": ("router.pipeline", "mask"),
     "unmask": ("router.privacy.unmasking", "Unmasker.restore"),

@@ -102,7 +102,7 @@ class Shots:
         for _ in range(turns):
             endpoint.say(body, "assistant", self._chance.choice(("Sure.", "Here you are.", "It depends.")))
             endpoint.say(body, "user", self._chance.choice(_FOLLOW_UPS))
-        return f"talk-{self._chance.randrange(100)}" if turns else ""
+        return f"talk-{self._number}" if turns else ""
 
     def _headers(self, fault: Fault, key: str, history: str) -> dict[str, str]:
         chance = self._chance
