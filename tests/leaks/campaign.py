@@ -100,6 +100,7 @@ class Campaign:
                 await fault()
             self._say(f"{time.monotonic() - started_s:.0f} s: processes have been stopped, starved and killed")
             await self._slow()
+            await self._trimmed()
             await others
             self._say(f"{time.monotonic() - started_s:.0f} s: routers of their own have been tried")
             left = self._total - self.result.requests
@@ -185,6 +186,18 @@ class Campaign:
             if fault.slow:
                 count = 2 if fault.kind is Kind.BODY else SLOW
                 await self.fire(self.site, [self.shots.draw(fault) for _ in range(count)])
+
+    async def _trimmed(self) -> None:
+        """Once a named conversation had to stay here it stays, though its history was trimmed of the reason."""
+        talks = [list(conversation(self.shots)) for _ in range(2 * PHASE)]
+        begun = [talk for talk in talks if talk[0].key == "local" and "x-router-session" in talk[0].headers]
+        first = await self.fire(self.site, [talk[0] for talk in begun])
+        kept = [talk[-1] for talk, reply in zip(begun, first, strict=True) if talk[0].canary and reply.local]
+        for reply in await self.fire(self.site, kept):
+            if reply.status == 200 and not reply.local and reply.headers.get("x-router-reason"):
+                self.result.problems.append(f"a trimmed conversation left: {reply.headers['x-router-reason']}")
+        if not kept:
+            self.result.problems.append("no conversation was trimmed")
 
     async def _phase(self, name: str, count: int = PHASE, pad: int = 0, *, may_lose: bool = False) -> list[Reply]:
         shots = [self.shots.draw(pad=pad) for _ in range(count)]
