@@ -214,7 +214,7 @@ class Combination(Section):
 class SessionsConfig(Section):
     """A conversation that held something local stays local, also when the client trims its history."""
 
-    by: frozenset[Literal["header", "user"]] = frozenset(("header", "user"))
+    by: tuple[Literal["header", "user"], ...] = ("header", "user")
     """What names a conversation: the header `x-router-session`, the body's `user`. Empty = nothing is remembered."""
     ttl_s: float = Field(default=3600.0, gt=0)
     """Seconds after its last sensitive turn that a conversation stays local."""

@@ -79,7 +79,7 @@ def test_no_rule_lets_a_local_conversation_leave(then: str) -> None:
 
 
 def test_what_names_a_conversation_can_be_chosen() -> None:
-    one = Judge(PrivacyConfig(sessions=SessionsConfig(by=frozenset({"header"}))), {})
+    one = Judge(PrivacyConfig(sessions=SessionsConfig(by=("header",))), {})
     one.verdict(turn("s", "u"), SSN)
     assert one.verdict(turn(None, "u"), report()).max_locality is Locality.ANY
     assert one.verdict(turn("s"), report()).rule_id == "session"
