@@ -18,7 +18,7 @@ import httpx
 import msgspec
 
 from tests.fakes.wire_client import Reply, WireClient
-from tests.leaks.endpoints import ENDPOINTS
+from tests.leaks.endpoints import CALLING
 from tests.leaks.faults import FAULTS, NONE, Kind
 from tests.leaks.shots import KEYS, Shot, Shots, conversation
 from tests.leaks.site import DEADLINE_S, Site, copy_package
@@ -159,7 +159,7 @@ class Campaign:
             outcome = reply.error_code or ("local" if reply.local else "cloud" if reply.whole else "none")
             label = f"{'canary' if shot.canary else 'harmless'} {reply.status} {outcome}"
             result.outcomes[label] = result.outcomes.get(label, 0) + 1
-            result.masked += bool(shot.canary and outcome == "cloud" and shot.path == "/v1/chat/completions")
+            result.masked += bool(shot.canary and outcome == "cloud" and shot.path in CALLING)
         for name, count in Counter(site.fired()).items():
             row = next((one.name for one in FAULTS if one.kind is Kind.STAGE and one.detail == name), name)
             result.of(row).fired += count
@@ -191,9 +191,8 @@ class Campaign:
     async def _trimmed(self) -> None:
         """Once a named conversation had to stay here it stays, though its history was trimmed of the reason."""
         talks = [list(conversation(self.shots)) for _ in range(2 * PHASE)]
-        calling = {endpoint.path for endpoint in ENDPOINTS if endpoint.calls}  # the others remember nothing
         named = [talk for talk in talks if "x-router-session" in talk[0].headers]
-        begun = [talk for talk in named if talk[0].key == "local" and talk[0].path in calling]
+        begun = [talk for talk in named if talk[0].key == "local" and talk[0].path in CALLING]
         first = await self.fire(self.site, [talk[0] for talk in begun])
         kept = [
             talk[-1]

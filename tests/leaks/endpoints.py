@@ -40,3 +40,5 @@ ENDPOINTS = (
     Endpoint("/v1/chat/completions", chat, FIELDS, say, 9),
     Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False, calls=False),
 )
+CALLING = frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.calls)
+"""Those that call a model; the others remember nothing of a conversation, and send nothing."""

@@ -10,6 +10,7 @@ import msgspec
 from tests.fakes.cloud import Received
 from tests.fakes.sight import Sight
 from tests.fakes.wire_client import Manner, Reply
+from tests.leaks.endpoints import CALLING
 from tests.leaks.faults import Kind
 from tests.leaks.shots import Shot
 from tests.leaks.site import DEADLINE_S
@@ -111,7 +112,7 @@ def problem(shot: Shot, reply: Reply) -> str:
         return "" if reply.status in (400, 413) and code else f"a broken body gets {reply.status} {code}"
     if not reply.whole and code is None:
         return f"ended with {reply.status} and no explicit error"
-    if shot.canary is None or shot.path != "/v1/chat/completions":
+    if shot.canary is None or shot.path not in CALLING:
         return ""
     refused = code in _CODES.get(reply.status, ())
     may_travel = shot.key == "mask" or shot.canary.kind in ("email", "iban")
