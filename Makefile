@@ -4,11 +4,12 @@ CONFIG ?= configs/router.yaml
 PORT ?= 8080
 PYTHON ?=
 ENGINE ?=
+N ?= 100000
 BIN := .venv/bin
 SETUP := PYTHON="$(PYTHON)" ENGINE="$(ENGINE)" sh scripts/setup.sh
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup test lint format bench lock clean
+.PHONY: help run setup test leaks lint format bench lock clean
 
 help: ## list the commands
 	@echo "make COMMAND [NAME=value …]"
@@ -26,6 +27,9 @@ setup: ## make .venv, with the test tools
 
 test: ## set up what is missing, then run all checks and the whole test suite
 	@$(SETUP) test && sh scripts/check.sh all
+
+leaks: ## 100,000 requests under every fault: does anything sensitive leave? N=n for another number; JSON under bench/results/
+	@$(SETUP) test && exec $(BIN)/python -m tests.leaks --requests $(N)
 
 lint: ## the checks only: ruff, pyright, import-linter
 	@$(SETUP) test && sh scripts/check.sh lint

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -9,12 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from router.core.errors import MethodNotAllowed, NotFound, RouterError
+from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, stack_of
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import models, operations
 from router.server.routes.chat import ChatCompletions, Explain
+
+_log = logging.getLogger(__name__)
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths that need no key: a probe has none, and they tell nothing of anybody's traffic."""
@@ -35,22 +39,36 @@ def create_app(runtime: Runtime) -> FastAPI:
 
 
 class Guard:
-    """Lets nobody without a key past, whatever the route; the chat endpoint then asks who it is."""
+    """Lets nobody without a key past, whatever the route, and no exception out: its message may quote a prompt."""
 
     def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self._app = app
         self._authenticator = authenticator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or answer 401."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
-            exchange = Exchange(scope, receive, send)
-            try:
+        """Pass a request on, or answer 401; a bug that no endpoint caught is a 500, its stack without text in the log."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        exchange = Exchange(scope, receive, send)
+        try:
+            if scope["path"] not in OPEN_PATHS:
                 scope["sona.principal"] = self._authenticator.principal(exchange.headers.get("authorization"))
-            except RouterError as error:
-                await exchange.error(error, [("x-request-id", exchange.request_id)])
-                return
-        await self._app(scope, receive, send)
+            await self._app(scope, receive, noting)
+        except RouterError as error:
+            await exchange.error(error, [("x-request-id", exchange.request_id)])
+        except Exception as error:  # noqa: BLE001 the last of all resorts
+            _log.error("request %s failed by a bug of the router\n%s", exchange.request_id, stack_of(error))
+            if not started:
+                bug = InternalError("the router failed; its log says how")
+                await exchange.error(bug, [("x-request-id", exchange.request_id)])
 
 
 async def _router_error(request: Request, error: Exception) -> Response:

@@ -8,6 +8,7 @@ import msgspec
 
 from router.core.errors import InvalidRequest
 from router.core.types import JsonObject, Usage
+from router.wire import json_body
 
 
 class _Part(msgspec.Struct):
@@ -55,10 +56,7 @@ class Shape(msgspec.Struct):
 
 
 MAX_MODEL_CHARS = 256
-MAX_CONTAINERS, MAX_COMMAS = 250_000, 2_000_000
-"""Bodies with more lists and objects, or more commas, cost seconds and gigabytes to decode; counting costs neither."""
 
-_BODY = msgspec.json.Decoder(dict[str, object])
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 
@@ -66,16 +64,9 @@ def decode(data: bytes) -> tuple[JsonObject, Shape]:
     """Decode a request body and check its shape; unknown fields are kept as they are.
 
     Raises:
-        InvalidRequest: not JSON, not an object, or a field of the wrong type; `param` names it.
+        InvalidRequest: as `json_body.decode`, or a field is of the wrong type; `param` names it.
     """
-    if data.count(b"[") + data.count(b"{") > MAX_CONTAINERS or data.count(b",") > MAX_COMMAS:
-        raise InvalidRequest("the request body holds too many values; send less in one request")
-    try:
-        body: JsonObject = _BODY.decode(data)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
-    except RecursionError:
-        raise InvalidRequest("the request body is nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise InvalidRequest(f"the request body is not valid JSON: {_reason(error)}") from None
+    body = json_body.decode(data)
     try:
         shape = msgspec.convert(body, Shape)
     except msgspec.ValidationError as error:
@@ -84,10 +75,6 @@ def decode(data: bytes) -> tuple[JsonObject, Shape]:
         raise InvalidRequest(f"invalid request: {error}", param=param) from None
     _check_bounds(shape)
     return body, shape
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, msgspec.DecodeError) else "it holds invalid UTF-8"
 
 
 def _check_bounds(shape: Shape) -> None:

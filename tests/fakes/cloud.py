@@ -1,24 +1,31 @@
-"""A cloud that speaks OpenAI's chat completions over real HTTP, records every byte it gets, and fails on demand.
+"""A cloud that speaks OpenAI's chat completions and Anthropic's Messages over real HTTP, records every byte it gets,
+and fails on demand.
 
-How it behaves is chosen by the model's name, so that one process serves tests and load: `ok`, `slow`,
-`http-500`, `http-429`, `http-400`, `http-401`, `hang`, `cut`, `garbage`, `empty`, `error-event`, `no-finish`,
-`flaky` (every other request fails). `python -m tests.fakes.cloud PORT` runs it alone.
+How it behaves is chosen by the model's name, so that one process serves tests and load: `ok`, `slow`, `http-500` (any
+status), `http-429-bare` (without Retry-After), `hang`, `hang-body`, `cut`, `garbage`, `wrong-type`, `truncated`,
+`empty`, `error-event`, `no-finish`, `flaky` (every other request fails), `bad-gzip`, `gzip-bomb`, `redirect`,
+`huge-header`, `drip`, `echo`, `reset`. `python -m tests.fakes.cloud PORT` runs it alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 import json
+import random
 import sys
 from collections.abc import Callable
-from typing import ClassVar, cast
+from typing import ClassVar, NamedTuple, cast
 
 import httptools
 import uvloop
 
 WORDS = 16
 """Words (and chunks) in an answer."""
+
+_BOMB = gzip.compress(b" " * 32_000_000, 9)
+_CODES = {500: "server_error", 429: "rate_limit_exceeded", 400: "invalid_value", 401: "invalid_api_key"}
 
 
 def completion(model: str, text: str, **message: object) -> bytes:
@@ -55,6 +62,20 @@ def usage_chunk(model: str) -> bytes:
     return b"data: " + json.dumps({**data, "choices": [], "usage": usage}).encode() + b"\n\n"
 
 
+class Received(NamedTuple):
+    """One request as it came over the wire."""
+
+    url: bytes
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def everything(self) -> bytes:
+        """Address, header values and body, one a line."""
+        values = "\n".join(f"{name}: {value}" for name, value in self.headers.items())
+        return b"\n".join([self.url, values.encode(), self.body])
+
+
 class Cloud:
     """State shared by all connections of one server."""
 
@@ -62,7 +83,13 @@ class Cloud:
         self.received: list[bytes] = []
         """Body of every request."""
         self.headers: list[dict[str, str]] = []
+        self.requests: list[Received] = []
+        """The same, with the address."""
         self.recording = True
+        self.mode: str | None = None
+        """How to behave whatever the model's name says."""
+        self.trap_url = ""
+        """Where `redirect` points to."""
         self.down = False
         """While true every request gets a 500, whatever its model."""
         self.answer: Callable[[dict[str, object]], str] | None = None
@@ -95,6 +122,23 @@ class Cloud:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
+    async def get(self, url: bytes) -> bytes:
+        """Answer a request without a body."""
+        del url
+        return b"{}"
+
+
+class Engine(Cloud):
+    """The same in the place of an engine host, with no adapters."""
+
+    async def get(self, url: bytes) -> bytes:
+        """Say that it is ready, or list the adapters; news never come."""
+        if url == b"/ready":
+            return b'{"ready":true}'
+        if b"after=-1" not in url:
+            await asyncio.sleep(20)
+        return b'{"revision":1,"base_model":"tiny","data":[],"object":"list"}'
+
 
 class _Connection(asyncio.Protocol):
     alive: ClassVar[dict[int, set[_Connection]]] = {}
@@ -104,6 +148,7 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpRequestParser(self)
         self._body: list[bytes] = []
         self._headers: dict[str, str] = {}
+        self._url = b""
         self._task: asyncio.Task[None] | None = None
         self._transport: asyncio.Transport | None = None
 
@@ -126,7 +171,13 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
     def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError:  # TLS, most likely
+            self.drop()
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._headers[name.decode().lower()] = value.decode()
@@ -137,10 +188,18 @@ class _Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         body, self._body = b"".join(self._body), []
         headers, self._headers = self._headers, {}
+        url, self._url = self._url, b""
+        if self._parser.get_method() == b"GET":
+            self._task = asyncio.ensure_future(self._get(url))
+            return
         if self._cloud.recording:
             self._cloud.received.append(body)
             self._cloud.headers.append(headers)
-        self._task = asyncio.ensure_future(self._answer(body))
+            self._cloud.requests.append(Received(url, headers, body))
+        self._task = asyncio.ensure_future(self._answer(url, body))
+
+    async def _get(self, url: bytes) -> None:
+        self._whole(200, await self._cloud.get(url))
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -154,28 +213,60 @@ class _Connection(asyncio.Protocol):
         error = {"error": {"message": "no luck", "type": "x", "code": code}}
         self._whole(status, json.dumps(error).encode(), extra)
 
-    async def _answer(self, data: bytes) -> None:
+    async def _answer(self, url: bytes, data: bytes) -> None:
         body = json.loads(data) if data else {}
-        mode = str(body.get("model", "ok"))
+        mode = self._cloud.mode or str(body.get("model", "ok"))
         number = next(self._cloud.count)
-        if self._cloud.down or mode == "http-500" or (mode == "flaky" and number % 2):
+        if self._cloud.down or (mode == "flaky" and number % 2):
             self._error(500, "server_error")
-        elif mode == "http-429":
-            self._error(429, "rate_limit_exceeded", b"retry-after: 1\r\n")
-        elif mode == "http-400":
-            self._error(400, "invalid_value")
-        elif mode == "http-401":
-            self._error(401, "invalid_api_key")
+        elif mode.startswith("http-"):
+            status = int(mode[5:8])
+            self._error(status, _CODES.get(status, "x"), b"retry-after: 1\r\n" if mode == "http-429" else b"")
         elif mode == "hang":
             await asyncio.sleep(3600)
+        elif mode == "hang-body":
+            self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99\r\n\r\n")
+            await asyncio.sleep(3600)
+        elif mode == "reset":
+            self.drop()
         elif mode == "garbage":
             self._whole(200, b"<html>surprise</html>")
-        elif body.get("stream"):
+        elif mode == "redirect":
+            self._error(307, "x", f"location: {self._cloud.trap_url}{url.decode()}\r\n".encode())
+        elif mode == "huge-header":
+            self._whole(200, completion(mode, "x"), b"x-huge: " + b"y" * 500_000 + b"\r\n")
+        elif mode in ("bad-gzip", "gzip-bomb"):
+            payload = b"\x1f\x8bnonsense" if mode == "bad-gzip" else _BOMB
+            self._whole(200, payload, b"content-encoding: gzip\r\n")
+        elif url.endswith(b"/messages"):
+            self._messages(stream=bool(body.get("stream")))
+        elif body.get("stream") and mode != "wrong-type":
             await self._stream(body, mode)
         else:
             await self._complete(body, mode)
 
+    def _messages(self, *, stream: bool) -> None:
+        text, usage = "word word", {"input_tokens": 9, "output_tokens": 2}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "usage": usage}
+        if not stream:
+            content = [{"type": "text", "text": text}]
+            self._whole(200, json.dumps({**message, "content": content, "stop_reason": "end_turn"}).encode())
+            return
+        events: list[dict[str, object]] = [
+            {"type": "message_start", "message": {**message, "content": [], "stop_reason": None}},
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+            {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+            {"type": "message_stop"},
+        ]
+        lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
+        self._write(head % sum(map(len, lines)) + b"".join(lines))
+
     def _text(self, body: dict[str, object]) -> str:
+        if body.get("model") == "echo":
+            return json.dumps(body)
         return self._cloud.answer(body) if self._cloud.answer else " ".join(["word"] * WORDS)
 
     async def _complete(self, body: dict[str, object], mode: str) -> None:
@@ -184,10 +275,17 @@ class _Connection(asyncio.Protocol):
             await asyncio.sleep(1)
         if mode == "cut":
             head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload)
-            self._write(head + payload[: len(payload) // 2])
+            self._write(head + payload[: random.randrange(len(payload))])
             self._close()
             return
-        self._whole(200, b"" if mode == "empty" else payload)
+        if mode == "drip":
+            head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(payload)
+            for start in range(0, len(payload), 100):
+                self._write((head if start == 0 else b"") + payload[start : start + 100])
+                await asyncio.sleep(0.02)
+            return
+        cut = {"empty": 0, "truncated": len(payload) - 9}.get(mode, len(payload))
+        self._whole(200, payload[:cut])
 
     async def _stream(self, body: dict[str, object], mode: str) -> None:
         self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
@@ -195,9 +293,11 @@ class _Connection(asyncio.Protocol):
         events = [chunk(mode, {"role": "assistant", "content": ""})]
         events += [chunk(mode, {"content": word if index == 0 else f" {word}"}) for index, word in enumerate(words)]
         if mode == "cut":
-            events = [*events[: len(events) // 2], b""]
+            events = [*events[: random.randrange(len(events))], b""]
         elif mode == "empty":
             events = []
+        elif mode == "truncated":
+            events = [*events[:3], b'data: {"choices": [{"ind\n\n']
         elif mode == "error-event":
             events = [*events[:3], b'data: {"error": {"message": "no luck", "code": "server_error"}}\n\n']
         elif mode != "no-finish":
@@ -210,8 +310,8 @@ class _Connection(asyncio.Protocol):
             if event == b"":
                 self._close()
                 return
-            if self._cloud.token_s or mode == "slow":
-                await asyncio.sleep(self._cloud.token_s or 0.1)
+            if self._cloud.token_s or mode in ("slow", "drip"):
+                await asyncio.sleep(self._cloud.token_s or (0.1 if mode == "slow" else 0.02))
             self._write(b"%x\r\n%b\r\n" % (len(event), event))
         self._write(b"0\r\n\r\n")
 

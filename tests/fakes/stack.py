@@ -18,6 +18,7 @@ import yaml
 
 from tests.fakes.cloud import Cloud
 
+ROOT = Path(__file__).parents[2]
 START_S = 240.0
 """How long a process may take until it is ready; generous, for slow machines."""
 
@@ -33,9 +34,10 @@ def free_port() -> int:
 class Process:
     """A child process whose output is kept."""
 
-    def __init__(self, folder: Path, name: str, *arguments: str) -> None:
+    def __init__(self, folder: Path, name: str, *arguments: str, cwd: Path | None = None) -> None:
         self.log = folder / f"{name}.log"
         self._arguments = arguments
+        self._cwd = cwd
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
@@ -47,7 +49,8 @@ class Process:
                 stdout=out,
                 stderr=out,
                 stdin=asyncio.subprocess.DEVNULL,
-                env={**os.environ, **ENVIRONMENT},
+                cwd=self._cwd,
+                env={**os.environ, **ENVIRONMENT, **({"PYTHONPATH": str(ROOT)} if self._cwd else {})},
             )
 
     @property

@@ -8,11 +8,11 @@ import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.core.errors import InvalidRequest
-from router.wire import openai_chat, sse
+from router.wire import json_body, openai_chat, sse
 
 GOOD = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 
@@ -122,3 +122,130 @@ def test_a_long_event_in_small_pieces_costs_no_more_than_its_length() -> None:
 def test_bodies_of_too_many_values_are_refused_before_they_are_decoded(body: bytes) -> None:
     with pytest.raises(InvalidRequest, match="too many values"):
         openai_chat.decode(body)
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b'{"a":1,"a":2}', "stands twice"),
+        (b'{"a":1,"\\u0061":2}', "stands twice"),
+        (b'{"x":[{"y":{"a":"","b":1,"a":""}}]}', "stands twice"),
+        (b'{"\\"":1,"\\u0022":2}', "stands twice"),
+        (b'{"":1,"":1}', "stands twice"),
+        (b'{"a":"\\u0000"}', "NUL"),
+        (b'{"a\\u0000":1}', "NUL"),
+        (b'{"a":"\\\\\\u0000"}', "NUL"),
+        (b'{"a":"x\x00"}', "not valid JSON"),
+        (b'{"a":1}\x00', "not valid JSON"),
+        (b'{"a":"\xff"}', "invalid UTF-8"),
+        (b'{"\xed\xa0\x80":1}', "invalid UTF-8"),
+        (b'{"a":"\xc0\x80"}', "invalid UTF-8"),
+        (b'{"a":"\\ud800"}', "half of a surrogate pair"),
+        (b'{"a":"\\udc00 and so on"}', "half of a surrogate pair"),
+        (b'{"a":"\\ud83d\\ud83d"}', "half of a surrogate pair"),
+        (b'{"\\ud800":1}', "half of a surrogate pair"),
+        (b'{"a":NaN}', "not valid JSON"),
+        (b'{"a":-Infinity}', "not valid JSON"),
+        (b'{"a":1e400}', "not valid JSON"),
+        (b'{"a":007}', "not valid JSON"),
+        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
+        (b'{"a":' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deeply"),
+    ],
+)
+def test_a_body_that_two_readers_could_read_differently_is_refused(body: bytes, why: str) -> None:
+    with pytest.raises(InvalidRequest, match=why):
+        json_body.decode(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":"\\\\u0000","b":"\\\\\\\\u0022"}',
+        b'{"a":{"a":{"a":[{"a":1},{"a":2}]}}}',
+        b'{"a":"\\u0022\\"\\\\\\u0022\\\\"}',
+        b'{"a":"\\ud83d\\ude00","b":"\xf0\x9f\x98\x80"}',
+        b'{"a":123456789012345678901234567890,"b":4111111111111111.0,"c":-0.5,"d":1e22}',
+    ],
+)
+def test_a_body_that_reads_in_one_way_only_is_taken_as_it_is(body: bytes) -> None:
+    assert json_body.decode(body) == json.loads(body)
+
+
+CHARS = st.sampled_from('ab"\\/u02\n\x00é😀')
+
+
+@st.composite
+def written(draw: st.DrawFn, depth: int = 3) -> str:
+    """A JSON value as someone may write it: any character escaped or not, keys that repeat, spaces."""
+
+    def string() -> str:
+        return '"' + "".join(map(char, draw(st.text(CHARS, max_size=4)))) + '"'
+
+    def char(one: str) -> str:
+        escaped = json.dumps(one)[1:-1]
+        units = one.encode("utf-16-be")
+        full = "".join(f"\\u{units[index]:02x}{units[index + 1]:02X}" for index in range(0, len(units), 2))
+        return draw(st.sampled_from([escaped, full, one if one >= " " and one not in '"\\' else escaped]))
+
+    kind = draw(st.sampled_from(["string", "number", "object", "list"] if depth else ["string", "number"]))
+    if kind == "string":
+        return string()
+    if kind == "number":
+        return draw(st.sampled_from(["-0", "12345678901234567890123", "4111111111111111.0", "1E3", "null", "true"]))
+    items = [draw(written(depth - 1)) for _ in range(draw(st.integers(0, 3)))]
+    space = draw(st.sampled_from(["", " ", "\n"]))
+    if kind == "list":
+        return "[" + f"{space},".join(items) + "]"
+    return "{" + f",{space}".join(f"{string()}{space}:{item}" for item in items) + "}"
+
+
+def repeats(text: str) -> bool:
+    """The slow and exact way: whether any object has a key twice."""
+    found = False
+
+    def look(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        nonlocal found
+        found = found or len({key for key, _ in pairs}) < len(pairs)
+        return dict(pairs)
+
+    json.loads(text, object_pairs_hook=look)
+    return found
+
+
+def strings(value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [text for key, item in value.items() for text in (key, *strings(item))]
+    return [text for item in value for text in strings(item)] if isinstance(value, list) else [str(value)]
+
+
+@settings(max_examples=1500)
+@given(written())
+def test_repeated_keys_and_nul_are_found_exactly_as_the_slow_way_finds_them(value: str) -> None:
+    text = f'{{"x":{value}}}'
+    bad = repeats(text) or any("\x00" in one for one in strings(json.loads(text)))
+    try:
+        body = json_body.decode(text.encode())
+    except InvalidRequest:
+        assert bad
+    else:
+        assert not bad
+        assert body == json.loads(text)
+
+
+def test_the_check_costs_a_small_multiple_of_decoding_whatever_the_body_holds() -> None:
+    hostile = {
+        "backslashes": b'{"a":"' + b"\\\\" * 400_000 + b'\\u0022"}',
+        "quotes": b'{"a":"' + b"\\u0022" * 150_000 + b'"}',
+        "keys": b"{" + b",".join(b'"k%d":1' % number for number in range(60_000)) + b"}",
+        "broken": b'{"a":"' + b"\\ud83d" * 150_000 + b'"}',
+    }
+    for name, body in hostile.items():
+        started = time.process_time()
+        with contextlib.suppress(ValueError):
+            json.loads(body)
+        reference = time.process_time() - started
+        started = time.process_time()
+        with contextlib.suppress(InvalidRequest):
+            json_body.decode(body)
+        assert time.process_time() - started < 20 * reference + 0.05, name
