@@ -158,7 +158,7 @@ def save(net: Net, vocabulary: Vocabulary) -> None:
 def main() -> None:
     """Train, report, save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=400_000)
+    parser.add_argument("--samples", type=int, default=450_000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

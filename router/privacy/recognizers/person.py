@@ -91,14 +91,15 @@ class _Names(LocalRecognizer):
     def _score(self, entity: Entity, text: str) -> float:
         if entity.kind != "PERSON":
             return 0.5 + 0.4 * entity.score
+        words = _WORD.findall(text, entity.start, entity.end)
         is_one = (
-            self._is_one(_WORD.findall(text, entity.start, entity.end), entity.score)
+            self._is_one(words, entity.score)
             or _TITLE.search(text, max(0, entity.start - 12), entity.start) is not None
-            or is_related(text, entity.start)
+            or (any(map(self._tagger.is_given, words)) and not words[0].isupper() and is_related(text, entity.start))
         )
-        if not is_one:
+        if not is_one or is_public(text, entity.start, entity.end):
             return FIRST_NAME_ONLY
-        return FIRST_NAME_ONLY if is_public(text, entity.start, entity.end) else 0.5 + 0.4 * entity.score
+        return 0.5 + 0.4 * entity.score
 
     def _is_one(self, words: list[str], score: float) -> bool:
         """Say whether the words, two at least, tell one person from others and are surely a name."""
