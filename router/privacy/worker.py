@@ -27,8 +27,6 @@ NEEDED = {
     "gliner": frozenset(("torch", "transformers", "huggingface_hub", "gliner")),
 }
 """Those that an engine for names can't do without."""
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""No engine asks the network for anything."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -38,7 +36,6 @@ def main(control_fd: int) -> None:
     control = socket.socket(fileno=control_fd)
     with control.makefile("rb") as stream:
         config = PrivacyConfig.model_validate_json(_receive(stream))
-    os.environ.update(OFFLINE)
     unwanted = UNWANTED - NEEDED.get(config.names.engine, frozenset())
     sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  None makes an import fail
     try:
