@@ -155,9 +155,10 @@ def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
     large = [match for match in words if match.group()[0].isupper()]
     if not large or len(large) == len(words):
         return entity, value
-    first = next((match for match in words if match is large[0] or match.group() in _PARTICLES), large[0])
-    first = first if value[first.start() : large[0].start()].count(" ") < 4 else large[0]
-    start, end = entity.start + first.start(), entity.start + large[-1].end()
+    first = words.index(large[0])
+    while first and words[first - 1].group() in _PARTICLES:
+        first -= 1
+    start, end = entity.start + words[first].start(), entity.start + large[-1].end()
     return entity._replace(start=start, end=end), text[start:end]
 
 
