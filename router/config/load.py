@@ -111,7 +111,11 @@ def load(path: Path, stand_in: StandIn = lambda loc: None) -> tuple[RouterConfig
             raise source.error(("local", "managed"), f"no such file: {managed}; write one, or give 'url' instead")
         local = local.model_copy(update={"managed": managed})
     record = config.record.model_copy(update={"path": base / config.record.path})
-    return config.model_copy(update={"local": local, "record": record}), source
+    privacy = config.privacy
+    if privacy.names.model is not None:
+        names = privacy.names.model_copy(update={"model": base / privacy.names.model})
+        privacy = privacy.model_copy(update={"names": names})
+    return config.model_copy(update={"local": local, "record": record, "privacy": privacy}), source
 
 
 def parse(source: Source, model: type[Model], data: object, loc: Loc) -> Model:

@@ -24,6 +24,12 @@ GRACE_S = 0.1
 RESTART_S = 1.0
 """Pause before a template process that died is started again."""
 
+WORKER_ENVIRONMENT = {
+    "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false",
+    "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
+}  # fmt: skip
+"""One thread per process, and no engine asks the network for anything."""
+
 
 BIG_CHARS = 20_000
 """A bigger job never goes to the first of several workers, so that small ones always find one."""
@@ -254,7 +260,7 @@ class Pool:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+                env={**os.environ, **WORKER_ENVIRONMENT},
             )
         ours.setblocking(False)
         self._control = ours

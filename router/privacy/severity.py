@@ -170,7 +170,7 @@ def validate(config: PrivacyConfig) -> None:
         raise ConfigError(
             f"privacy.names.engine: unknown engine '{config.names.engine}'{nearest(config.names.engine, engines)}"
         )
-    if config.names.engine != BUILTIN and (config.names.model is None or not config.names.model.is_dir()):
+    if config.names.engine != BUILTIN and config.names.model is None:
         raise ConfigError(f"privacy.names.model: '{config.names.engine}' needs the folder of a model on this machine")
 
 

@@ -28,8 +28,6 @@ NEEDED = {
     "gliner": frozenset(("torch", "transformers", "huggingface_hub", "gliner")),
 }
 """Those that an engine for names can't do without."""
-OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
-"""No engine asks the network for anything."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -40,7 +38,6 @@ def main(control_fd: int) -> None:
     with control.makefile("rb") as stream:
         setup = msgspec.msgpack.decode(_receive(stream), type=Setup)
     config = PrivacyConfig.model_validate_json(setup.config)
-    os.environ.update(OFFLINE)
     unwanted = UNWANTED - NEEDED.get(config.names.engine, frozenset())
     sys.modules.update(dict.fromkeys(unwanted))  # type: ignore[arg-type]  None makes an import fail
     try:

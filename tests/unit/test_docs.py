@@ -163,6 +163,8 @@ def test_every_yaml_example_works(block: str, tmp_path: Path, monkeypatch: pytes
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     file = tmp_path / "configs" / "example.yaml"
     file.write_text(block)
+    for folder in re.findall(r"model: (models/\w+)", block):
+        (file.parent / folder).mkdir(parents=True)
     top = set(yaml.safe_load(block))
     if top <= set(RouterConfig.model_fields):
         compose.check(*load(file))

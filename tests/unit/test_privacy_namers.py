@@ -115,9 +115,11 @@ async def test_a_pipeline_that_finds_nothing_ends_the_start(tmp_path: Path) -> N
 async def test_a_typo_and_a_missing_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'spacy'"):
         validate(config("spacey", tmp_path))
-    for model in (None, tmp_path / "missing"):
-        with pytest.raises(ConfigError, match=r"privacy\.names\.model"):
-            validate(config("spacy", model))
+    with pytest.raises(ConfigError, match=r"privacy\.names\.model"):
+        validate(config("spacy", None))
+    with pytest.raises(ConfigError, match="can't be loaded"):
+        async with started("spacy", tmp_path / "missing"):
+            pass
     validate(config("builtin", None))
 
 

@@ -55,6 +55,10 @@ async def test_history_stories_news_and_general_questions_are_not(scanner: Scann
     assert await share(scanner, public[2::3]) <= 0.05
 
 
+async def test_passages_of_encyclopaedias_and_newspapers_are_not(scanner: Scanner) -> None:
+    assert await share(scanner, cases("public_passages")) <= 0.05
+
+
 @pytest.mark.parametrize(
     ("public", "private"),
     [

@@ -85,5 +85,5 @@ def loaded(model: Path, load: Callable[[], Any]) -> Any:
     """
     try:
         return load()
-    except Exception as error:
+    except Exception as error:  # a loader may raise anything
         raise ConfigError(f"privacy.names.model: '{model}' can't be loaded: {type(error).__name__}") from error

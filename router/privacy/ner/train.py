@@ -12,7 +12,9 @@ import argparse
 import hashlib
 import logging
 import math
+import os
 import random
+import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -155,10 +157,17 @@ def save(net: Net, vocabulary: Vocabulary) -> None:
     logger.info("%d bytes", WEIGHTS.stat().st_size)
 
 
+def fix_hashes() -> None:
+    """Begin anew with hashes that are the same in every run: Faker draws from sets."""
+    if sys.flags.hash_randomization:
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, "PYTHONHASHSEED": "0"})
+
+
 def main() -> None:
     """Train, report, save."""
+    fix_hashes()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=400_000)
+    parser.add_argument("--samples", type=int, default=450_000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()

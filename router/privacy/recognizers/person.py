@@ -26,13 +26,16 @@ EXAMPLES = (
 ENTITIES = {"PERSON": "PERSON", "LOCATION": "LOCATION", "ADDRESS": "STREET_ADDRESS", "ORG": "ORGANIZATION"}
 FIRST_NAME_ONLY = 0.45
 """Score of a name that tells nobody from others, of one word or known to all: a qualifier near it says nothing."""
-LEAST = {"LOCATION": 0.7, "ADDRESS": 0.85, "ORG": 0.7}
+LEAST = {"LOCATION": 0.7, "ADDRESS": 0.75, "ORG": 0.7}
 """Probability below which a tag is dropped; what a person's name needs depends on its shape."""
 SURE = 0.9
 """Probability from which words that no list of names knows are one person's name."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
-_GAP = re.compile(r"\t|  ")
+_GAP = re.compile(r"(?<=\S)(?:\t|  )")
+_ITEM = re.compile(r"^\W{0,4}\d", re.MULTILINE)
+_REST = re.compile(r"(?:[\s,.>?|/#-]{1,8}[^\W\d_a-z][\w().-]{0,20}){0,4}?[\s,.>?|/#-]{1,8}\d{4,6}(?!\w)")
+"""Town, state, country and a postal code, behind an address."""
 _NUMBER = re.compile(r"(?<![\w.,])\d{1,6}(?![\w.,]\w)")
 _BETWEEN = re.compile(r"[\s,.;>?|/#-]{1,8}")
 _STREET = re.compile(
@@ -74,6 +77,8 @@ class _Names(LocalRecognizer):
                 entity = entity._replace(kind="PERSON")  # streets are often called after people
             if entity.kind == "PERSON":
                 entity, value = _trimmed(entity, text)
+            if entity.kind == "ADDRESS" and (rest := _REST.match(text, entity.end)):
+                entity, value = entity._replace(end=rest.end()), text[entity.start : rest.end()]
             if self._plausible(entity, value) and not _in_link(text, entity.start, entity.end):
                 yield entity
 
@@ -91,14 +96,15 @@ class _Names(LocalRecognizer):
     def _score(self, entity: Entity, text: str) -> float:
         if entity.kind != "PERSON":
             return 0.5 + 0.4 * entity.score
+        words = _WORD.findall(text, entity.start, entity.end)
         is_one = (
-            self._is_one(_WORD.findall(text, entity.start, entity.end), entity.score)
+            self._is_one(words, entity.score)
             or _TITLE.search(text, max(0, entity.start - 12), entity.start) is not None
-            or is_related(text, entity.start)
+            or (any(map(self._tagger.is_given, words)) and not words[0].isupper() and is_related(text, entity.start))
         )
-        if not is_one:
+        if not is_one or is_public(text, entity.start, entity.end):
             return FIRST_NAME_ONLY
-        return FIRST_NAME_ONLY if is_public(text, entity.start, entity.end) else 0.5 + 0.4 * entity.score
+        return 0.5 + 0.4 * entity.score
 
     def _is_one(self, words: list[str], score: float) -> bool:
         """Say whether the words, two at least, tell one person from others and are surely a name."""
@@ -149,9 +155,10 @@ def _trimmed(entity: Entity, text: str) -> tuple[Entity, str]:
     large = [match for match in words if match.group()[0].isupper()]
     if not large or len(large) == len(words):
         return entity, value
-    first = next((match for match in words if match is large[0] or match.group() in _PARTICLES), large[0])
-    first = first if value[first.start() : large[0].start()].count(" ") < 4 else large[0]
-    start, end = entity.start + first.start(), entity.start + large[-1].end()
+    first = words.index(large[0])
+    while first and words[first - 1].group() in _PARTICLES:
+        first -= 1
+    start, end = entity.start + words[first].start(), entity.start + large[-1].end()
     return entity._replace(start=start, end=end), text[start:end]
 
 
@@ -159,7 +166,7 @@ def _is_address(value: str, words: list[str]) -> bool:
     """Ask for a number and a word for a street; without one, for a capitalised word and two numbers, or one beside
     more words."""
     numbers = _NUMBER.findall(value)
-    if not 1 <= len(numbers) <= 6 or _GAP.search(value) or len(value) < 8:
+    if not 1 <= len(numbers) <= 6 or _GAP.search(value) or len(value) < 8 or len(_ITEM.findall(value)) > 2:
         return False
     if _STREET.search(value):
         return any(len(word) > 2 for word in words)
