@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from itertools import islice
@@ -64,6 +65,12 @@ OPAQUE = frozenset(
 """Types that a report may name; any other is `unknown`, since a caller can write anything there."""
 
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
+_TEXT_URI = re.compile(
+    r"data:(?:text/[\w.+-]{1,60}|application/(?:json|xml|yaml|x-yaml|csv|x-ndjson|javascript|sql))(?:;charset=utf-8)?;base64,",
+    re.IGNORECASE,
+)
+"""One that a scan opens and reads, as it does all base64."""
+_FILES = frozenset(("file", "input_file", "document"))
 _LONE = re.compile("[\x00\ud800-\udfff]")
 _LONGEST_CONSTANT = max(map(len, CONSTANTS))
 
@@ -157,7 +164,7 @@ class Walk:
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             self._unreadable["nesting"] = None
         elif isinstance(value, str):
-            is_data = _DATA_URI.match(value) is not None
+            is_data = _DATA_URI.match(value) is not None and not _is_text_uri(value)
             if is_data and readable:
                 self._unreadable["data"] = None
             is_protocol = is_data or (len(value) <= _LONGEST_CONSTANT and value in CONSTANTS)
@@ -203,10 +210,33 @@ class Walk:
         if isinstance(item, str):
             return True
         kind = item.get("type") if isinstance(item, dict) else None
-        if isinstance(kind, str) and kind in READABLE:
+        if isinstance(kind, str) and (kind in READABLE or (kind in _FILES and _is_text_file(item))):
             return True
         self._unreadable[kind if isinstance(kind, str) and kind in OPAQUE else "unknown"] = None
         return False
+
+
+def _is_text_uri(value: str) -> bool:
+    """Say whether a data URI says that it is text, and is."""
+    match = _TEXT_URI.match(value)
+    if match is None:
+        return False
+    try:
+        base64.b64decode(value[match.end() :], validate=True).decode()
+    except ValueError:
+        return False
+    return True
+
+
+def _is_text_file(item: JsonValue) -> bool:
+    """Say whether a part brings its file along, as text; one that is only named by an id or a URL can't be read."""
+    if not isinstance(item, dict):
+        return False
+    file = item.get("file", item)
+    if not isinstance(file, dict) or "file_id" in file or "file_url" in file:
+        return False
+    data = file.get("file_data")
+    return isinstance(data, str) and _is_text_uri(data)
 
 
 def _digits(value: float | bool | None) -> str:

@@ -11,6 +11,8 @@ from router.privacy.leaves import MAX_NODES, Walk, leaves
 
 SECRET = "856-45-6789"
 
+TEXT_URI = "data:text/plain;base64,TXkgU1NOIGlzIDUzNi0yMi04NzI2"
+
 
 def user(content: object) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": content}]}
@@ -104,6 +106,10 @@ def test_protocol_words_are_not_scanned() -> None:
         (user("broken \ud800 text"), "text"),
         (user("nul \x00 text"), "text"),
         ({"attachment": "data:image/png;base64,iVBORw0KGgo="}, "data"),
+        ({"attachment": "data:text/plain;base64,/////w=="}, "data"),
+        ({"attachment": "data:text/plain;base64,not base64"}, "data"),
+        (user([{"type": "file", "file": {"file_data": "data:application/pdf;base64,JVBERi0="}}]), "file"),
+        (user([{"type": "file", "file": {"file_data": TEXT_URI, "file_id": "f"}}]), "file"),
         ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "audio"),
         ({"prompt": [[1212, 318]]}, "tokens"),
         ({"x": list(range(MAX_NODES + 1))}, "nesting"),
@@ -111,6 +117,20 @@ def test_protocol_words_are_not_scanned() -> None:
 )
 def test_what_is_not_text_is_reported_as_unreadable(body: dict[str, Any], kind: str) -> None:
     assert leaves(body).unreadable == (kind,)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"attachment": TEXT_URI},
+        user([{"type": "file", "file": {"file_data": TEXT_URI, "filename": "notes.txt"}}]),
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": TEXT_URI}]}]},
+    ],
+)
+def test_a_text_in_a_data_url_is_read(body: dict[str, Any]) -> None:
+    reading = leaves(body)
+    assert reading.unreadable == ()
+    assert TEXT_URI in [leaf.text for leaf in reading.leaves]
 
 
 def test_the_link_of_an_image_is_read_all_the_same() -> None:

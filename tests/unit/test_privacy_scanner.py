@@ -80,7 +80,7 @@ async def test_a_finding_says_where_and_what_but_never_the_text(scanner: Scanner
 
 async def test_a_key_and_a_number_are_scanned_with_each_other(scanner: Scanner) -> None:
     report = await scanner.scan({"metadata": {"ssn": 856456789, SECRET: True}})
-    assert set(report.entities) == {"US_SSN", "EMAIL_ADDRESS"}
+    assert {"US_SSN", "EMAIL_ADDRESS"} <= set(report.entities)
     by_entity = {finding.entity: finding for finding in report.findings}
     assert by_entity["EMAIL_ADDRESS"].path == ("metadata", SECRET)
     assert by_entity["EMAIL_ADDRESS"].in_key
@@ -358,3 +358,11 @@ async def test_a_surer_but_less_sensitive_reading_of_a_span_does_not_hide_the_wo
     report = await scanner.scan(body("The patient's name is Megan Chang, she has asthma."))
     assert report.sensitivity is Sensitivity.RESTRICTED
     assert "MEDICAL_RECORD" in report.entities
+
+
+async def test_a_text_in_a_data_url_is_scanned(scanner: Scanner) -> None:
+    for text, expected in (("My SSN is 536-22-8726", Sensitivity.RESTRICTED), (HARMLESS, Sensitivity.PUBLIC)):
+        uri = f"data:text/plain;base64,{base64.b64encode(text.encode()).decode()}"
+        file: JsonValue = {"type": "file", "file": {"file_data": uri, "filename": "notes.txt"}}
+        report = await scanner.scan({"messages": [{"role": "user", "content": [file]}]})
+        assert (report.status, report.sensitivity) == (ScanStatus.COMPLETE, expected)
