@@ -18,7 +18,9 @@ from router.privacy.loosen import loosen
 
 CHUNK = 32
 """Expressions per database: Hyperscan's compile time grows faster than their number, its scan time hardly falls."""
-FILE = "gate.hsdb"
+FILES = "gate-*.hsdb"
+KEPT = 8
+"""Files of other rule sets that are kept beside one's own."""
 _MAGIC = b"sona-router gate 1\n"
 _HASH_BYTES = 32
 
@@ -47,7 +49,7 @@ class Gate:
             self._always.update(range(len(expressions)))
             return
         rules = _hash(expressions)
-        path = None if folder is None else folder / FILE
+        path = None if folder is None else folder / FILES.replace("*", rules.hex()[:16])
         if path is None or not self._load(hyperscan, _read(path, rules)):
             compiled = _compile_all(hyperscan, expressions)
             self._load(hyperscan, compiled)
@@ -109,13 +111,16 @@ def _write(path: Path, rules: bytes, compiled: _Compiled) -> None:
     body = msgspec.msgpack.encode(compiled)
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=FILE)
+        handle, name = tempfile.mkstemp(dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + rules + hashlib.sha256(body).digest() + body)
             os.replace(name, path)
         except OSError:
             os.unlink(name)
+        others = sorted(path.parent.glob(FILES), key=lambda file: file.stat().st_mtime, reverse=True)
+        for old in others[KEPT + 1 :]:
+            old.unlink(missing_ok=True)
 
 
 def _compile_all(hyperscan: Any, expressions: Sequence[str]) -> _Compiled:

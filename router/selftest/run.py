@@ -6,11 +6,12 @@ import asyncio
 import logging
 import random
 import secrets
+import shutil
 import socket
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -58,6 +59,8 @@ def selftest(file: Path, options: Options, progress: Progress) -> Report:
     config, source = load_without_secrets(file, real_engine=options.real_engine)
     compose.check(config, source)
     with tempfile.TemporaryDirectory(prefix="sona-selftest-") as folder:
+        with suppress(OSError):  # what the router compiled before saves the time to compile it again
+            shutil.copytree(config.record.path / "scan", Path(folder) / "scan")
         test = _SelfTest(config, source, Path(folder), options, progress)
         with asyncio.Runner(loop_factory=uvicorn.Config("", loop="auto").get_loop_factory()) as runner:
             return runner.run(test.run())

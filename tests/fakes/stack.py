@@ -17,6 +17,7 @@ import httpx
 import yaml
 
 from tests.fakes.cloud import Cloud
+from tests.fakes.gates import keep_gates, share_gates
 
 ROOT = Path(__file__).parents[2]
 START_S = 240.0
@@ -107,6 +108,7 @@ class Stack:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.records = folder / "var" / "decisions.jsonl"
+        share_gates(folder / "var" / "scan")
         self.adapters = folder / "adapters"
         self.adapters.mkdir(exist_ok=True)
         self.router_file = folder / "router.yaml"
@@ -133,6 +135,7 @@ class Stack:
     async def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError, TimeoutError):
             await self.router.stop()
+        keep_gates(self.folder / "var" / "scan")
         if self.host is not None:
             with contextlib.suppress(ProcessLookupError, TimeoutError):
                 await self.host.stop()

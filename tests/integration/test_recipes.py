@@ -12,6 +12,7 @@ from router.core.errors import PolicyBlocked
 from router.core.types import JsonObject, Locality, Masking
 from router.policy.rules import judge
 from router.privacy.scanner import Scanner
+from tests.fakes.gates import GATES
 from tests.fakes.values import request
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "recipes"
@@ -72,7 +73,7 @@ async def test_a_pack_does_what_it_says(pack: str, monkeypatch: pytest.MonkeyPat
     policy = config.privacy.model_copy(
         update={"scan": config.privacy.scan.model_copy(update={"deadline_ms": 8000, "workers": 1})}
     )
-    scanner = Scanner(policy)
+    scanner = Scanner(policy, GATES)
     await scanner.start()
     try:
         wrong: list[str] = []

@@ -15,6 +15,7 @@ import msgspec
 import yaml
 
 from tests.fakes.cloud import Cloud, Engine
+from tests.fakes.gates import keep_gates, share_gates
 from tests.fakes.stack import ROOT, Process, children, free_port
 from tests.leaks.faults import FAULTS, Kind
 from tests.leaks.shots import KEYS
@@ -119,6 +120,7 @@ class Site:
 
     async def start(self) -> None:
         """Start everything."""
+        share_gates(self.folder / "var" / "scan")
         await self.prepare()
         await self.start_router()
 
@@ -131,6 +133,7 @@ class Site:
         """End everything."""
         with contextlib.suppress(ProcessLookupError, TimeoutError):
             await self.router.stop()
+        keep_gates(self.folder / "var" / "scan")
         for server in (self.cloud, self.trap, self.engine):
             await server.stop()
 

@@ -27,6 +27,7 @@ from router.routing.candidates import Group
 from router.routing.planner import Planner
 from router.routing.strategies import cost, weighted
 from tests.fakes.canaries import FIELDS, Canaries, seen
+from tests.fakes.gates import GATES
 from tests.fakes.values import candidate
 
 ANSWER = Delta(payload=b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ok"}}]}')
@@ -52,7 +53,7 @@ class Bench:
 
     def __init__(self, policy: PrivacyConfig) -> None:
         self.cloud, self.local = Recorder(), Recorder()
-        self.scanner = Scanner(policy)
+        self.scanner = Scanner(policy, GATES)
         group = Group(name="m", candidates=(candidate("cloud/m", price="1"),))
         strategies = {"cost": cost.build(cost.Config()), "weighted": weighted.build(weighted.Config())}
         planner = Planner({"m": group}, strategies, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))

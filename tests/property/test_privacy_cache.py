@@ -16,6 +16,7 @@ from router.core.types import Finding, JsonObject, JsonValue, Sensitivity
 from router.privacy.cache import Cache, Summary
 from router.privacy.severity import rules
 from router.privacy.units import Plan
+from tests.fakes.gates import GATES
 
 RULES = rules(PrivacyConfig())
 SAID = st.sampled_from(
@@ -49,7 +50,7 @@ async def _no_pause() -> None:
 def _detector():  # Presidio is imported only when the test runs
     from router.privacy.detector import Detector
 
-    return Detector(PrivacyConfig())
+    return Detector(PrivacyConfig(), GATES)
 
 
 @pytest.fixture(scope="module", autouse=True)

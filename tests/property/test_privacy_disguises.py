@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy.protocol import Unit
+from tests.fakes.gates import GATES
 from tests.property._disguises import TEXTS, Written, cases, write
 
 NASTY = [
@@ -36,7 +37,7 @@ def detector() -> Iterator[None]:
 def _detector():  # Presidio is imported only when the test runs
     from router.privacy.detector import Detector
 
-    return Detector(PrivacyConfig())
+    return Detector(PrivacyConfig(), GATES)
 
 
 @settings(max_examples=150, deadline=None)

@@ -17,6 +17,7 @@ from faker import Faker
 
 from router.config.schema import PrivacyConfig
 from router.privacy.protocol import Found, Unit
+from tests.fakes.gates import GATES
 
 if TYPE_CHECKING:  # Presidio is imported only when the test runs
     from router.privacy.detector import Detector
@@ -151,11 +152,11 @@ class Trio:
     def __init__(self) -> None:
         from router.privacy.detector import Detector
 
-        self.gated, self.opened = Detector(PrivacyConfig()), Detector(PrivacyConfig())
+        self.gated, self.opened = Detector(PrivacyConfig(), GATES), Detector(PrivacyConfig(), GATES)
         number = len(self.opened._owners)  # pyright: ignore[reportPrivateUsage]
         self.opened._gate = _Open(number)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         with without_hyperscan():
-            self.bare = Detector(PrivacyConfig())
+            self.bare = Detector(PrivacyConfig(), GATES)
         assert len(self.bare._gate.ungated) == number  # pyright: ignore[reportPrivateUsage]
         assert len(self.gated._gate.ungated) == 0  # pyright: ignore[reportPrivateUsage]
 

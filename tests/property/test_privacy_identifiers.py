@@ -10,6 +10,7 @@ import pytest
 
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
+from tests.fakes.gates import GATES
 from tests.fakes.identifiers import KINDS, Case, Kind, cases
 from tests.fakes.ordinary import ENGLISH, FOREIGN
 
@@ -28,7 +29,7 @@ def detector() -> Iterator[None]:
 def _detector():  # Presidio is imported only when the test runs
     from router.privacy.detector import Detector
 
-    return Detector(PrivacyConfig.model_validate({"entities": {name: {"enabled": False} for name in NAMES}}))
+    return Detector(PrivacyConfig.model_validate({"entities": {name: {"enabled": False} for name in NAMES}}), GATES)
 
 
 def _is_found(case: Case) -> bool:
@@ -57,6 +58,6 @@ def test_numbers_that_are_nobodys_stay_public(text: str) -> None:
 def test_the_numbers_of_other_countries_are_off() -> None:
     from router.privacy.detector import Detector
 
-    german = Detector(PrivacyConfig(countries=("de",)))
+    german = Detector(PrivacyConfig(countries=("de",)), GATES)
     entities = {match.entity for match in german.detect([("", "Bare 390.533.447-05 and 4539578763621486")], [])[1]}
     assert entities == {"CREDIT_CARD"}

@@ -20,6 +20,7 @@ from router.privacy.detector import MOST_HITS, OVERLAP, SEGMENT, Detector
 from router.privacy.engine import FASTER, FLAGS, DeadlinePassed
 from router.privacy.protocol import WARM_UP, Found, Job, Reply, Unit
 from router.privacy.worker import Server
+from tests.fakes.gates import GATES
 
 CHARS = 20_000
 DEADLINE_S = ScanConfig().deadline_ms / 1000
@@ -29,7 +30,7 @@ ALWAYS = ("a", "1", "A1", "1-", "1 ", "a.", "a@", "a ", " ", "-", "é", "0a")
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(PrivacyConfig())
+    return Detector(PrivacyConfig(), GATES)
 
 
 def repeated(piece: str, chars: int) -> str:
@@ -115,7 +116,7 @@ def test_a_detector_needs_no_socket(detector: Detector, monkeypatch: pytest.Monk
     expected = detector.read(WARM_UP)
     for name in ("socket", "create_connection", "getaddrinfo", "gethostbyname", "socketpair"):
         monkeypatch.setattr(socket, name, refuse)
-    assert Detector(PrivacyConfig()).read(WARM_UP) == expected
+    assert Detector(PrivacyConfig(), GATES).read(WARM_UP) == expected
     assert len(expected.matches) >= 8
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from router.privacy.gate import FILE, Gate
+from router.privacy.gate import FILES, KEPT, Gate
 
 EXPRESSIONS = ["abc+", r"\d{3}-\d{2}", r"(?<=x)y+"]
 TEXT = "abcc 123-45 xy"
@@ -16,7 +16,8 @@ TEXT = "abcc 123-45 xy"
 
 def stamp(folder: Path) -> tuple[int, int]:
     """Tell one file from another that took its place."""
-    stat = (folder / FILE).stat()
+    (file,) = folder.glob(FILES)
+    stat = file.stat()
     return stat.st_ino, stat.st_mtime_ns
 
 
@@ -27,7 +28,7 @@ def test_a_gate_from_disk_answers_like_a_new_one_and_is_not_compiled_again(tmp_p
     assert stamp(tmp_path) == before
     assert first.hits(TEXT) == second.hits(TEXT) == Gate(EXPRESSIONS).hits(TEXT) == {0, 1, 2}
     assert second.hits("nothing") == set()
-    assert os.listdir(tmp_path) == [FILE]
+    assert len(os.listdir(tmp_path)) == 1
 
 
 def spoil(data: bytes, how: str) -> bytes:
@@ -54,7 +55,7 @@ def spoil(data: bytes, how: str) -> bytes:
 )
 def test_a_spoiled_file_is_never_used_and_is_replaced(tmp_path: Path, how: str) -> None:
     Gate(EXPRESSIONS, tmp_path)
-    path = tmp_path / FILE
+    (path,) = tmp_path.glob(FILES)
     good = path.read_bytes()
     path.write_bytes(spoil(good, how))
     assert Gate(EXPRESSIONS, tmp_path).hits(TEXT) == {0, 1, 2}
@@ -63,8 +64,21 @@ def test_a_spoiled_file_is_never_used_and_is_replaced(tmp_path: Path, how: str) 
 
 def test_another_rule_sets_file_is_never_used(tmp_path: Path) -> None:
     Gate(["nothing", "at", "all"], tmp_path)
+    (other,) = tmp_path.glob(FILES)
+    Gate(EXPRESSIONS, tmp_path)
+    (own,) = set(tmp_path.glob(FILES)) - {other}
+    own.write_bytes(other.read_bytes())
     assert Gate(EXPRESSIONS, tmp_path).hits(TEXT) == {0, 1, 2}
     assert Gate(["nothing", "at", "all"], tmp_path).hits(TEXT) == set()
+
+
+def test_files_of_other_rule_sets_stay_but_not_for_ever(tmp_path: Path) -> None:
+    for number in range(KEPT + 4):
+        Gate([f"word{number}"], tmp_path)
+    kept = set(tmp_path.glob(FILES))
+    assert len(kept) == KEPT + 1
+    Gate([f"word{KEPT + 3}"], tmp_path)
+    assert set(tmp_path.glob(FILES)) == kept
 
 
 def test_a_file_of_another_kind_of_processor_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

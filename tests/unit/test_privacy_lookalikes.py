@@ -11,6 +11,7 @@ import pytest
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy.protocol import Unit
+from tests.fakes.gates import GATES
 
 if TYPE_CHECKING:
     from router.privacy.detector import Detector
@@ -67,7 +68,7 @@ LOOK_ALIKES = [
 def detector() -> Detector:
     from router.privacy.detector import Detector  # Presidio is imported only when the test runs
 
-    return Detector(PrivacyConfig())
+    return Detector(PrivacyConfig(), GATES)
 
 
 def judged(detector: Detector, text: str) -> tuple[Sensitivity, str]:

@@ -12,6 +12,7 @@ from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import Finding, Sensitivity
 from router.privacy.scanner import Scanner, ruleset, validate
+from tests.fakes.gates import GATES
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +27,7 @@ def config(engine: str, model: Path | None) -> PrivacyConfig:
 
 @asynccontextmanager
 async def started(engine: str, model: Path | None) -> AsyncGenerator[Scanner]:
-    scanner = Scanner(config(engine, model))
+    scanner = Scanner(config(engine, model), GATES)
     try:
         await scanner.start()
         yield scanner

@@ -16,6 +16,7 @@ from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
 from router.privacy.ner.model import TOKEN, WEIGHTS, Tagger
 from router.privacy.scanner import Scanner
+from tests.fakes.gates import GATES
 
 ROOT = Path(__file__).parents[2]
 MARKED = ROOT / "tests" / "fixtures" / "names.txt"
@@ -48,7 +49,7 @@ def hits(spans: Spans, others: Spans, entity: str) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
-    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}))
+    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}), GATES)
     await scanner.start()
     yield scanner
     await scanner.aclose()
@@ -145,7 +146,7 @@ from router.core.errors import ConfigError
 from router.privacy.scanner import Scanner
 
 async def main():
-    scanner = Scanner(PrivacyConfig())
+    scanner = Scanner(PrivacyConfig(), GATES)
     try:
         await scanner.start()
     except ConfigError as error:

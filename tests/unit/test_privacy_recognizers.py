@@ -10,6 +10,7 @@ import pytest
 
 from router.config.schema import PrivacyConfig
 from router.privacy.scanner import Scanner
+from tests.fakes.gates import GATES
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,7 @@ CASES = [(plugin, text, wanted) for plugin in PLUGINS for text, wanted in exampl
 
 @pytest.fixture(scope="module")
 async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
-    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}))
+    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}), GATES)
     await scanner.start()
     yield scanner
     await scanner.aclose()

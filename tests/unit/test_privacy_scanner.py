@@ -18,6 +18,7 @@ from router.core.errors import ConfigError
 from router.core.types import JsonObject, JsonValue, ScanReport, ScanStatus, Sensitivity
 from router.privacy.masking import mask
 from router.privacy.scanner import Scanner
+from tests.fakes.gates import GATES
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.fixture(scope="module")
 async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
-    scanner = Scanner(config())
+    scanner = Scanner(config(), GATES)
     await scanner.start()
     yield scanner
     await scanner.aclose()
@@ -56,7 +57,7 @@ async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
 @pytest.fixture
 async def own(anyio_backend: str) -> AsyncIterator[Scanner]:
     """A scanner that a test may break; its deadline is short."""
-    scanner = Scanner(config(deadline_ms=400))
+    scanner = Scanner(config(deadline_ms=400), GATES)
     await scanner.start()
     yield scanner
     await scanner.aclose()
@@ -115,29 +116,29 @@ async def test_broken_text_is_restricted_but_still_scanned(scanner: Scanner) -> 
 
 
 async def test_no_time_means_sensitive() -> None:
-    scanner = Scanner(config(deadline_ms=0))
+    scanner = Scanner(config(deadline_ms=0), GATES)
     assert is_closed(await scanner.scan(body("hi")), ScanStatus.FAILED, "deadline")
 
 
 async def test_too_much_text_means_sensitive() -> None:
-    scanner = Scanner(config(max_chars=10))
+    scanner = Scanner(config(max_chars=10), GATES)
     assert is_closed(await scanner.scan(body("hello hello hello")), ScanStatus.PARTIAL, "oversize")
 
 
 async def test_a_scanner_that_was_never_started_means_sensitive() -> None:
-    scanner = Scanner(config())
+    scanner = Scanner(config(), GATES)
     assert not scanner.ready
     assert is_closed(await scanner.scan(body("hi")), ScanStatus.FAILED, "worker_died")
 
 
 async def test_a_body_that_breaks_the_walk_means_sensitive() -> None:
-    scanner = Scanner(config())
+    scanner = Scanner(config(), GATES)
     broken: Any = {"messages": object()}
     assert (await scanner.scan(broken)).sensitivity is Sensitivity.RESTRICTED
 
 
 async def test_a_scan_that_is_switched_off_says_public_without_a_worker() -> None:
-    scanner = Scanner(config(enabled=False))
+    scanner = Scanner(config(enabled=False), GATES)
     await scanner.start()
     assert scanner.ready
     report = await scanner.scan(body(SECRET))
@@ -194,7 +195,7 @@ async def test_more_hits_than_are_counted_mean_sensitive(scanner: Scanner) -> No
 
 
 async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
-    scanner = Scanner(config(max_queue=3, deadline_ms=3_000))
+    scanner = Scanner(config(max_queue=3, deadline_ms=3_000), GATES)
     await scanner.start()
     (pid,) = scanner.worker_pids
     os.kill(pid, signal.SIGSTOP)
@@ -210,7 +211,7 @@ async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
 
 
 async def test_big_scans_leave_a_worker_to_the_small_ones() -> None:
-    scanner = Scanner(config(workers=2, deadline_ms=2_000))
+    scanner = Scanner(config(workers=2, deadline_ms=2_000), GATES)
     await scanner.start()
     big = [asyncio.create_task(scanner.scan(body("1-" * 400_000 + str(number)))) for number in range(3)]
     await asyncio.sleep(0.1)
@@ -238,7 +239,7 @@ async def test_the_template_process_comes_back_when_it_dies(own: Scanner) -> Non
 
 
 async def test_closing_ends_every_process() -> None:
-    scanner = Scanner(config(workers=2))
+    scanner = Scanner(config(workers=2), GATES)
     await scanner.start()
     pids = scanner.worker_pids
     assert len(pids) == 2
@@ -248,7 +249,7 @@ async def test_closing_ends_every_process() -> None:
 
 async def test_an_unknown_recognizer_stops_the_start() -> None:
     with pytest.raises(ConfigError, match="did you mean 'email'"):
-        await Scanner(PrivacyConfig(recognizers=("emial",))).start()
+        await Scanner(PrivacyConfig(recognizers=("emial",)), GATES).start()
 
 
 async def test_many_scans_at_once_each_get_their_own_answer(scanner: Scanner) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from router.config.schema import PrivacyConfig
+from tests.fakes.gates import GATES
 
 UPPER, LOWER, DIGITS = string.ascii_uppercase, string.ascii_lowercase, string.digits
 WORD, BASE36, HEX, BASE64 = UPPER + LOWER + DIGITS, LOWER + DIGITS, "0123456789abcdef", UPPER + LOWER + DIGITS + "+/"
@@ -186,7 +187,7 @@ def _draws(seed: int) -> Iterator[Draw]:
 def finds() -> Callable[[str], bool]:
     from router.privacy.detector import Detector  # Presidio is imported only when the test runs
 
-    detector = Detector(PrivacyConfig())
+    detector = Detector(PrivacyConfig(), GATES)
 
     def found(text: str) -> bool:
         _, matches = detector.detect([("", text)], [])

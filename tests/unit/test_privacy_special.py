@@ -14,6 +14,7 @@ import pytest
 from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy.scanner import Scanner
+from tests.fakes.gates import GATES
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +29,7 @@ def cases(name: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 async def scanner(anyio_backend: str) -> AsyncIterator[Scanner]:
-    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}))
+    scanner = Scanner(PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000}}), GATES)
     await scanner.start()
     yield scanner
     await scanner.aclose()
