@@ -146,7 +146,7 @@ from router.core.errors import ConfigError
 from router.privacy.scanner import Scanner
 
 async def main():
-    scanner = Scanner(PrivacyConfig(), GATES)
+    scanner = Scanner(PrivacyConfig())
     try:
         await scanner.start()
     except ConfigError as error:
