@@ -209,17 +209,19 @@ class _Copies:
         self._numbers: dict[str, str] = {}
         for name, value in vault.items():
             for form in (*_forms(value), *_forms(normal(value).text)):
-                if len(form) >= LEAST_COPY and form.isalpha():
-                    self._forms.setdefault(form, name)
+                if len(form) < LEAST_COPY:
+                    continue
+                self._forms.setdefault(form, name)
+                if form.isalpha():
                     self._forms.setdefault(form.upper(), name)
-                elif len(form) >= LEAST_COPY:
-                    self._forms.setdefault(form, name)
+                else:
                     self._folded.setdefault(form.lower(), name)
             digits = "".join(filter(str.isdigit, value))
             if len(digits) >= MIN_DIGITS:
                 self._numbers.setdefault(digits, name)
                 if digits == _GROUPING.sub("", value):
                     self._grouped.setdefault(digits, name)
+        self._words = list(filter(str.isalpha, self._forms))
 
     def value(self, value: JsonValue, depth: int = 0) -> JsonValue:
         """Return a copy in which they are masked too; parts without any are the originals."""
@@ -261,7 +263,7 @@ class _Copies:
         """Mask the copies that a reading of the text shows."""
         lower = view.text.lower()
         digits = _GROUPING.sub("", view.text) if self._grouped else ""
-        here = [(form, _bounded(form)) for form in self._forms if form in view.text]
+        here = [(form, _bounded(form)) for form in self._words if form in view.text]
         here += [(form, f"(?i:{_bounded(form)})") for form in self._folded if form in lower]
         here += [(form, _bounded_digits(form)) for form in self._grouped if form in digits]
         if not here:
