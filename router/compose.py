@@ -20,6 +20,7 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.pipeline import Pipeline
+from router.policy.groups import group_actions
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
@@ -73,7 +74,6 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    actions = {name: group.on_sensitive.value for name, group in config.models.items() if group.on_sensitive}
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()
     sinks: dict[str, Sink] = {"metrics": metrics, **(_sinks(config, source) if records else {})}
@@ -81,7 +81,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         config=config,
         scanner=scanner,
         planner=planner,
-        pipeline=Pipeline(scanner, Judge(config.privacy, actions), planner, executor, directory),
+        pipeline=Pipeline(scanner, Judge(config.privacy, group_actions(config)), planner, executor, directory),
         directory=directory,
         breakers=breakers,
         providers=providers,

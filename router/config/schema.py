@@ -219,7 +219,7 @@ class SessionsConfig(Section):
     ttl_s: float = Field(default=3600.0, gt=0)
     """Seconds after its last sensitive turn that a conversation stays local."""
     max_sessions: int = Field(default=100_000, ge=1)
-    """More than these push out the ones that were sensitive longest ago."""
+    """With more, the key that has most of them loses the one that was sensitive longest ago."""
 
 
 class ScanConfig(Section):

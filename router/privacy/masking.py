@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from router.core.types import Finding, JsonObject, JsonValue
+from router.privacy.disguises.letters import normal
 from router.privacy.leaves import CONSTANTS, KEYS, MIN_DIGITS, Path
+from router.privacy.view import View
 
 LEAST_COPY = 4
 """Shorter values are masked only where they were found: elsewhere they are just words."""
@@ -30,6 +32,10 @@ NUMBERS = frozenset(
 
 TAG_CHARS = 6
 """Length of a placeholder's tag: 30 bits, enough to tell the values of a conversation apart. A clash gets another tag."""
+
+_GROUP = r"[ .\-/]?"
+_GROUPING = re.compile(r"[ .\-/]")
+"""What may stand between the digits of a number."""
 
 PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_]*_[A-Z0-9]+>")
 _BEGUN = re.compile(r"<(?:[A-Z][A-Z0-9_]*)?\Z")
@@ -170,6 +176,16 @@ def _forms(value: str) -> Iterator[str]:
         yield json.dumps(form)[1:-1]
 
 
+def _digits(value: float | bool | None) -> str:
+    """Write a number without its sign."""
+    return str(value).removeprefix("-").removesuffix(".0")
+
+
+def _bounded_digits(digits: str) -> str:
+    """Write an expression for a number that may be grouped in any way."""
+    return f"(?<![A-Za-z0-9]){_GROUP.join(digits)}(?![A-Za-z0-9])"
+
+
 def _bounded(form: str) -> str:
     """Write an expression for a value that isn't part of a longer word or number; scripts that don't part words count."""
     first, last = (r"[A-Za-z0-9]" if edge.isascii() else r"[^\W\d_]" for edge in (form[0], form[-1]))
@@ -179,24 +195,42 @@ def _bounded(form: str) -> str:
 
 
 class _Copies:
-    """Finds what was masked in one place wherever else it stands: its context may have given it away only once."""
+    """Finds what was masked in one place wherever else it stands: its context may have given it away only once.
+
+    A copy may be in other letters' case, and a number grouped in another way; a plain word, which a name may be, counts
+    only as it is or in capitals.
+    """
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
         self._forms: dict[str, str] = {}
+        self._folded: dict[str, str] = {}
+        self._grouped: dict[str, str] = {}
         self._numbers: dict[str, str] = {}
         for name, value in vault.items():
-            for form in _forms(value):
-                if len(form) >= LEAST_COPY:
-                    self._forms.setdefault(form, name)
+            for form in (*_forms(value), *_forms(normal(value).text)):
+                if len(form) < LEAST_COPY:
+                    continue
+                self._forms.setdefault(form, name)
+                if form.isalpha():
+                    self._forms.setdefault(form.upper(), name)
+                else:
+                    self._folded.setdefault(form.lower(), name)
             digits = "".join(filter(str.isdigit, value))
             if len(digits) >= MIN_DIGITS:
                 self._numbers.setdefault(digits, name)
+                if digits == _GROUPING.sub("", value):
+                    self._grouped.setdefault(digits, name)
+        self._words = list(filter(str.isalpha, self._forms))
 
     def value(self, value: JsonValue, depth: int = 0) -> JsonValue:
         """Return a copy in which they are masked too; parts without any are the originals."""
         if isinstance(value, dict):
-            return {self._key(name): self._item(name, item, depth) for name, item in value.items()}
+            return {
+                self._key(name): self._item(name, item, depth)
+                for name, item in value.items()
+                if depth or not self._is_setting(name, item)
+            }
         if isinstance(value, list):
             return [self.value(item, depth + 1) for item in value]
         if isinstance(value, str):
@@ -207,27 +241,45 @@ class _Copies:
         is_setting = depth == 0 and name in NUMBERS and not isinstance(item, str | list | dict)
         return item if is_setting else self.value(item, depth + 1)
 
+    def _is_setting(self, name: str, item: JsonValue) -> bool:
+        """Say whether it is a setting that repeats a number that was masked."""
+        return name in NUMBERS and not isinstance(item, str | list | dict) and _digits(item) in self._numbers
+
     def _key(self, name: str) -> str:
         return name if name in KEYS else self._text(name)
 
     def _number(self, value: float | bool | None) -> JsonValue:
         if value is None or isinstance(value, bool):
             return value
-        digits = str(value).removesuffix(".0")
+        digits = _digits(value)
         return self._forms.get(digits) or self._numbers.get(digits) or value
 
     def _text(self, text: str) -> str:
-        here = [form for form in self._forms if form in text]
+        text = self._masked(text, View(text))
+        view = normal(text)
+        return text if view.text == text else self._masked(text, view)
+
+    def _masked(self, text: str, view: View) -> str:
+        """Mask the copies that a reading of the text shows."""
+        lower = view.text.lower()
+        digits = _GROUPING.sub("", view.text) if self._grouped else ""
+        here = [(form, _bounded(form)) for form in self._words if form in view.text]
+        here += [(form, f"(?i:{_bounded(form)})") for form in self._folded if form in lower]
+        here += [(form, _bounded_digits(form)) for form in self._grouped if form in digits]
         if not here:
             return text
-        forms = "|".join(map(_bounded, sorted(here, key=len, reverse=True)))
-        expression = re.compile(f"{PLACEHOLDER.pattern}|{forms}")
-        spans = [
-            _Span(*match.span(), "", self._forms[match.group()])
-            for match in expression.finditer(text)
-            if match.group() in self._forms
-        ]
+        here.sort(key=lambda each: len(each[0]), reverse=True)
+        expression = re.compile("|".join((PLACEHOLDER.pattern, *(expression for _, expression in here))))
+        spans: list[_Span] = []
+        for match in expression.finditer(view.text):
+            name = self._name(match.group())
+            if name is not None:
+                spans.append(_Span(*view.original(*match.span()), "", name))
         return _mask_text(text, spans, self._vault) if spans else text
+
+    def _name(self, copy: str) -> str | None:
+        folded = self._forms.get(copy) or self._folded.get(copy.lower())
+        return folded or self._grouped.get(_GROUPING.sub("", copy))
 
 
 class _Masker:

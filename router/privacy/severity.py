@@ -174,6 +174,16 @@ def validate(config: PrivacyConfig) -> None:
         raise ConfigError(f"privacy.names.model: '{config.names.engine}' needs the folder of a model on this machine")
 
 
+def is_full_name(span: Span) -> bool:
+    """Say whether it is a name that tells one person from others."""
+    return span.entity == "PERSON" and span.score >= FULL_NAME
+
+
+def is_telling_word(span: Span) -> bool:
+    """Say whether it is a qualifier that isn't weak."""
+    return span.entity == QUALIFIER and span.score > WEAK
+
+
 def _reach(span: Span) -> int:
     return SHORT_REACH if span.entity == QUALIFIER and span.score <= WEAK else REACH
 
@@ -185,7 +195,7 @@ def judge(spans: Sequence[Span], by_entity: dict[str, Rule]) -> Sensitivity:
     CONFIDENTIAL or more is RESTRICTED.
     """
     worst = max((by_entity[span.entity].sensitivity for span in spans), default=PUBLIC)
-    names = [span for span in spans if span.entity == "PERSON" and span.score >= FULL_NAME]
+    names = list(filter(is_full_name, spans))
     if not names or worst is RESTRICTED:
         return worst
     qualifiers = [

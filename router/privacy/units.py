@@ -19,7 +19,7 @@ from router.privacy.cache import Cache, Hit, Key, Summary
 from router.privacy.combinations import combined
 from router.privacy.leaves import JOINT, KEYS, MAX_NODES, Leaf, Path, Reading, Walk, is_said, resolve
 from router.privacy.protocol import Found, Unit, WireMatch
-from router.privacy.severity import Rule, Span, judge
+from router.privacy.severity import Rule, Span, is_full_name, is_telling_word, judge
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Called between two small pieces of work; gives way to other tasks where that is due."""
@@ -40,6 +40,8 @@ GAP = 3
 """Characters that count between two texts, and between a key and its text."""
 TALK = ("messages", "input")
 """Lists of messages, which have neighbours."""
+ABOUT = ((), ("user",), ("metadata",))
+"""Fields that may name whom all messages are about; the first is that of all short ones."""
 
 
 class Unread(Exception):
@@ -136,8 +138,11 @@ class Plan:
         """Remember what was found and judge all of it; `total` then sums up what was read."""
         findings: list[Finding] = []
         worst = Sensitivity.PUBLIC
+        is_named = is_telling = False
         for field in self._fields:
             total = await self._sum(field, found)
+            is_named |= field.path in ABOUT and any(is_full_name(hit.span) for hit in total.hits)
+            is_telling |= field.is_talk and any(is_telling_word(hit.span) for hit in total.hits)
             for first in range(0, len(total.hits), STEP):
                 await self._pause()
                 findings += [
@@ -147,6 +152,8 @@ class Plan:
                 ]
             worst = max(worst, total.sensitivity)
             self.total = _joined(self.total, total)
+        if is_named and is_telling:
+            worst = Sensitivity.RESTRICTED
         return worst, tuple(dict.fromkeys(findings))
 
     def _named(self, field: _Field, finding: Finding) -> Finding:
@@ -225,26 +232,31 @@ class Plan:
     # Seams
 
     async def _seam(self, field: _Field, index: int) -> None:
-        """Read the beginning of a message with the end of those before it, whose ever, and with what its author said."""
+        """Read the beginning of a message with the end of those before it, and joined to what its author said last.
+
+        Joined to what another one said last it is read only where both have digits: nobody else ends another's word.
+        """
         here = (await self._reading(field, index)).leaves
         pieces: list[tuple[str, _Place]] = []
         before = await self._tail(field, index, NEAR, _has_text, range(index - 1, max(index - 9, -1), -1))
         after = _head(here, index, NEAR, _has_text)
         if before and after:
             pieces += before + after
-        joint: tuple[int, ...] = ()
+        joints: list[tuple[int, ...]] = []
         after = _head(here, index, JOINT, is_said)
-        if after:
-            role = _role(field.items[index])
-            same = (i for i in range(index - 1, max(index - LOOKBACK - 1, -1), -1) if _role(field.items[i]) == role)
-            before = await self._tail(field, index, JOINT, is_said, same)
+        role = _role(field.items[index])
+        back = range(index - 1, max(index - LOOKBACK - 1, -1), -1)
+        last = await self._tail(field, index, JOINT, is_said, back[:8]) if after else []
+        same = await self._tail(
+            field, index, JOINT, is_said, (i for i in back if after and _role(field.items[i]) == role)
+        )
+        for before in (same, last if last != same and _has_digit(last) and _has_digit(after) else []):
             if before:
-                joint = tuple(range(len(pieces), len(pieces) + len(before) + len(after)))
+                joints.append(tuple(range(len(pieces), len(pieces) + len(before) + len(after))))
                 pieces += [(text, place._replace(cut_left=False, cut_right=False)) for text, place in before + after]
         if not pieces:
             return
         texts = [("", text) for text, _ in pieces]
-        joints = [joint] if joint else []
         key = self._cache.key("seam", [text for _, text in texts], joints)
         known = self._cache.get(key)
         pending = _Pending(key, known) if known is not None else self._pending(key, Unit(texts, joints, is_seam=True))
@@ -332,13 +344,17 @@ class Plan:
 
 def _objects(name: str, value: JsonValue) -> list[JsonValue]:
     """Return the items of a list that has only objects, each of which can be a unit; else none."""
-    if name not in KEYS or not isinstance(value, list) or len(value) > MAX_ITEMS:
+    if name not in KEYS or name == "content" or not isinstance(value, list) or len(value) > MAX_ITEMS:
         return []
     return value if all(isinstance(item, dict) for item in value) else []
 
 
 def _role(item: JsonValue) -> JsonValue:
     return item.get("role") if isinstance(item, dict) else None
+
+
+def _has_digit(pieces: Iterable[tuple[str, _Place]]) -> bool:
+    return any(char.isdigit() for text, _ in pieces for char in text)
 
 
 def _has_text(leaf: Leaf) -> bool:

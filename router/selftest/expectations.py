@@ -9,6 +9,7 @@ import msgspec
 
 from router.config.schema import KeyConfig, PolicyRule, PrivacyConfig, RouterConfig
 from router.core.types import Locality, Sensitivity
+from router.policy.groups import group_actions
 from router.privacy.severity import DEFAULTS, rules
 from router.selftest.canaries import Kind
 from router.selftest.cases import Case
@@ -41,7 +42,7 @@ class Promises:
         self._policy: PrivacyConfig = config.privacy
         self._by_entity = rules(config.privacy)
         self._keys = {key.id: key for key in config.server.keys}
-        self._groups = config.models
+        self._group_actions = group_actions(config)
 
     def of(self, case: Case, entities: Iterable[str] = (), sensitivity: Sensitivity = Sensitivity.PUBLIC) -> Promise:
         """Say what must become of a request in which its canary, and also `entities`, were found."""
@@ -83,9 +84,9 @@ class Promises:
         if sensitivity < threshold.level:
             level = sensitivity.name.lower()
             return Promise(action=Action.LEAVE, why=f"it counts as {level}, privacy.threshold: {threshold.value}")
-        group = self._groups.get(case.model)
-        given = [one.on_sensitive for one in (key, group) if one is not None and one.on_sensitive is not None]
-        narrower = [Action(one.value) for one in given]
+        own = key.on_sensitive.value if key is not None and key.on_sensitive is not None else None
+        given = (own, self._group_actions.get(case.model))
+        narrower = [Action(one) for one in given if one is not None]
         default = max(narrower, key=_STRICTNESS.index, default=Action(self._policy.on_sensitive.value))
         actions: list[Action] = []
         for name in found:

@@ -10,6 +10,7 @@ import msgspec
 from router.config.schema import RouterConfig
 from router.core.errors import PolicyBlocked
 from router.core.types import Hints, Locality, Masking, Principal, Request, ScanReport, ScanStatus, Sensitivity
+from router.policy.groups import group_actions
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.tuning.documents import Document, Unreadable
@@ -34,8 +35,7 @@ async def examine(
 ) -> Sequence[Examined]:
     """Scan and judge all documents, as many at a time as there are workers."""
     scanner = Scanner(config.privacy)
-    actions = {name: group.on_sensitive.value for name, group in config.models.items() if group.on_sensitive}
-    judge = Judge(config.privacy, actions)
+    judge = Judge(config.privacy, group_actions(config))
     gate = asyncio.Semaphore(config.privacy.scan.workers)
 
     async def one(document: Document | Unreadable) -> Examined:

@@ -98,6 +98,15 @@ def test_time_and_number_are_bounded_and_a_sensitive_turn_renews() -> None:
     assert [sessions.is_local(turn(name), 4.0) for name in "abc"] == [True, False, True]
 
 
+def test_a_key_that_marks_many_conversations_pushes_out_none_of_another_key() -> None:
+    sessions = Sessions(SessionsConfig(max_sessions=10))
+    sessions.keep_local(turn("mine"), 0.0)
+    for number in range(100):
+        sessions.keep_local(turn(f"s{number}", key="other"), 1.0)
+    assert sessions.is_local(turn("mine"), 2.0)
+    assert len(sessions) == 10
+
+
 def test_a_model_group_says_what_happens_to_sensitive_requests_and_the_stricter_of_it_and_the_key_counts() -> None:
     policy = PrivacyConfig(on_sensitive=OnSensitive.LOCAL)
     assert judge(turn(), SSN, policy, group_action="mask").masking is Masking.PLACEHOLDER

@@ -132,6 +132,44 @@ def test_a_copy_of_a_number_is_masked_and_protocol_is_left_alone() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("entity", "value", "copy"),
+    [
+        ("PERSON", "Johanna Winter", "JOHANNA WINTER"),
+        ("PASSPORT", "C01X00T47", "c01x00t47"),
+        ("BANK_ACCOUNT", "123456789012", "1234 5678 9012"),
+        ("BANK_ACCOUNT", "1234 5678 9012", "1234-56789-012"),
+        ("BANK_ACCOUNT", "123456789012", "1 2 3 4 5 6 7 8 9 0 1 2"),
+        ("PASSWORD", "q8Zr!vT2mLx9", "q8\u200bZr!vT\u200b2mLx9"),
+        ("BANK_ACCOUNT", "123456789012", "１２３４５６７８９０１２"),
+    ],
+)
+def test_a_copy_is_masked_however_it_is_written(entity: str, value: str, copy: str) -> None:
+    found = (finding(entity, CONTENT, 0, len(value)),)
+    masked, _ = mask({**body(f"{value} it is"), "metadata": {"note": f"again {copy}, yes"}}, found, KEY)
+    assert masked["metadata"] == {"note": f"again {name(entity, value)}, yes"}
+
+
+def test_a_number_in_a_longer_one_is_no_copy() -> None:
+    found = (finding("BANK_ACCOUNT", CONTENT, 0, 9),)
+    notes: list[Any] = ["1234567890", "0123456789", "91 23456789", "12345678 90", "1,234,567,89"]
+    masked, _ = mask({**body("123456789 it is"), "metadata": {"notes": notes}}, found, KEY)
+    assert masked["metadata"] == {"notes": notes}
+
+
+def test_no_copy_of_a_number_leaves_with_a_sign_or_as_a_setting() -> None:
+    found = (finding("US_SSN", CONTENT, 0, 9),)
+    original: dict[str, Any] = {
+        **body("536228726 it is"),
+        "seed": 536228726,
+        "n": 2,
+        "metadata": {"a": [-536228726, 5362287260]},
+    }
+    masked, _ = mask(original, found, KEY)
+    ssn = name("US_SSN", "536228726")
+    assert masked == {**body(f"{ssn} it is"), "n": 2, "metadata": {"a": [ssn, 5362287260]}}
+
+
 def test_a_setting_that_must_be_a_number_is_left_out_instead_of_masked() -> None:
     found = (finding("PHONE_NUMBER", ("seed",), 0, 10), finding("PHONE_NUMBER", ("metadata", "seed"), 0, 10))
     masked, _ = mask({"seed": 2125550187, "n": 1, "metadata": {"seed": 2125550187}}, found, KEY)

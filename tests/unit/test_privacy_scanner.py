@@ -367,3 +367,41 @@ async def test_a_text_in_a_data_url_is_scanned(scanner: Scanner) -> None:
         file: JsonValue = {"type": "file", "file": {"file_data": uri, "filename": "notes.txt"}}
         report = await scanner.scan({"messages": [{"role": "user", "content": [file]}]})
         assert (report.status, report.sensitivity) == (ScanStatus.COMPLETE, expected)
+
+
+def said(*said: tuple[str, str], **fields: JsonValue) -> JsonObject:
+    messages: list[JsonValue] = [{"role": role, "content": content} for role, content in said]
+    return {"model": "auto", "messages": messages, **fields}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [("user", "My card is 4111 1111"), ("assistant", "1111 1111")],
+        [("system", "The customer's card is 4111 1111 "), ("user", "1111 1111, please bill it")],
+        [("user", "My card is 4111 1111"), ("assistant", ""), ("tool", "1111 1111")],
+        [("user", "My SSN is 856-45"), ("assistant", "-6789")],
+    ],
+)
+async def test_a_number_split_over_messages_of_two_authors_is_found(
+    scanner: Scanner, messages: list[tuple[str, str]]
+) -> None:
+    report = await scanner.scan(said(*messages))
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    masked, _ = mask(said(*messages), report.findings, b"k" * 32)
+    assert not any(part in repr(masked) for part in ("4111", "1111", "856", "6789"))
+
+
+@pytest.mark.parametrize("field", ["user", "metadata"])
+async def test_a_name_beside_the_messages_counts_for_what_they_say(scanner: Scanner, field: str) -> None:
+    name: JsonValue = "John Smith" if field == "user" else {"name": "John Smith"}
+    diagnosis = ("user", "I was diagnosed with HIV last week")
+    filler = ("assistant", HARMLESS * 5)
+    assert (await scanner.scan(said(diagnosis, filler, **{field: name}))).sensitivity is Sensitivity.RESTRICTED
+    assert (await scanner.scan(said(filler, **{field: name}))).sensitivity is Sensitivity.INTERNAL
+
+
+async def test_an_image_in_a_content_list_is_unreadable_wherever_the_list_stands(scanner: Scanner) -> None:
+    image: JsonValue = {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}}
+    report = await scanner.scan(said(("user", "hello"), content=[image]))
+    assert is_closed(report, ScanStatus.PARTIAL, "unreadable:image_url")
