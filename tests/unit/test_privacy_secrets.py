@@ -228,7 +228,8 @@ def test_whatever_a_maker_draws_is_a_key(maker: str) -> None:
         source = random.Random(f"{maker} {number}")
         key = VENDOR_KEYS[maker](lambda alphabet, length, source=source: "".join(source.choices(alphabet, k=length)))
         match = shapes.search(key)
-        assert match is not None and is_key(match.group()), key
+        assert match is not None, key
+        assert is_key(match.group()), key
 
 
 def test_secrets_in_files_and_addresses_are_found(finds: Callable[[str], bool]) -> None:
