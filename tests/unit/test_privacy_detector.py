@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 import socket
 import time
@@ -11,13 +10,12 @@ from typing import Any, NoReturn
 
 import msgspec
 import pytest
-import regex
 from presidio_analyzer import PatternRecognizer
 
 from router.config.schema import PrivacyConfig, ScanConfig
 from router.core.clock import monotonic_s
 from router.privacy.detector import MOST_HITS, OVERLAP, SEGMENT, Detector
-from router.privacy.engine import FLAGS, DeadlinePassed
+from router.privacy.engine import DeadlinePassed
 from router.privacy.protocol import WARM_UP, Found, Job, Reply, Unit
 from router.privacy.worker import Server
 
