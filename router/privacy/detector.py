@@ -27,6 +27,8 @@ MOST_HITS = 500
 """Matches of one entity that are counted in a unit; ten times as many of those that are no secret. With more, it is unread."""
 SEPARATOR = "\n~\n"
 """Stands between two texts of a document; no expression matches across it."""
+LINK = " : "
+"""Stands between a key and its text; apart from both, since either may end or begin with a value."""
 
 
 class Match(NamedTuple):
@@ -66,7 +68,7 @@ class Document:
                 continue
             if key:
                 self._add(key, index, 0, in_key=True)
-                self._skip(": ")
+                self._skip(LINK)
             self._add(text, index, 0)
             self._skip(SEPARATOR)
         for first, *others in joints:

@@ -6,7 +6,8 @@ import base64
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from math import isfinite
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -49,10 +50,16 @@ KEYS = frozenset(
 
 MIN_DIGITS = 7
 """Shorter numbers identify nobody."""
+MAX_DIGITS = 40
+"""A whole number with more digits than any card or account, and its zeros, has no business in a prompt: it is unreadable."""
+MANY_NUMBERS, FEW_NUMBERS = 16, 8
+"""A list of so many numbers with a fraction is a vector, of which only whole parts are read; so few may be one number's groups."""
 
 MAX_DEPTH, MAX_NODES = 200, 30_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
+APART = "\n~\n"
+"""Stands between two readings of one number; no expression matches across it."""
 JOINT = 64
 """Characters on each side of a seam between two texts that belong together."""
 
@@ -94,7 +101,7 @@ class Reading(NamedTuple):
 
     leaves: list[Leaf]
     unreadable: tuple[str, ...]
-    """`image_url`, `input_audio`, an unknown part type, `text` (broken characters), `nesting`; each once."""
+    """`image_url`, `input_audio`, an unknown part type, `text` (broken characters), `number`, `nesting`; each once."""
     joints: list[tuple[int, ...]]
     """Indexes of leaves that a reader sees as one text: parts of one message, the inner ones no longer than `JOINT`."""
     nodes: int
@@ -115,6 +122,7 @@ class _Frame(NamedTuple):
     readable: bool
     is_content: bool = False
     holds_tokens: bool = False
+    is_vector: bool = False
 
 
 class Walk:
@@ -135,7 +143,7 @@ class Walk:
         for _ in range(nodes):
             if not stack:
                 return True
-            items, path, safe_path, key, depth, readable, is_content, holds_tokens = stack[-1]
+            items, path, safe_path, key, depth, readable, is_content, holds_tokens, is_vector = stack[-1]
             entry = next(items, None)
             if entry is None:
                 stack.pop()
@@ -149,7 +157,7 @@ class Walk:
                 readable = self._part(value)
             elif holds_tokens and type(value) is int:
                 self._unreadable["tokens"] = None
-            self._visit(value, inner, safe, own, depth + 1, readable=readable)
+            self._visit(value, inner, safe, own, depth + 1, readable=readable, in_vector=is_vector)
             if self.nodes > MAX_NODES:
                 stack.clear()
         return not stack
@@ -159,7 +167,17 @@ class Walk:
         """What was read."""
         return Reading(self._leaves, tuple(self._unreadable), _joints(self._leaves), self.nodes, self.chars, self.bytes)
 
-    def _visit(self, value: JsonValue, path: Path, safe: Path, key: str, depth: int, *, readable: bool) -> None:
+    def _visit(
+        self,
+        value: JsonValue,
+        path: Path,
+        safe: Path,
+        key: str,
+        depth: int,
+        *,
+        readable: bool,
+        in_vector: bool = False,
+    ) -> None:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             self._unreadable["nesting"] = None
@@ -175,14 +193,20 @@ class Walk:
             self._add(path, safe, "", key)
             self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
         elif isinstance(value, list):
-            if not value:
-                self._add(path, safe, "", key)
+            numbers = _numbers(value)
+            if numbers or not value:
+                self._add(path, safe, _grouped(numbers), key)
             is_content = bool(path) and path[-1] == "content"
             holds_tokens = path[:1] in (("input",), ("prompt",))
             items = enumerate(enumerate(value), 1)
-            self._stack.append(_Frame(items, path, safe, key, depth, readable, is_content, holds_tokens))
+            is_vector = len(numbers) >= MANY_NUMBERS and float in map(type, numbers)
+            self._stack.append(_Frame(items, path, safe, key, depth, readable, is_content, holds_tokens, is_vector))
         else:
-            self._add(path, safe, _digits(value), key)
+            digits = _digits(value, is_whole=in_vector)
+            if len(digits) > MAX_DIGITS and isinstance(value, int):
+                self._unreadable["number"] = None
+                digits = ""
+            self._add(path, safe, digits, key)
 
     def _add(self, path: Path, safe: Path, text: str, key: str) -> None:
         """Note one text, made fit to travel to a worker."""
@@ -239,12 +263,35 @@ def _is_text_file(item: JsonValue) -> bool:
     return isinstance(data, str) and _is_text_uri(data)
 
 
-def _digits(value: float | bool | None) -> str:
-    """Write the whole part of a number as text if it has 7 digits; longer ones than any card or account are nobody's."""
-    if value is None or isinstance(value, bool) or not abs(value) <= 10**40:
+def _digits(value: float | bool | None, *, is_whole: bool) -> str:
+    """Write a number's digits as text, if there are 7: those of its whole part, and without its point and exponent."""
+    if value is None or isinstance(value, bool):
         return ""
-    digits = str(int(value))
-    return digits if len(digits.lstrip("-")) >= MIN_DIGITS else ""
+    if isinstance(value, int):
+        digits = str(value) if abs(value) < 10**MAX_DIGITS else "0" * (MAX_DIGITS + 1)
+        return digits if len(digits.lstrip("-")) >= MIN_DIGITS else ""
+    if not isfinite(value):
+        return ""
+    whole = str(int(value)) if abs(value) < 10**MAX_DIGITS else ""
+    written = "" if is_whole else repr(abs(value)).partition("e")[0].removesuffix(".0").replace(".", "").lstrip("0")
+    found = dict.fromkeys(digits for digits in (whole, written) if len(digits.lstrip("-")) >= MIN_DIGITS)
+    return APART.join(found)
+
+
+def _numbers(items: list[JsonValue]) -> list[float]:
+    """Return a list's values if they are all numbers and not too many."""
+    is_all = len(items) <= MAX_NODES and {*map(type, items)} <= {int, float}
+    return cast(list[float], items) if is_all else []
+
+
+def _grouped(numbers: list[float]) -> str:
+    """Write whole numbers that stand in a list as one text, if a few or all short: `[4539, 5787, 6362, 1486]`."""
+    is_few = len(numbers) <= FEW_NUMBERS
+    most = 10 ** (MAX_DIGITS // 2 if is_few else MIN_DIGITS)
+    if len(numbers) < 2 or not all(abs(number) < most and number == int(number) for number in numbers):
+        return ""
+    text = (" " if is_few else ", ").join(str(int(abs(number))) for number in numbers)
+    return text if len(text) > MIN_DIGITS else ""
 
 
 def is_said(leaf: Leaf) -> bool:
@@ -288,8 +335,8 @@ def _joints(leaves: list[Leaf]) -> list[tuple[int, ...]]:
 def leaves(value: JsonValue, path: Path = (), key: str = "") -> Reading:
     """Read all of a value: every string, every number of 7 digits or more, every key that isn't protocol.
 
-    Skipped are only values equal to a protocol constant (`CONSTANTS`), shorter numbers, truth values, and the
-    bytes of parts that are reported as unreadable anyway.
+    Skipped are only values equal to a protocol constant (`CONSTANTS`), shorter numbers unless a list holds them alone,
+    fractions in vectors, truth values, and the bytes of parts that are reported as unreadable anyway.
     """
     walk = Walk(value, path, key)
     while not walk.step(MAX_NODES):

@@ -305,14 +305,14 @@ class _Masker:
                 for name, item in value.items()
                 if not self._is_setting(item, (*path, name))
             }
-        if isinstance(value, list):
+        if isinstance(value, list) and path not in self._spans:
             return [self.value(item, (*path, index)) for index, item in enumerate(value)]
         spans = _merged(self._spans.get(path, ()))
         if not spans:
             return value
         if isinstance(value, str):
             return _mask_text(value, spans, self._vault)
-        return self._vault.placeholder(spans[0].entity, str(value))
+        return self._vault.placeholder(spans[0].entity, str(value))  # a number, or a list of numbers that are one
 
     def _is_setting(self, value: JsonValue, path: Path) -> bool:
         """Say whether it is a setting like `seed` that holds a finding: no upstream takes a placeholder for a number."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from router.core.errors import RecordUnavailable
+from router.core.errors import RecordUnavailable, stack_of
 from router.core.ports import Sink, SinkState
 from router.record.trace import Trace
 
@@ -35,8 +35,8 @@ class Recorder:
         for sink in self._sinks.values():
             try:
                 sink.write(outcome)
-            except Exception:  # noqa: BLE001 whatever a sink does wrong, the answer is already out
-                _log.exception("a record sink failed")
+            except Exception as error:  # noqa: BLE001 whatever a sink does wrong, the answer is already out
+                _log.error("a record sink failed\n%s", stack_of(error))
 
     def states(self) -> dict[str, SinkState]:
         """How each sink is doing, by its name."""

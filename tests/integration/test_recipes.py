@@ -24,6 +24,12 @@ HARMLESS = (
     "Write a Python function that merges two sorted lists.",
     "Explain how a four-stroke engine works, step by step.",
 )
+PLACELESS = (
+    "What is the difference between a comet and an asteroid?",
+    "Write a haiku about the first snow of the year.",
+    *HARMLESS[1:],
+)
+"""For the pack that keeps every place at home."""
 CARD = "Charge 4539 5787 6362 1486 for the order"
 IBAN = "Please pay to GB82 WEST 1234 5698 7654 32"
 SECRET = "export AWS_SECRET_ACCESS_KEY=kR9vT2xLq8ZpW4nB7mYcF1jH6gD3sA5eUo0iXtQw"
@@ -51,7 +57,7 @@ PACKS: dict[str, dict[str, tuple[str, ...]]] = {
         "": HARMLESS,
     },
     "gdpr": {"local": (CARD, SSN, HEALTH, SECRET), "mask": (MAIL, PHONE, NAME, ADDRESS, DEVICE), "": HARMLESS},
-    "strict": {"local": (CARD, SSN, MAIL, PHONE, NAME, HEALTH, LINK, ADDRESS, BIRTH), "": HARMLESS},
+    "strict": {"local": (CARD, SSN, MAIL, PHONE, NAME, HEALTH, LINK, ADDRESS, BIRTH), "": PLACELESS},
 }  # fmt: skip
 
 

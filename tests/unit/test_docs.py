@@ -160,6 +160,9 @@ def test_every_yaml_example_works(block: str, tmp_path: Path, monkeypatch: pytes
     """It is a configuration of the router, one of the engine host, or an adapter's card."""
     for name in set(re.findall(r"env:(\w+)", block)):
         monkeypatch.setenv(name, "a-key-that-is-long-enough")
+    for folder in re.findall(r"model: /([\w/]+)", block):
+        (tmp_path / folder).mkdir(parents=True)
+    block = block.replace("model: /", f"model: {tmp_path}/")
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
     file = tmp_path / "configs" / "example.yaml"
     file.write_text(block)

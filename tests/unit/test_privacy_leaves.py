@@ -86,8 +86,30 @@ def test_long_numbers_are_read_with_their_key_and_short_ones_not() -> None:
         }
     )
     assert {(leaf.key, leaf.text) for leaf in reading.leaves} == {
-        ("card", "4539578763621486"), ("age", ""), ("big", "4500000000"), ("part", "536228726"), ("not", ""), ("ok", ""), ("none", ""),
+        ("card", "4539578763621486"), ("age", ""), ("big", "4500000000"), ("part", "536228726\n~\n5362287265"), ("not", ""), ("ok", ""), ("none", ""),
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("value", "texts"),
+    [
+        (0.4539578763621486, ["4539578763621486"]),
+        (4539578763621486.0, ["4539578763621486"]),
+        (4.539578763621486e42, ["4539578763621486"]),
+        (-85645678.9, ["-85645678\n~\n856456789"]),
+        (0.7, []),
+        (float("inf"), []),
+        ([4539, 5787, 6362, 1486], ["4539 5787 6362 1486"]),
+        ([4539.0, 5787.0, 6362.0, 1486.0], ["4539 5787 6362 1486"]),
+        ([4, 5, 3, 9, 5, 7, 8, 7, 6, 3, 6, 2, 1, 4, 8, 6], ["4, 5, 3, 9, 5, 7, 8, 7, 6, 3, 6, 2, 1, 4, 8, 6"]),
+        ([1, 2, 3], []),
+        ([0.25, 0.5], []),
+        ([0.1234567890123456] * 16, []),
+        ([0.1234567890123456] * 15 + [4539578763621486.5], ["4539578763621486"]),
+    ],
+)
+def test_a_number_is_read_however_it_is_written(value: object, texts: list[str]) -> None:
+    assert [leaf.text for leaf in leaves({"seed": value}).leaves] == texts  # type: ignore[dict-item]
 
 
 def test_protocol_words_are_not_scanned() -> None:
@@ -112,6 +134,8 @@ def test_protocol_words_are_not_scanned() -> None:
         (user([{"type": "file", "file": {"file_data": TEXT_URI, "file_id": "f"}}]), "file"),
         ({"messages": [{"role": "assistant", "audio": {"id": "a"}}]}, "audio"),
         ({"prompt": [[1212, 318]]}, "tokens"),
+        ({"seed": 10**40}, "number"),
+        ({"seed": -(10**5000)}, "number"),
         ({"x": list(range(MAX_NODES + 1))}, "nesting"),
     ],
 )

@@ -88,6 +88,15 @@ def test_numbers_and_keys_are_masked_too() -> None:
     assert vault.unmask(f"{card} {mail}") == "4539578763621486 ann@b.com"
 
 
+def test_a_list_of_numbers_that_are_one_is_masked_as_a_whole() -> None:
+    masked, vault = mask(
+        {"metadata": {"card": [4539, 5787, 6362, 1486]}}, (finding("CREDIT_CARD", ("metadata", "card"), 0, 19),), KEY
+    )
+    card = name("CREDIT_CARD", "[4539, 5787, 6362, 1486]")
+    assert masked == {"metadata": {"card": card}}
+    assert vault.unmask(card) == "[4539, 5787, 6362, 1486]"
+
+
 def test_a_number_in_a_json_text_becomes_a_string_so_that_it_stays_json() -> None:
     text = '{"card": 4539578763621486, "n": "Ann Lee"}'
     masked, _ = mask(body(text), (finding("CREDIT_CARD", CONTENT, 9, 25), finding("PERSON", CONTENT, 33, 40)), KEY)

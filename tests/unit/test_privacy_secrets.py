@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import random
+import re
 import string
 from collections.abc import Callable, Iterator
+from urllib.parse import quote
 
 import pytest
 
@@ -25,6 +27,7 @@ def _url64(draw: Draw, text: str) -> str:
 
 VENDOR_KEYS: dict[str, Callable[[Draw], str]] = {
     "AWS": lambda d: "AKIA" + d(UPPER + "234567", 16),
+    "AWS without a digit": lambda d: "ASIA" + d(UPPER, 16),
     "Google": lambda d: "AIza" + d(WORD + "-_", 35),
     "Azure AD": lambda d: d(WORD, 3) + d(DIGITS, 1) + "Q~" + d(WORD + "_.~-", 31) + "x4",
     "GitHub": lambda d: "ghp_" + d(WORD, 36),
@@ -87,6 +90,17 @@ FILES: dict[str, Callable[[Draw], str]] = {
     "PGP": lambda d: (
         f"-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: GnuPG v2\n\n{d(BASE64, 64)}\n-----END PGP PRIVATE KEY BLOCK-----"
     ),
+    "PEM that begins with a sign": lambda d: (
+        f"-----BEGIN PRIVATE KEY-----\n/{d(BASE64, 63)}\n-----END PRIVATE KEY-----"
+    ),
+    "PEM in one line": lambda d: f"-----BEGIN EC PRIVATE KEY----- +{d(BASE64, 63)} -----END EC PRIVATE KEY-----",
+    "PEM with a header": lambda d: (
+        f"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,{d(HEX, 32)}\n\n/{d(BASE64, 63)}"
+    ),
+    "PEM in a URL": lambda d: quote(f"-----BEGIN PRIVATE KEY-----\n/{d(BASE64, 63)}\n-----END PRIVATE KEY-----"),
+    "PEM in base64": lambda d: base64.b64encode(
+        f"-----BEGIN PRIVATE KEY-----\n+{d(BASE64, 63)}\n-----END PRIVATE KEY-----".encode()
+    ).decode(),
     "PEM in JSON": lambda d: (
         f'{{"private_key": "-----BEGIN PRIVATE KEY-----\\n{d(BASE64, 64)}\\n-----END PRIVATE KEY-----\\n"}}'
     ),
@@ -204,6 +218,19 @@ def test_keys_of_known_makers_are_found_without_a_word_about_them(finds: Callabl
     texts = [f"see {make(draw)} ok" for make in VENDOR_KEYS.values() for draw in _draws(1)]
     missed = _missed(finds, texts)
     assert len(missed) <= len(texts) * 0.02, missed
+
+
+@pytest.mark.parametrize("maker", VENDOR_KEYS)
+def test_whatever_a_maker_draws_is_a_key(maker: str) -> None:
+    from router.privacy.recognizers.secret import SHAPES, is_key
+
+    shapes = re.compile("|".join(SHAPES.values()))
+    for number in range(300):
+        source = random.Random(f"{maker} {number}")
+        key = VENDOR_KEYS[maker](lambda alphabet, length, source=source: "".join(source.choices(alphabet, k=length)))
+        match = shapes.search(key)
+        assert match is not None, key
+        assert is_key(match.group()), key
 
 
 def test_secrets_in_files_and_addresses_are_found(finds: Callable[[str], bool]) -> None:

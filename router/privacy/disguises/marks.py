@@ -24,6 +24,8 @@ _GROUPED = re.compile(
     r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
     r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
 )
+_NO_NUMBER = re.compile(r"(?i:[0-9A-F]{2}(?::[0-9A-F]{2}){5}|(?=[0-9%]*[A-F])[0-9A-F]{2}(?:%[0-9A-F]{2})+)")
+"""A network card's address and the escapes of a URL, which aren't numbers in groups."""
 _USUAL = frozenset(("-", ".", ",", ", ", ": "))
 """Signs between groups that the recognizers know themselves, or that lists have."""
 LEAST_DIGITS = 9
@@ -76,6 +78,8 @@ def _regrouped(view: View, sign: str, most: int) -> Iterator[Change]:
     for match in _GROUPED.finditer(view.text):
         text, old = match.group(), match["sign"]
         digits = sum(map(str.isdigit, text))
+        if _NO_NUMBER.fullmatch(text):
+            continue
         if old not in _USUAL and old.strip(" ") and LEAST_DIGITS <= digits <= most:
             yield *match.span(), text.replace(old, sign)
 

@@ -14,6 +14,13 @@ _PLACEHOLDER = re.compile(
     r"|random[-_]?string|some[-_]?(?:secret|key|token|pass)|my[-_](?:secret|key|token|pass|api)|test[-_](?:secret|key|token|pass|api)",
     re.IGNORECASE,
 )
+_MASK = re.compile(
+    r"x{6}|(?:xxxx.{1,20}){2}|\*{3}|\.{4}|([b-z0-9])\1{7}|example|placeholder|changeme|redacted|dummy|foobar|insert|replace"
+    r"|your(?:[-_.]|(?:own)?(?:api|access|auth|bot|secret|key|token|open|hf|github))|_here$"
+    r"|(?:fake|sample|some|my|test)[-_](?:secret|key|token|api)",
+    re.IGNORECASE,
+)
+"""What masks and examples of keys hold, and a random key hardly ever."""
 _TEMPLATE = re.compile(
     r"[$%#@]?\{.*\}|\{\{|\$\(|\$[A-Za-z_]\w*$|<[^>]*>|%[\w-]+%|%[sdvqr]$|__\w+__$|@\w+@$|\[[\w -]+\]$"
 )
@@ -75,6 +82,11 @@ def is_placeholder(text: str) -> bool:
     """Say whether a text only marks where a secret goes."""
     bare = text.strip("'\"`<>{}[]()$%!. ").lower()
     return bare in _WORDS or _PLACEHOLDER.search(text) is not None
+
+
+def is_mask(text: str) -> bool:
+    """Say whether a text in the shape of a key only shows what one looks like."""
+    return _MASK.search(text) is not None
 
 
 def is_template(text: str) -> bool:

@@ -41,7 +41,7 @@ KINDS = (
     Kind("FR_NIR", "fr.nir", "",
          "sécurité sociale,securite sociale,nir,insee,numéro de sécu,social security,carte vitale,ssn",
          rf"[1-478]{S}\d\d{S}\d\d{S}(?:\d\d|2[AB]){S}\d{{3}}{S}\d{{3}}{S}\d\d"),
-    Kind("NL_BSN", "nl.bsn", r"\d{4}[ .]?\d{2}[ .]?\d{3}|\d{3}[ .]\d{3}[ .]\d{3}",
+    Kind("NL_BSN", "nl.bsn", r"\d{4}[ .-]?\d{2}[ .-]?\d{3}|\d{3}[ .-]\d{3}[ .-]\d{3}|\d{3}[ .-]\d{2}[ .-]\d{4}",
          "bsn,burgerservicenummer,sofinummer,sofi-nummer,citizen service number"),
     Kind("BE_NATIONAL_NUMBER", "be.nn", r"\d\d[ .]?\d\d[ .]?\d\d[ .-]?\d{3}[ .-]?\d\d",
          "rijksregisternummer,registre national,numéro national,national number,niss,insz,nationaal nummer",

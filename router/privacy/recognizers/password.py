@@ -42,7 +42,7 @@ EXAMPLES = (
 
 LINK = (
     r"(?>['\"\]\\)]{0,3}\s{0,3}(?:(?::\s?[\w.]{1,24}|\s(?:string|str|const|varchar))?\s{0,3}[:?.+!|=]{0,3}(?:=>|[:=])|\bis\b:?|\bare\b|->"
-    r"|,(?=\s?['\"])|\(\s?(?=['\"])|>(?!@)|\s(?:value|content)\s?=)\s{0,12}[@$bBrfu|]?\\?['\"`]{0,3})"
+    r"|,(?=\s?['\"])|\(\s?(?=['\"])|>(?!@)|\s(?:value|content)\s?=)\s{0,12}(?:[bBrfu](?=\\?['\"`])|[@$|])?\\?['\"`]{0,3})"
 )
 """What stands between a name and its value, in prose, configuration and a dozen languages."""
 

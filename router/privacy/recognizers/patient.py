@@ -21,7 +21,15 @@ EXAMPLES = (
 
 WORD = r"(?-i:[Pp]atient(?:in|e|en|s)?|PATIENT|[Pp]aciente|[Pp]aziente|[Pp]atiënt|[Pp]acjent(?:ka)?|[Пп]ациент(?:ка|ки|а)?)"
 TITLE = r"(?:(?:pani?|señora?|Mr|Mrs|Ms|Miss|Dr|Prof|Herr|Frau|Sr|Sra|Mx|Ing|Mgr)\b\.?\s?){0,3}"
-PART = r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}(?:\.|[\p{L}'’-]{0,25}))"
+NOT_PART = (
+    r"(?!(?-i:SSN|DOB|MRN|NHS|NIR|NIF|NIE|DNI|CPF|BSN|AHV|ID|PIN|IBAN|DL|MBI|TIN|HIV|MRI|ECG|EKG|ICU|[Ss]ocial [Ss]ecurity|Tel|Phone|E-?mail|Passport"
+    r"|Policy|Account|Medicare|Insurance|Address|Aged?|Born)\b)"
+)
+"""What stands behind a name in a form: the label of the next field."""
+PART = (
+    NOT_PART
+    + r"(?-i:(?:(?:de|da|di|la|le|van|von|der|den|del|dos|el|al|bin|ibn|y|zu|st\.|af|du|ten|ter)\s){0,3}(?:[dDlL]['’]|O['’]|Mc|Mac|Al-|El-)?\p{Lu}(?:\.|[\p{L}'’-]{0,25}))"
+)
 NAMES = rf"{TITLE}{PART}(?:,?[ \t]{{1,2}}{PART}){{0,4}}"
 LINK = r"(?:['’]s)?(?:\s?(?:name|named|called|is|:|=|-|\()){0,3}\s{0,2}"
 

@@ -31,6 +31,8 @@ CONTEXT = (
     " komórka komórkowy telefonu gsm anrufen appeler appelez llamar llame chiamare chiami ligar ligue bellen zadzwonić телефон тел 電話 电话"
     " 手机 전화"
 ).split()
+LEAST_NATIONAL = 9
+"""Digits of a number that its leading 0 alone makes a telephone's: shorter ones are articles, times, postcodes."""
 NOT_PHONES = frozenset({"2147483647", "2147483648", "4294967295", "4294967296", "2718281828", "3141592653"})
 """Numbers of ten digits that every programmer or mathematician knows."""
 
@@ -97,7 +99,7 @@ def _national(kind: str) -> re.Pattern[str]:
 def _is_national(text: str) -> bool:
     digits = _digits(text)
     is_one = _national("mobile").fullmatch(digits) or _national("fixed_line").fullmatch(digits)
-    return is_one is not None and _has_digits(text)
+    return is_one is not None and len(digits) >= LEAST_NATIONAL and _has_digits(text)
 
 
 def _is_mobile(text: str) -> bool:

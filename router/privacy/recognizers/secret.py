@@ -9,12 +9,12 @@ from presidio_analyzer import Pattern
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._secret_checks import (
     entropy,
+    is_mask,
     is_placeholder,
     is_published,
     is_reference,
     is_sequence,
     is_template,
-    is_wordy,
 )
 from router.privacy.recognizers._vendor_keys import SHAPES
 
@@ -41,7 +41,7 @@ EXAMPLES = (
 )  # fmt: skip
 
 PRIVATE_KEY = (
-    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\\\"'+,]{0,8}n?[A-Za-z0-9][A-Za-z0-9+/=:,.\s\\\"'()-]{8,1200}"
+    r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----[\s\\\"'+,]{0,8}n?[A-Za-z0-9+/][A-Za-z0-9+/=:,.\s\\\"'()-]{8,1200}"
     r"|PuTTY-User-Key-File-\d: [\w-]+"
 )
 URL = r"\b[a-z][a-z0-9+.-]{1,20}+://[^\s:/@'\"<>{}$\[\]]{0,64}:[^\s/@'\"<>{}\[\]][^\s@'\"<>{}\[\]]{2,200}@[\w.-]{1,253}"
@@ -64,12 +64,16 @@ PASSWORD_HASH = (
 )
 
 
+_WORDS = re.compile(r"[a-z]{2,}(?:[-_.][a-z]+)+")
+"""Words with signs between them, in the shape of a key by chance."""
+
+
 def is_key(text: str) -> bool:
-    """Tell a key from a placeholder in its shape: information enough, no dummy words, no alphabet."""
-    if is_placeholder(text) or is_sequence(text) or is_published(text):
+    """Tell a key of a maker's shape from a mask or an example in it; what is drawn at random always counts."""
+    if is_mask(text) or is_sequence(text) or is_published(text):
         return False
-    body = re.sub(r"^(?:[A-Za-z0-9]{2,12}[-_.]){1,3}", "", text) or text
-    return entropy(body) >= min(2.8, len(body) / 5) and (sum(map(str.isdigit, body)) > 1 or not is_wordy(body))
+    body = re.sub(r"^[A-Za-z][A-Za-z0-9]{1,11}[-_.]", "", text) or text
+    return entropy(body) >= min(2.5, len(body) / 8) and not _WORDS.fullmatch(text)
 
 
 def _is_private_key(text: str) -> bool:
