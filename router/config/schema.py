@@ -191,7 +191,7 @@ class PolicyRule(Section):
 
     name: str = Field(min_length=1)
     entities: tuple[str, ...] = ()
-    """Any of these was found."""
+    """Any of these was found; for `allow`, and nothing else."""
     min_sensitivity: SensitivityName | None = None
     keys: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()

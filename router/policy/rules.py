@@ -85,6 +85,8 @@ def _default_action(
 def _matches(rule: PolicyRule, request: Request, report: ScanReport) -> bool:
     if rule.entities and not set(rule.entities) & set(report.entities):
         return False
+    if rule.entities and rule.then == "allow" and not set(report.entities) <= set(rule.entities):
+        return False
     if rule.min_sensitivity is not None and report.sensitivity < rule.min_sensitivity.level:
         return False
     if rule.keys and request.principal.id not in rule.keys:

@@ -104,6 +104,7 @@ class Promises:
 def _matches(rule: PolicyRule, found: frozenset[str], sensitivity: Sensitivity, case: Case, tenant: str) -> bool:
     return (
         (not rule.entities or bool(found.intersection(rule.entities)))
+        and (not rule.entities or rule.then != "allow" or found <= set(rule.entities))
         and (rule.min_sensitivity is None or sensitivity >= rule.min_sensitivity.level)
         and case.caller.id in (rule.keys or (case.caller.id,))
         and case.model in (rule.models or (case.model,))

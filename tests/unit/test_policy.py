@@ -119,3 +119,10 @@ def test_a_masking_verdict_never_sends_the_unmasked_body_away() -> None:
     assert clear(request(), report(), masking, target(), masked).body is masked
     local = clear(request(), report(), masking, target("local", Locality.LOCAL), masked)
     assert local.body == request().body
+
+
+def test_a_rule_that_allows_one_type_does_not_let_another_leave_with_it() -> None:
+    policy = PrivacyConfig(rules=(PolicyRule(name="mail", entities=("EMAIL_ADDRESS",), then="allow"),))
+    mail = judge(request(), report(Sensitivity.CONFIDENTIAL, "EMAIL_ADDRESS"), policy)
+    both = judge(request(), report(Sensitivity.RESTRICTED, "EMAIL_ADDRESS", "US_SSN"), policy)
+    assert (mail.max_locality, both.max_locality) == (Locality.ANY, Locality.LOCAL)
