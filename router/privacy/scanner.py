@@ -22,6 +22,9 @@ __all__ = ["Scanner", "validate"]
 SLICE_S = 0.001
 """How long a scan works on its body before it lets the loop's other tasks go on."""
 
+MAX_FINDINGS = 10_000
+"""More findings in one request than this aren't masked or explained one by one: it counts as restricted."""
+
 
 def ruleset(config: PrivacyConfig) -> str:
     """Hash all that decides what is found and how it counts: this package's files, Presidio's version, the settings."""
@@ -131,15 +134,16 @@ class Scanner:
             found = reply.found
         sensitivity, findings = await plan.finish(found)
         total = plan.total
+        unreadable = total.unreadable or (("hits",) if len(findings) > MAX_FINDINGS else ())
         return ScanReport(
-            status=ScanStatus.PARTIAL if total.unreadable else ScanStatus.COMPLETE,
-            sensitivity=Sensitivity.RESTRICTED if total.unreadable else sensitivity,
+            status=ScanStatus.PARTIAL if unreadable else ScanStatus.COMPLETE,
+            sensitivity=Sensitivity.RESTRICTED if unreadable else sensitivity,
             findings=findings,
             scanned_chars=total.chars,
             scanned_bytes=total.bytes,
             leaves=total.leaves,
             elapsed_ms=(monotonic_s() - started_s) * 1000,
-            reason=f"unreadable:{total.unreadable[0]}" if total.unreadable else "",
+            reason=f"unreadable:{unreadable[0]}" if unreadable else "",
             ruleset=self._ruleset,
         )
 

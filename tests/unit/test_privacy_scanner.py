@@ -405,3 +405,13 @@ async def test_an_image_in_a_content_list_is_unreadable_wherever_the_list_stands
     image: JsonValue = {"type": "image_url", "image_url": {"url": "https://pictures.example/1.png"}}
     report = await scanner.scan(said(("user", "hello"), content=[image]))
     assert is_closed(report, ScanStatus.PARTIAL, "unreadable:image_url")
+
+
+async def test_a_request_with_too_many_findings_counts_as_restricted(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("router.privacy.scanner.MAX_FINDINGS", 2)
+    many = [{"role": "user", "content": f"Write to person{number}@northbank.com"} for number in range(3)]
+    report = await scanner.scan({"messages": many})  # type: ignore[dict-item]
+    assert (report.status, report.reason) == (ScanStatus.PARTIAL, "unreadable:hits")
+    assert report.sensitivity is Sensitivity.RESTRICTED
