@@ -22,6 +22,8 @@ _CELLS = tuple(
     )
 )  # fmt: skip
 """Ways to part a line into cells: bars, tabs, semicolons, commas, gaps."""
+_SIGNS = ("|", "\t", ";", ",", "  ")
+"""What parts the cells in each of these ways: a line without it is one cell."""
 _HEAD = re.compile(r"[^\W\d_][^,;|\t\n]{0,39}")
 _RULE = re.compile(r"[-=:| +\t]+")
 _INSERT = re.compile(r"\(([^()]{3,600})\)\s{0,9}VALUES\s{0,9}(?=\()", re.IGNORECASE)
@@ -100,7 +102,9 @@ def _head(text: str, start: int, end: int) -> tuple[re.Pattern[str], list[_Cell]
         above = text.rfind("\n", 0, max(stop, 0)) + 1
         if not above < stop <= above + 2_000:
             break
-        for expression in () if _RULE.fullmatch(text, above, stop) else _CELLS:
+        for expression, sign in () if _RULE.fullmatch(text, above, stop) else zip(_CELLS, _SIGNS, strict=True):
+            if text.find(sign, above, stop) < 0:
+                continue
             cells = _cells(expression, text, above, stop)
             named = [cell.text for cell in cells if cell.text]
             if (

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from router.privacy.view import Traits, View
 
 _ESCAPE = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
-    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?"
+    r"(?=[%&\\U])(?:(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
+    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?)"
 )
 _ESCAPE_SIGNS = ("%", "&", "\\", "U+")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
@@ -98,7 +98,9 @@ def escapes(view: View, _traits: Traits) -> Iterator[View]:
 
 def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it with `=34=35` and soft line breaks written out."""
-    if "=" in view.text and _QUOTED_SIGN.search(view.text):
+    if "=" not in view.text:
+        return
+    if _QUOTED_SIGN.search(view.text):
         yield view.rewrite(_SOFT_BREAK, _nothing).rewrite(_QUOTED_EACH, _octets)
     elif view.text.count("=20") > 2:
         yield view.rewrite(_QUOTED_EACH, _octets)

@@ -195,7 +195,8 @@ def _addresses(text: str) -> Iterator[Change]:
 
 def spoken_addresses(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with e-mail addresses as they are written: `john at example dot com`, `john [at] example (dot) com`."""
-    if ((traits.words & AT_WORDS or "@" in view.text) and traits.words & DOT_WORDS) or _BRACKETED.search(view.text):
+    is_said = (traits.words & AT_WORDS or "@" in view.text) and traits.words & DOT_WORDS
+    if is_said or (any(bracket in view.text for bracket in "[({<") and _BRACKETED.search(view.text)):
         closed = view.rewrite(_LETTERED, lambda letters: [char if char != "-" else "" for char in letters])
         yield closed.replace(_addresses(closed.text))
 
