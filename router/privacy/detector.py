@@ -131,20 +131,22 @@ class Detector:
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
-        expressions: list[str] = []
-        self._owners: list[tuple[int, Pattern | None]] = []
-        for index, recognizer in enumerate(self._recognizers):
-            for expression, pattern in _expressions(recognizer, self._rules):
-                expressions.append(expression)
-                self._owners.append((index, pattern))
-        self._gate = Gate(expressions, folder)
         self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
-        self._context_gated = {index for index, pattern in self._owners if pattern is None}
+        self._owners = [
+            (index, pattern)
+            for index, recognizer in enumerate(self._recognizers)
+            for pattern in (recognizer.patterns if isinstance(recognizer, PatternRecognizer) else ())
+        ]
+        self._gate = Gate([pattern.regex for _, pattern in self._owners], folder)
+        words = {index: _words(recognizer, self._rules) for index, recognizer in enumerate(self._recognizers)}
+        self._context_gated = {index: place for place, index in enumerate(filter(words.get, words))}
+        """Recognizers that need one of their words in the text, and which expression of the second gate is theirs."""
+        self._word_gate = Gate([words[index] for index in self._context_gated], folder, "words.hsdb")
 
     @property
     def patterns(self) -> tuple[tuple[str, Pattern], ...]:
         """All that may be run on a text, each with its recognizer's name."""
-        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners if pattern is not None)
+        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners)
 
     def read(self, unit: Unit) -> Found:
         """Find what is in a unit's texts.
@@ -215,16 +217,13 @@ class Detector:
     def _analyze(self, text: str, *, names: bool) -> list[RecognizerResult]:
         """Run the recognizers, and of each the patterns, that the gate lets through."""
         shapes: dict[int, list[Pattern]] = {}
-        contexts: set[int] = set()
         for hit in sorted(self._gate.hits(text)):
             index, pattern = self._owners[hit]
-            if pattern is None:
-                contexts.add(index)
-            else:
-                shapes.setdefault(index, []).append(pattern)
+            shapes.setdefault(index, []).append(pattern)
+        words = set[int]() if self._context_gated.keys().isdisjoint(shapes) else self._word_gate.hits(text)
         active = list(self._always) if names else []
         for index, patterns in shapes.items():
-            if index in contexts or index not in self._context_gated:
+            if index not in self._context_gated or self._context_gated[index] in words:
                 recognizer = self._recognizers[index]
                 assert isinstance(recognizer, PatternRecognizer)
                 recognizer.patterns = patterns
@@ -241,15 +240,14 @@ def _facts(span: Span) -> tuple[str, float, str]:
     return span.entity, span.score, span.recognizer
 
 
-def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, Pattern | None]]:
-    """Yield the expressions that must hit before a recognizer is worth running; those of its context words have no pattern."""
-    if not isinstance(recognizer, PatternRecognizer):
-        return
-    for pattern in recognizer.patterns:
-        yield pattern.regex, pattern
+def _words(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> str:
+    """Give the expression of context words, one of which a recognizer's matches need; empty if they count without."""
     active = [by_entity[entity] for entity in recognizer.supported_entities if entity in by_entity]
-    if recognizer.context and all(rule.needs_context for rule in active):
-        yield "|".join(re.escape(word.strip()) for word in recognizer.context), None
+    if not (
+        isinstance(recognizer, PatternRecognizer) and recognizer.context and all(rule.needs_context for rule in active)
+    ):
+        return ""
+    return "|".join(re.escape(word.strip()) for word in recognizer.context)
 
 
 def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:

@@ -27,6 +27,12 @@ _TOKEN = re.compile(
     |(?P<literal>\\x[0-9a-fA-F]{2}|\\.|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_LOOSE = re.compile(
+    r"(?P<open>\(\?:)|(?P<close>\))|(?P<other>\|)|(?P<low>[*?]|\{(\d+)(?:,\d*)?\})|(?P<one>\+)"
+    r"|(?P<digit>[0-9]|\[(?:[0-9](?:-[0-9])?)+\])|\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.",
+    re.DOTALL,
+)
+"""The tokens of what `loosen` returns."""
 _KINDS = {r"\d": "[0-9]", r"\s": r"[ \t-\r\x1c-\x1f]"}
 
 
@@ -59,6 +65,30 @@ def loosen(expression: str) -> str:
         elif kind == "literal":
             pieces.append(token)
     return "".join(pieces)
+
+
+def least_digits(loose: str) -> int:
+    """Count the digits that every match of a loosened expression has at least."""
+    around: list[tuple[int, list[int]]] = []
+    total, last, others = 0, 0, list[int]()
+    for match in _LOOSE.finditer(loose):
+        if match["low"]:
+            total += last * (int(match[5] or 0) - 1)
+            last = 0
+        elif match["open"]:
+            around.append((total, others))
+            total, last, others = 0, 0, []
+        elif match["close"] and around:
+            last = min(total, *others) if others else total
+            total, others = around.pop()
+            total += last
+        elif match["other"]:
+            others.append(total)
+            total = last = 0
+        elif not match["one"]:
+            last = int(match["digit"] is not None)
+            total += last
+    return min([total, *others])
 
 
 def _repeat(low: str, comma: str | None, up: str) -> str:

@@ -13,7 +13,7 @@ import zlib
 import pytest
 
 from router.privacy.gate import Gate
-from router.privacy.loosen import loosen
+from router.privacy.loosen import least_digits, loosen
 from router.privacy.views import views
 
 
@@ -237,6 +237,27 @@ def test_an_expression_that_does_not_compile_is_never_gated() -> None:
 def test_without_hyperscan_everything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "hyperscan", None)
     assert Gate([r"a", r"b"]).hits("") == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("expression", "digits"),
+    [
+        (r"\d{3}-\d\d", 5),
+        (r"(?:\d{2}|[0-9]x[1-3])+", 2),
+        (r"(?:12|a)\d?", 0),
+        (r"(?<=1)[\dA-F]7*", 0),
+        (r"(?:(?:4\d){2,9}|55555)\s*1", 5),
+        (r"\d{16}", 8),
+        (r"é{2}5", 1),
+    ],
+)
+def test_the_digits_that_an_expression_needs_are_counted(expression: str, digits: int) -> None:
+    assert least_digits(loosen(expression)) == digits
+
+
+@pytest.mark.parametrize("number", ["1", "1234", "12345", "12345678", "123456789"])
+def test_the_gate_opens_for_numbers_of_every_length(number: str) -> None:
+    assert Gate([rf"x\d{{{len(number)}}}", r"y+"]).hits(f"x{number}") == {0}
 
 
 def test_loosening_drops_boundaries_and_upper_bounds() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from router.privacy.view import Change, Traits, View
 
 _TAG = r"</?[A-Za-z][^<>]{0,100}>"
-_BLOCK = rf"(?P<block>\s{{0,3}}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{{0,100}}>\s{{0,3}})+)"
+_BLOCK = r"(?P<block>\s{0,3}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{0,100}>\s{0,3})+)"
 _INLINE = rf"(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])"
 _PAIR = r"(?:\*\*|__|~~|``)*"
 _SIGN = (
