@@ -131,13 +131,15 @@ class Detector:
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
-        self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
-        self._owners = [
-            (index, pattern)
-            for index, recognizer in enumerate(self._recognizers)
-            for pattern in (recognizer.patterns if isinstance(recognizer, PatternRecognizer) else ())
-        ]
-        self._gate = Gate([pattern.regex for _, pattern in self._owners], folder)
+        self._others = [i for i, r in enumerate(self._recognizers) if not isinstance(r, PatternRecognizer)]
+        expressions: list[str] = []
+        self._owners: list[tuple[int, Pattern | None]] = []
+        for index, recognizer in enumerate(self._recognizers):
+            for expression, pattern in _expressions(recognizer):
+                expressions.append(expression)
+                self._owners.append((index, pattern))
+        self._gate = Gate(expressions, folder)
+        self._signed = {index for index, pattern in self._owners if pattern is None}
         words = {index: _words(recognizer, self._rules) for index, recognizer in enumerate(self._recognizers)}
         self._context_gated = {index: place for place, index in enumerate(filter(words.get, words))}
         """Recognizers that need one of their words in the text, and which expression of the second gate is theirs."""
@@ -146,7 +148,7 @@ class Detector:
     @property
     def patterns(self) -> tuple[tuple[str, Pattern], ...]:
         """All that may be run on a text, each with its recognizer's name."""
-        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners)
+        return tuple((self._recognizers[index].name, pattern) for index, pattern in self._owners if pattern is not None)
 
     def read(self, unit: Unit) -> Found:
         """Find what is in a unit's texts.
@@ -217,11 +219,16 @@ class Detector:
     def _analyze(self, text: str, *, names: bool) -> list[RecognizerResult]:
         """Run the recognizers, and of each the patterns, that the gate lets through."""
         shapes: dict[int, list[Pattern]] = {}
+        signs: set[int] = set()
         for hit in sorted(self._gate.hits(text)):
             index, pattern = self._owners[hit]
-            shapes.setdefault(index, []).append(pattern)
+            if pattern is None:
+                signs.add(index)
+            else:
+                shapes.setdefault(index, []).append(pattern)
         words = set[int]() if self._context_gated.keys().isdisjoint(shapes) else self._word_gate.hits(text)
-        active = list(self._always) if names else []
+        others = [index for index in self._others if names and (index in signs or index not in self._signed)]
+        active = [self._recognizers[index] for index in others]
         for index, patterns in shapes.items():
             if index not in self._context_gated or self._context_gated[index] in words:
                 recognizer = self._recognizers[index]
@@ -238,6 +245,17 @@ class Detector:
 
 def _facts(span: Span) -> tuple[str, float, str]:
     return span.entity, span.score, span.recognizer
+
+
+def _expressions(recognizer: EntityRecognizer) -> Iterator[tuple[str, Pattern | None]]:
+    """Yield the expressions of which one must hit before a recognizer is worth running; `signs` have no pattern.
+
+    What is no pattern recognizer and names no signs is run on every text.
+    """
+    if isinstance(recognizer, PatternRecognizer):
+        yield from ((pattern.regex, pattern) for pattern in recognizer.patterns)
+    else:
+        yield from ((expression, None) for expression in getattr(recognizer, "signs", ()))
 
 
 def _words(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> str:

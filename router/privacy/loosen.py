@@ -1,6 +1,6 @@
 """Widens a regular expression to one that compiles fast and works on UTF-8 bytes; every match of the old is one of it.
 
-Boundaries and lookarounds go, upper bounds of repeats go, lower ones shrink, case doesn't count, and every character
+Boundaries and lookarounds go (but that no letter or digit stands before or behind the whole), upper bounds of repeats go, lower ones shrink, case doesn't count, and every character
 beyond ASCII is any run of high bytes.
 """
 
@@ -11,6 +11,10 @@ import re
 HIGH = r"[\x80-\xff]+"
 LEAST = 8
 """Lower bounds of repeats are cut to this."""
+
+NOT_BEHIND, NOT_BEFORE = r"(?<![^\W_])", r"(?![^\W_])"
+NO_LETTER_BEFORE, NO_LETTER_BEHIND = "(?:^|[^A-Za-z0-9])", "(?:[^A-Za-z0-9]|$)"
+"""What becomes of these two where an expression begins or ends with them: of a letter beyond ASCII no byte is one of those."""
 
 _TOKEN = re.compile(
     r"""(?P<look>\(\?<?[=!])
@@ -38,7 +42,8 @@ _KINDS = {r"\d": "[0-9]", r"\s": r"[ \t-\r\x1c-\x1f]"}
 
 def loosen(expression: str) -> str:
     """Return the wider expression."""
-    pieces: list[str] = []
+    end = NO_LETTER_BEHIND if expression.endswith(NOT_BEFORE) else ""
+    pieces = [NO_LETTER_BEFORE] if expression.startswith(NOT_BEHIND) else []
     place = 0
     while match := _TOKEN.match(expression, place):
         place = match.end()
@@ -64,7 +69,7 @@ def loosen(expression: str) -> str:
             pieces.append(f"(?:[A-Za-z]|{HIGH})" if match["property"] else HIGH.replace("+", "{1,4}"))
         elif kind == "literal":
             pieces.append(token)
-    return "".join(pieces)
+    return "".join(pieces) + end
 
 
 def least_digits(loose: str) -> int:

@@ -14,6 +14,8 @@ import pytest
 
 from router.privacy.gate import Gate
 from router.privacy.loosen import least_digits, loosen
+from router.privacy.recognizers import qualifier
+from router.privacy.recognizers._qualifiers import STRONG, WEAK
 from router.privacy.views import views
 
 
@@ -216,6 +218,9 @@ EXPRESSIONS = [
     (r"[]\]^-]+\$\.", "]]$."),
     (r"マイ.{0,2}\d", "マイは1"),
     (r"a{0,1}b?c{12}", "bcccccccccccc"),
+    (r"(?<![^\W_])ab(?![^\W_])", "ab"),
+    (r"(?<![^\W_])ab(?![^\W_])", "x_ab–cd"),
+    (r"(?<![^\W_])(?:é|z+)(?![^\W_])", "…zz\n"),
 ]
 
 
@@ -228,6 +233,19 @@ def test_the_gate_stays_shut_for_a_text_that_cannot_match() -> None:
     gate = Gate([r"\b\d{9}\b", r"@\w+\.com"])
     assert gate.hits("hello world") == set()
     assert gate.ungated == frozenset()
+
+
+def test_the_gate_stays_shut_for_a_part_of_a_word_where_only_whole_ones_match() -> None:
+    gate = Gate([r"(?<![^\W_])(?:hiv|sued)(?![^\W_])"])
+    assert gate.hits("archives are pursued") == set()
+    assert gate.hits("archives, sued") == {0}
+
+
+def test_the_gate_opens_for_every_word_that_makes_a_name_sensitive() -> None:
+    gate = Gate(qualifier.build()[0].signs)
+    words = {word.strip() for table in (*STRONG.values(), WEAK) for word in re.split(r"[|\n]", table)} - {""}
+    assert len(words) > 1_000
+    assert [word for word in words if not gate.hits(f"she, {word.replace('*', 'ing')}!")] == []
 
 
 def test_an_expression_that_does_not_compile_is_never_gated() -> None:
