@@ -33,6 +33,8 @@ _CODES = re.compile(
     re.IGNORECASE,
 )
 _CODES_SIGN = re.compile(r"\d{2}[ ,;\n]{1,3}\d{2}|0x[2-7]|[01]{7}|[Cc][Hh][Rr]\(")
+_NUMBERS = bytes(97 if chr(code) in "0123456789 ,;\n" else 32 for code in range(256))
+_CODES_PREFIX = re.compile(r"[0Cc](?:[xX]|[Hh][Rr]\()")
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]{2}|\d+")
 _BITS = re.compile(r"[01]{8}")
 
@@ -108,5 +110,8 @@ def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
 
 def character_codes(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with lists of character codes written out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`."""
-    if traits.digits and _CODES_SIGN.search(view.text):
+    if not traits.digits:
+        return
+    numbers = view.text.encode("ascii", "replace").translate(_NUMBERS)
+    if (b"a" * 20 in numbers or _CODES_PREFIX.search(view.text)) and _CODES_SIGN.search(view.text):
         yield view.rewrite(_CODES, _decode)
