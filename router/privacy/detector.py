@@ -133,15 +133,19 @@ class Detector:
         self._engine, self._registry = engine.build(self._rules, self._recognizers)
         self._artifacts = engine.BlankNlpEngine().process_text("", engine.LANGUAGE)
         self._entities = sorted(self._rules)
+        self._others = [i for i, r in enumerate(self._recognizers) if not isinstance(r, PatternRecognizer)]
         expressions: list[str] = []
         self._owners: list[tuple[int, Pattern | None]] = []
         for index, recognizer in enumerate(self._recognizers):
-            for expression, pattern in _expressions(recognizer, self._rules):
+            for expression, pattern in _expressions(recognizer):
                 expressions.append(expression)
                 self._owners.append((index, pattern))
         self._gate = Gate(expressions, folder)
-        self._always = [r for r in self._recognizers if not isinstance(r, PatternRecognizer)]
-        self._context_gated = {index for index, pattern in self._owners if pattern is None}
+        self._signed = {index for index, pattern in self._owners if pattern is None}
+        words = {index: _words(recognizer, self._rules) for index, recognizer in enumerate(self._recognizers)}
+        self._context_gated = {index: place for place, index in enumerate(filter(words.get, words))}
+        """Recognizers that need one of their words in the text, and which expression of the second gate is theirs."""
+        self._word_gate = Gate([words[index] for index in self._context_gated], folder)
 
     @property
     def patterns(self) -> tuple[tuple[str, Pattern], ...]:
@@ -217,16 +221,18 @@ class Detector:
     def _analyze(self, text: str, *, names: bool) -> list[RecognizerResult]:
         """Run the recognizers, and of each the patterns, that the gate lets through."""
         shapes: dict[int, list[Pattern]] = {}
-        contexts: set[int] = set()
+        signs: set[int] = set()
         for hit in sorted(self._gate.hits(text)):
             index, pattern = self._owners[hit]
             if pattern is None:
-                contexts.add(index)
+                signs.add(index)
             else:
                 shapes.setdefault(index, []).append(pattern)
-        active = list(self._always) if names else []
+        words = set[int]() if self._context_gated.keys().isdisjoint(shapes) else self._word_gate.hits(text)
+        others = [index for index in self._others if names and (index in signs or index not in self._signed)]
+        active = [self._recognizers[index] for index in others]
         for index, patterns in shapes.items():
-            if index in contexts or index not in self._context_gated:
+            if index not in self._context_gated or self._context_gated[index] in words:
                 recognizer = self._recognizers[index]
                 assert isinstance(recognizer, PatternRecognizer)
                 recognizer.patterns = patterns
@@ -243,15 +249,25 @@ def _facts(span: Span) -> tuple[str, float, str]:
     return span.entity, span.score, span.recognizer
 
 
-def _expressions(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> Iterator[tuple[str, Pattern | None]]:
-    """Yield the expressions that must hit before a recognizer is worth running; those of its context words have no pattern."""
-    if not isinstance(recognizer, PatternRecognizer):
-        return
-    for pattern in recognizer.patterns:
-        yield pattern.regex, pattern
+def _expressions(recognizer: EntityRecognizer) -> Iterator[tuple[str, Pattern | None]]:
+    """Yield the expressions of which one must hit before a recognizer is worth running; `signs` have no pattern.
+
+    What is no pattern recognizer and names no signs is run on every text.
+    """
+    if isinstance(recognizer, PatternRecognizer):
+        yield from ((pattern.regex, pattern) for pattern in recognizer.patterns)
+    else:
+        yield from ((expression, None) for expression in getattr(recognizer, "signs", ()))
+
+
+def _words(recognizer: EntityRecognizer, by_entity: dict[str, Rule]) -> str:
+    """Give the expression of context words, one of which a recognizer's matches need; empty if they count without."""
     active = [by_entity[entity] for entity in recognizer.supported_entities if entity in by_entity]
-    if recognizer.context and all(rule.needs_context for rule in active):
-        yield "|".join(re.escape(word.strip()) for word in recognizer.context), None
+    if not (
+        isinstance(recognizer, PatternRecognizer) and recognizer.context and all(rule.needs_context for rule in active)
+    ):
+        return ""
+    return "|".join(re.escape(word.strip()) for word in recognizer.context)
 
 
 def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:

@@ -14,21 +14,23 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from router.privacy.loosen import loosen
+from router.privacy.loosen import least_digits, loosen
 
 CHUNK = 32
 """Expressions per database: Hyperscan's compile time grows faster than their number, its scan time hardly falls."""
+DIGITS = (8, 5, 1, 0)
+"""Expressions that need so many digits have databases of their own, which a text with fewer isn't scanned with."""
 FILES = "gate-*.hsdb"
 KEPT = 8
 """Files of other rule sets that are kept beside one's own."""
-_MAGIC = b"sona-router gate 1\n"
+_MAGIC = b"sona-router gate 2\n"
 _HASH_BYTES = 32
 
 
 class _Compiled(NamedTuple):
-    """Serialised databases, and the indexes of the expressions that are in none."""
+    """Serialised databases with the digits a text must have for them, and the indexes of the expressions that are in none."""
 
-    databases: list[bytes]
+    databases: list[tuple[int, bytes]]
     always: list[int]
 
 
@@ -42,7 +44,7 @@ class Gate:
     def __init__(self, expressions: Sequence[str], folder: Path | None = None) -> None:
         """Compile the expressions, or load what was compiled of the very same ones into `folder` before."""
         self._always: set[int] = set()
-        self._databases: list[Any] = []
+        self._databases: list[tuple[int, Any]] = []
         try:
             hyperscan: Any = importlib.import_module("hyperscan")
         except ImportError:
@@ -65,12 +67,14 @@ class Gate:
         """Return the indexes of all expressions that may match; a superset of those that do."""
         found = set(self._always)
         data = text.encode(errors="replace")
+        digits = len(data) - len(data.translate(None, b"0123456789"))
 
         def note(index: int, _start: int, _end: int, _flags: int, _context: object) -> None:
             found.add(index)
 
-        for database in self._databases:
-            database.scan(data, match_event_handler=note)
+        for least, database in self._databases:
+            if digits >= least:
+                database.scan(data, match_event_handler=note)
         return found
 
     def _load(self, hyperscan: Any, compiled: _Compiled | None) -> bool:
@@ -78,8 +82,8 @@ class Gate:
         if compiled is None:
             return False
         try:
-            databases = [hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK) for data in compiled.databases]
-            for database in databases:
+            databases = [(least, hyperscan.loadb(data, hyperscan.HS_MODE_BLOCK)) for least, data in compiled.databases]
+            for _, database in databases:
                 database.scratch = hyperscan.Scratch(database)
         except hyperscan.HyperscanError:  # made on another kind of processor
             return False
@@ -125,18 +129,23 @@ def _write(path: Path, rules: bytes, compiled: _Compiled) -> None:
 
 def _compile_all(hyperscan: Any, expressions: Sequence[str]) -> _Compiled:
     compiled = _Compiled([], [])
-    for first in range(0, len(expressions), CHUNK):
-        chunk = range(first, min(first + CHUNK, len(expressions)))
-        together = _compile(hyperscan, expressions, chunk)
-        if together is not None:
-            compiled.databases.append(together)
-            continue
-        for index in chunk:
-            alone = _compile(hyperscan, expressions, [index])
-            if alone is None:
-                compiled.always.append(index)
-            else:
-                compiled.databases.append(alone)
+    groups: dict[int, list[int]] = {least: [] for least in DIGITS}
+    for index, expression in enumerate(expressions):
+        digits = least_digits(loosen(expression))
+        groups[next(least for least in DIGITS if digits >= least)].append(index)
+    for least, indexes in groups.items():
+        for first in range(0, len(indexes), CHUNK):
+            chunk = indexes[first : first + CHUNK]
+            together = _compile(hyperscan, expressions, chunk)
+            if together is not None:
+                compiled.databases.append((least, together))
+                continue
+            for index in chunk:
+                alone = _compile(hyperscan, expressions, [index])
+                if alone is None:
+                    compiled.always.append(index)
+                else:
+                    compiled.databases.append((least, alone))
     return compiled
 
 

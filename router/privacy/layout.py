@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from router.privacy.view import Traits, View
 
@@ -22,6 +22,8 @@ _CELLS = tuple(
     )
 )  # fmt: skip
 """Ways to part a line into cells: bars, tabs, semicolons, commas, gaps."""
+_SIGNS = ("|", "\t", ";", ",", "  ")
+"""What parts the cells in each of these ways: a line without it is one cell."""
 _HEAD = re.compile(r"[^\W\d_][^,;|\t\n]{0,39}")
 _RULE = re.compile(r"[-=:| +\t]+")
 _INSERT = re.compile(r"\(([^()]{3,600})\)\s{0,9}VALUES\s{0,9}(?=\()", re.IGNORECASE)
@@ -39,11 +41,15 @@ class _Cell(NamedTuple):
     text: str
 
 
+_Head: TypeAlias = tuple[re.Pattern[str], list[_Cell]]
+"""How a line is parted, and the names of columns in it."""
+
+
 def layouts(view: View, traits: Traits) -> Iterator[View]:
     """Yield another reading of forms and of tables, if there are any; nobody writes a table backwards."""
     if not traits.digits or view.mirrored is not None:
         return
-    form = view.rewrite(_LINE, lambda line: [" "] * len(line))
+    form = view.rewrite(_LINE, lambda line: [" "] * len(line)) if "___" in view.text else view
     if form is not view:
         yield form
     table = _labelled(view)
@@ -82,10 +88,11 @@ def _cell(raw: str, start: int) -> _Cell:
 def _tables(text: str) -> Iterator[tuple[str, _Cell]]:
     """Yield each cell that holds a number, with the head of its column."""
     expression, head, last = _CELLS[0], list[_Cell](), -1
+    heads: dict[int, list[_Head]] = {}
     for match in _ROW.finditer(text):
         start, end = match.span()
         if start != last:
-            expression, head = _head(text, start, end)
+            expression, head = _head(text, start, end, heads)
         row = _cells(expression, text, start, end) if head else []
         last = end + 1 if head and len(row) == len(head) else -1
         for name, cell in zip(head, row, strict=False) if last > 0 else ():
@@ -93,24 +100,32 @@ def _tables(text: str) -> Iterator[tuple[str, _Cell]]:
                 yield name.text, cell
 
 
-def _head(text: str, start: int, end: int) -> tuple[re.Pattern[str], list[_Cell]]:
+def _head(text: str, start: int, end: int, heads: dict[int, list[_Head]]) -> _Head:
     """Look above a row for the line that names its columns, and say how both are parted."""
     stop = start - 1
     for _ in range(_ABOVE):
         above = text.rfind("\n", 0, max(stop, 0)) + 1
         if not above < stop <= above + 2_000:
             break
-        for expression in () if _RULE.fullmatch(text, above, stop) else _CELLS:
-            cells = _cells(expression, text, above, stop)
-            named = [cell.text for cell in cells if cell.text]
-            if (
-                len(named) > 1
-                and all(map(_HEAD.fullmatch, named))
-                and len(cells) == len(_cells(expression, text, start, end))
-            ):
+        if above not in heads:
+            heads[above] = list(_heads(text, above, stop))
+        for expression, cells in heads[above]:
+            if len(cells) == len(_cells(expression, text, start, end)):
                 return expression, cells
         stop = above - 1
     return _CELLS[0], []
+
+
+def _heads(text: str, start: int, end: int) -> Iterator[_Head]:
+    """Yield each way to read a line as the names of columns."""
+    if _RULE.fullmatch(text, start, end):
+        return
+    for expression, sign in zip(_CELLS, _SIGNS, strict=True):
+        if text.find(sign, start, end) >= 0:
+            cells = _cells(expression, text, start, end)
+            named = [cell.text for cell in cells if cell.text]
+            if len(named) > 1 and all(map(_HEAD.fullmatch, named)):
+                yield expression, cells
 
 
 def _inserts(text: str) -> Iterator[tuple[str, _Cell]]:

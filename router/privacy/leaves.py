@@ -71,6 +71,7 @@ OPAQUE = frozenset(
 )
 """Types that a report may name; any other is `unknown`, since a caller can write anything there."""
 
+_TALK = ("messages", "input")
 _DATA_URI = re.compile(r"data:[^,]{0,200};base64,")
 _TEXT_URI = re.compile(
     r"data:(?:text/[\w.+-]{1,60}|application/(?:json|xml|yaml|x-yaml|csv|x-ndjson|javascript|sql))(?:;charset=utf-8)?;base64,",
@@ -133,6 +134,8 @@ class Walk:
         self._leaves: list[Leaf] = []
         self._unreadable: dict[str, None] = {}
         self._stack: list[_Frame] = []
+        self._joints: list[tuple[int, ...]] = []
+        self._chain: list[int] = []
         self.nodes = 0
         self.chars = self.bytes = 0
         self._visit(value, path, path, key, len(path), readable=True)
@@ -165,7 +168,8 @@ class Walk:
     @property
     def reading(self) -> Reading:
         """What was read."""
-        return Reading(self._leaves, tuple(self._unreadable), _joints(self._leaves), self.nodes, self.chars, self.bytes)
+        joints = [*self._joints, tuple(self._chain)] if len(self._chain) > 1 else self._joints
+        return Reading(self._leaves, tuple(self._unreadable), joints, self.nodes, self.chars, self.bytes)
 
     def _visit(
         self,
@@ -212,7 +216,25 @@ class Walk:
         """Note one text, made fit to travel to a worker."""
         if not text and not key:
             return
-        self._leaves.append(Leaf(path, self._sound(text), self._sound(key), safe))
+        leaf = Leaf(path, self._sound(text), self._sound(key), safe)
+        self._leaves.append(leaf)
+        if path and path[0] in _TALK and is_said(leaf):
+            self._join(leaf)
+
+    def _join(self, leaf: Leaf) -> None:
+        """Chain the texts of each message; a long text ends a chain and begins the next."""
+        if self._chain and self._leaves[self._chain[0]].path[:2] != leaf.path[:2]:
+            self._unchain()
+        self._chain.append(len(self._leaves) - 1)
+        if len(self._chain) > 1 and len(leaf.text) > JOINT:
+            last = self._chain[-1]
+            self._unchain()
+            self._chain.append(last)
+
+    def _unchain(self) -> None:
+        if len(self._chain) > 1:
+            self._joints.append(tuple(self._chain))
+        self._chain.clear()
 
     def _sound(self, text: str) -> str:
         """Count a text; replace NUL and halves of characters. As fast as memory for one that is sound."""
@@ -313,23 +335,6 @@ def resolve(body: JsonValue, safe_path: Path) -> Path:
             path.append(part)
             value = value[part]
     return tuple(path)
-
-
-def _joints(leaves: list[Leaf]) -> list[tuple[int, ...]]:
-    """Chain the texts of each message; a long text ends a chain and begins the next."""
-    joints: list[tuple[int, ...]] = []
-    chain: list[int] = []
-    for index, leaf in enumerate(leaves):
-        if leaf.path[:1] not in (("messages",), ("input",)) or not is_said(leaf):
-            continue
-        if chain and leaves[chain[0]].path[:2] != leaf.path[:2]:
-            joints.append(tuple(chain))
-            chain = []
-        chain.append(index)
-        if len(chain) > 1 and len(leaf.text) > JOINT:
-            joints.append(tuple(chain))
-            chain = [index]
-    return [joint for joint in (*joints, tuple(chain)) if len(joint) > 1]
 
 
 def leaves(value: JsonValue, path: Path = (), key: str = "") -> Reading:

@@ -1,6 +1,6 @@
 """Widens a regular expression to one that compiles fast and works on UTF-8 bytes; every match of the old is one of it.
 
-Boundaries and lookarounds go, upper bounds of repeats go, lower ones shrink, case doesn't count, and every character
+Boundaries and lookarounds go (but that no letter or digit stands before or behind the whole), upper bounds of repeats go, lower ones shrink, case doesn't count, and every character
 beyond ASCII is any run of high bytes.
 """
 
@@ -11,6 +11,10 @@ import re
 HIGH = r"[\x80-\xff]+"
 LEAST = 8
 """Lower bounds of repeats are cut to this."""
+
+NOT_BEHIND, NOT_BEFORE = r"(?<![^\W_])", r"(?![^\W_])"
+NO_LETTER_BEFORE, NO_LETTER_BEHIND = "(?:^|[^A-Za-z0-9])", "(?:[^A-Za-z0-9]|$)"
+"""What becomes of these two where an expression begins or ends with them: of a letter beyond ASCII no byte is one of those."""
 
 _TOKEN = re.compile(
     r"""(?P<look>\(\?<?[=!])
@@ -27,12 +31,19 @@ _TOKEN = re.compile(
     |(?P<literal>\\x[0-9a-fA-F]{2}|\\.|.)""",
     re.VERBOSE | re.DOTALL,
 )
+_LOOSE = re.compile(
+    r"(?P<open>\(\?:)|(?P<close>\))|(?P<other>\|)|(?P<low>[*?]|\{(\d+)(?:,\d*)?\})|(?P<one>\+)"
+    r"|(?P<digit>[0-9]|\[(?:[0-9](?:-[0-9])?)+\])|\[\^?\]?(?:\\.|[^\]\\])*\]|\\.|.",
+    re.DOTALL,
+)
+"""The tokens of what `loosen` returns."""
 _KINDS = {r"\d": "[0-9]", r"\s": r"[ \t-\r\x1c-\x1f]"}
 
 
 def loosen(expression: str) -> str:
     """Return the wider expression."""
-    pieces: list[str] = []
+    end = NO_LETTER_BEHIND if expression.endswith(NOT_BEFORE) else ""
+    pieces = [NO_LETTER_BEFORE] if expression.startswith(NOT_BEHIND) else []
     place = 0
     while match := _TOKEN.match(expression, place):
         place = match.end()
@@ -58,7 +69,31 @@ def loosen(expression: str) -> str:
             pieces.append(f"(?:[A-Za-z]|{HIGH})" if match["property"] else HIGH.replace("+", "{1,4}"))
         elif kind == "literal":
             pieces.append(token)
-    return "".join(pieces)
+    return "".join(pieces) + end
+
+
+def least_digits(loose: str) -> int:
+    """Count the digits that every match of a loosened expression has at least."""
+    around: list[tuple[int, list[int]]] = []
+    total, last, others = 0, 0, list[int]()
+    for match in _LOOSE.finditer(loose):
+        if match["low"]:
+            total += last * (int(match[5] or 0) - 1)
+            last = 0
+        elif match["open"]:
+            around.append((total, others))
+            total, last, others = 0, 0, []
+        elif match["close"] and around:
+            last = min(total, *others) if others else total
+            total, others = around.pop()
+            total += last
+        elif match["other"]:
+            others.append(total)
+            total = last = 0
+        elif not match["one"]:
+            last = int(match["digit"] is not None)
+            total += last
+    return min([total, *others])
 
 
 def _repeat(low: str, comma: str | None, up: str) -> str:

@@ -105,7 +105,8 @@ class View(NamedTuple):
 
 _WORDS = bytes(code if code > 127 or chr(code).isalpha() else 32 for code in range(256)).lower()
 _SHAPE = bytes(code if code in (10, 13) else 97 if code < 128 and chr(code).isalnum() else 32 for code in range(256))
-_DIGIT = re.compile("[0-9]")
+_ONE_LINE = bytes.maketrans(b"\r\n", b"  ")
+_APART = re.compile(rb" a +a +a +a +a ")
 
 
 class Traits(NamedTuple):
@@ -124,9 +125,15 @@ class Traits(NamedTuple):
         """Look at a text."""
         words = text.encode(errors="replace").translate(_WORDS).decode().split()
         shape = text.encode("ascii", "replace").translate(_SHAPE)
-        apart = b" a a a a a " in b" %b " % b" ".join(shape.split())
-        digits = _DIGIT.search(text) is not None
+        apart = _is_apart(shape)
+        digits = any(digit in text for digit in "0123456789")
         return cls(frozenset(words if text.isascii() else map(str.lower, words)), shape, apart, digits)
+
+
+def _is_apart(shape: bytes) -> bool:
+    """Say whether five characters or more that stand alone follow each other, with whatever gaps."""
+    line = b" %b " % shape.translate(_ONE_LINE)
+    return b" a " in line and _APART.search(line) is not None
 
 
 def _merged(spans: Iterable[tuple[int, int]], length: int, margin: int) -> Iterator[tuple[int, int]]:

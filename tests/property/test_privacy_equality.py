@@ -155,9 +155,12 @@ class Trio:
         self.gated, self.opened = Detector(PrivacyConfig(), GATES), Detector(PrivacyConfig(), GATES)
         number = len(self.opened._owners)  # pyright: ignore[reportPrivateUsage]
         self.opened._gate = _Open(number)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        words = len(self.opened._context_gated)  # pyright: ignore[reportPrivateUsage]
+        self.opened._word_gate = _Open(words)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
         with without_hyperscan():
             self.bare = Detector(PrivacyConfig(), GATES)
         assert len(self.bare._gate.ungated) == number  # pyright: ignore[reportPrivateUsage]
+        assert len(self.bare._word_gate.ungated) == words  # pyright: ignore[reportPrivateUsage]
         assert len(self.gated._gate.ungated) == 0  # pyright: ignore[reportPrivateUsage]
 
     def lost(self, text: str) -> bool:

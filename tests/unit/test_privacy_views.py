@@ -13,7 +13,9 @@ import zlib
 import pytest
 
 from router.privacy.gate import Gate
-from router.privacy.loosen import loosen
+from router.privacy.loosen import least_digits, loosen
+from router.privacy.recognizers import qualifier
+from router.privacy.recognizers._qualifiers import STRONG, WEAK
 from router.privacy.views import views
 
 
@@ -216,6 +218,9 @@ EXPRESSIONS = [
     (r"[]\]^-]+\$\.", "]]$."),
     (r"マイ.{0,2}\d", "マイは1"),
     (r"a{0,1}b?c{12}", "bcccccccccccc"),
+    (r"(?<![^\W_])ab(?![^\W_])", "ab"),
+    (r"(?<![^\W_])ab(?![^\W_])", "x_ab–cd"),
+    (r"(?<![^\W_])(?:é|z+)(?![^\W_])", "…zz\n"),
 ]
 
 
@@ -230,6 +235,19 @@ def test_the_gate_stays_shut_for_a_text_that_cannot_match() -> None:
     assert gate.ungated == frozenset()
 
 
+def test_the_gate_stays_shut_for_a_part_of_a_word_where_only_whole_ones_match() -> None:
+    gate = Gate([r"(?<![^\W_])(?:hiv|sued)(?![^\W_])"])
+    assert gate.hits("archives are pursued") == set()
+    assert gate.hits("archives, sued") == {0}
+
+
+def test_the_gate_opens_for_every_word_that_makes_a_name_sensitive() -> None:
+    gate = Gate(qualifier.build()[0].signs)
+    words = {word.strip() for table in (*STRONG.values(), WEAK) for word in re.split(r"[|\n]", table)} - {""}
+    assert len(words) > 1_000
+    assert [word for word in words if not gate.hits(f"she, {word.replace('*', 'ing')}!")] == []
+
+
 def test_an_expression_that_does_not_compile_is_never_gated() -> None:
     assert Gate([r"(unclosed", r"\d{9}"]).hits("hello") == {0}
 
@@ -237,6 +255,27 @@ def test_an_expression_that_does_not_compile_is_never_gated() -> None:
 def test_without_hyperscan_everything_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "hyperscan", None)
     assert Gate([r"a", r"b"]).hits("") == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("expression", "digits"),
+    [
+        (r"\d{3}-\d\d", 5),
+        (r"(?:\d{2}|[0-9]x[1-3])+", 2),
+        (r"(?:12|a)\d?", 0),
+        (r"(?<=1)[\dA-F]7*", 0),
+        (r"(?:(?:4\d){2,9}|55555)\s*1", 5),
+        (r"\d{16}", 8),
+        (r"é{2}5", 1),
+    ],
+)
+def test_the_digits_that_an_expression_needs_are_counted(expression: str, digits: int) -> None:
+    assert least_digits(loosen(expression)) == digits
+
+
+@pytest.mark.parametrize("number", ["1", "1234", "12345", "12345678", "123456789"])
+def test_the_gate_opens_for_numbers_of_every_length(number: str) -> None:
+    assert Gate([rf"x\d{{{len(number)}}}", r"y+"]).hits(f"x{number}") == {0}
 
 
 def test_loosening_drops_boundaries_and_upper_bounds() -> None:

@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from router.privacy.view import Traits, View
 
 _ESCAPE = re.compile(
-    r"(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
-    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?"
+    r"(?=[%&\\U])(?:(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
+    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?)"
 )
 _ESCAPE_SIGNS = ("%", "&", "\\", "U+")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
@@ -33,6 +33,8 @@ _CODES = re.compile(
     re.IGNORECASE,
 )
 _CODES_SIGN = re.compile(r"\d{2}[ ,;\n]{1,3}\d{2}|0x[2-7]|[01]{7}|[Cc][Hh][Rr]\(")
+_NUMBERS = bytes(97 if chr(code) in "0123456789 ,;\n" else 32 for code in range(256))
+_CODES_PREFIX = re.compile(r"[0Cc](?:[xX]|[Hh][Rr]\()")
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]{2}|\d+")
 _BITS = re.compile(r"[01]{8}")
 
@@ -98,7 +100,9 @@ def escapes(view: View, _traits: Traits) -> Iterator[View]:
 
 def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it with `=34=35` and soft line breaks written out."""
-    if "=" in view.text and _QUOTED_SIGN.search(view.text):
+    if "=" not in view.text:
+        return
+    if _QUOTED_SIGN.search(view.text):
         yield view.rewrite(_SOFT_BREAK, _nothing).rewrite(_QUOTED_EACH, _octets)
     elif view.text.count("=20") > 2:
         yield view.rewrite(_QUOTED_EACH, _octets)
@@ -106,5 +110,8 @@ def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
 
 def character_codes(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with lists of character codes written out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`."""
-    if traits.digits and _CODES_SIGN.search(view.text):
+    if not traits.digits:
+        return
+    numbers = view.text.encode("ascii", "replace").translate(_NUMBERS)
+    if (b"a" * 20 in numbers or _CODES_PREFIX.search(view.text)) and _CODES_SIGN.search(view.text):
         yield view.rewrite(_CODES, _decode)

@@ -40,6 +40,7 @@ _LOOKALIKES = {
 }
 
 _RUN = re.compile(r"[^\t\n\r -~]+")
+_PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 _WORD = re.compile(r"[\w@.+-]+")
 _OTHER_SCRIPT = re.compile(f"[{re.escape(''.join(_LOOKALIKES))}]")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9@]")
@@ -75,7 +76,7 @@ def _latin(word: str) -> str:
 
 def plain(view: View) -> View:
     """Return it in plain characters."""
-    if view.text.isascii() and view.text.isprintable():
+    if view.text.isascii() and not view.text.encode().translate(None, _PLAIN):
         return view
     view = view.rewrite(_RUN, _plain)
     return view.rewrite(_WORD, _latin) if _OTHER_SCRIPT.search(view.text) else view

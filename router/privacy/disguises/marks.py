@@ -8,13 +8,18 @@ from collections.abc import Iterator, Sequence
 from router.privacy.view import Change, Traits, View
 
 _TAG = r"</?[A-Za-z][^<>]{0,100}>"
-_MARKUP = re.compile(
-    rf"(?P<block>\s{{0,3}}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{{0,100}}>\s{{0,3}})+)"
-    rf"|(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])|(?<=\w)(?:\*\*|__|~~|``)+(?=[\w@.+-])|(?<=[@.+-])(?:\*\*|__|~~|``)+(?=\w)"
-    rf"|(?<=\w)[`*](?=\w)|(?<=[\w@.+-])[\"']\s{{0,3}}(?:\+|\.|&|\|\|)?\s{{0,3}}[\"'](?=[\w@.+-])|(?<=\w)\\\r?\n\s{{0,40}}(?=\w)",
-    re.IGNORECASE,
+_BLOCK = r"(?P<block>\s{0,3}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{0,100}>\s{0,3})+)"
+_INLINE = rf"(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])"
+_PAIR = r"(?:\*\*|__|~~|``)*"
+_SIGN = (
+    r"[*_~`\"'\\](?:"
+    rf"(?:(?<=\*)\*|(?<=_)_|(?<=~)~|(?<=`)`)(?:(?<=\w..){_PAIR}(?=[\w@.+-])|(?<=[@.+-]..){_PAIR}(?=\w))"
+    r"|(?<=\w[`*])(?=\w)|(?<=[\w@.+-][\"'])\s{0,3}(?:\+|\.|&|\|\|)?\s{0,3}[\"'](?=[\w@.+-])|(?<=\w\\)\r?\n\s{0,40}(?=\w))"
 )
-_MARKUP_SIGN = re.compile(r"[<*`~\\\"']|__")
+"""A sign first, then what must stand before it: so most characters are passed over at once."""
+_MARKUP = re.compile(rf"(?=[\s<*_~`\"'\\])(?:{_BLOCK}|{_INLINE}|{_SIGN})", re.IGNORECASE)
+_SIGNS = re.compile(_SIGN)
+_TAG_SIGN = re.compile("<[A-Za-z/!]")
 
 _SPACED = re.compile(
     r"(?<![^\W_])(?P<first>[^\W_])(?P<sign>[^\w@]{1,5}|_{1,3}|\s?\S\s?)(?=[^\W_@])(?:[\w@.+-](?P=sign)){5,}[^\W_](?![^\W_])"
@@ -40,8 +45,7 @@ def _unmark(mark: str) -> str:
 
 def markup(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it without the markup in words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
-    if _MARKUP_SIGN.search(view.text):
-        yield view.rewrite(_MARKUP, _unmark)
+    yield view.rewrite(_MARKUP if _TAG_SIGN.search(view.text) else _SIGNS, _unmark)
 
 
 def _unspaced(view: View) -> Iterator[Change]:
@@ -74,18 +78,24 @@ def spaced_out(view: View, traits: Traits) -> Iterator[View]:
             yield view.rewrite(_SPACED_WIDE, _narrow)
 
 
-def _regrouped(view: View, sign: str, most: int) -> Iterator[Change]:
+def _groups(view: View) -> Iterator[tuple[re.Match[str], int]]:
+    """Yield numbers in groups, and how many digits they have."""
     for match in _GROUPED.finditer(view.text):
-        text, old = match.group(), match["sign"]
-        digits = sum(map(str.isdigit, text))
+        text = match.group()
         if _NO_NUMBER.fullmatch(text):
             continue
-        if old not in _USUAL and old.strip(" ") and LEAST_DIGITS <= digits <= most:
-            yield *match.span(), text.replace(old, sign)
+        digits = sum(map(str.isdigit, text))
+        if match["sign"] not in _USUAL and match["sign"].strip(" ") and digits >= LEAST_DIGITS:
+            yield match, digits
 
 
 def grouped(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with spaces between groups of digits that one other sign parts: `4539_5787`, `856/45/6789`."""
     if traits.digits:
-        yield view.replace(_regrouped(view, " ", MOST_DIGITS))
-        yield view.replace(_regrouped(view, "", MOST_JOINED))
+        groups = list(_groups(view))
+        for sign, most in ((" ", MOST_DIGITS), ("", MOST_JOINED)) if groups else ():
+            yield view.replace(
+                (*match.span(), match.group().replace(match["sign"], sign))
+                for match, digits in groups
+                if digits <= most
+            )

@@ -19,17 +19,18 @@ _BASE64 = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{60,}\r?\n){0,1500}[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,15})?={0,2}"
     r"(?![A-Za-z0-9+/_=-])"
 )
+_BASE64_SIGNS = bytes(97 if code < 128 and (chr(code).isalnum() or chr(code) in "+/_-") else 32 for code in range(256))
 _WRAPPED = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{8,59}[ \t]*\r?\n[ \t]*){1,400}[A-Za-z0-9+/_-]{2,59}={0,2}(?![A-Za-z0-9+/_=-])"
 )
-_SHORT_LINES = re.compile(rb"a{8}\r?\n *a{4}")
+_SHORT_LINES = re.compile(rb"aaaaaaaa\r?\n *aaaa")
 _BASE32 = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{16,}|[a-z2-7]{16,})={0,6}(?![A-Za-z0-9=])")
 _BASE85 = re.compile(r"<~([!-uz\s]{10,20000})~>")
 _HEX = re.compile(
     r"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{2}(?:([ :,-]?)[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){7,}(?![A-Za-z0-9])"
 )
+_HEX_SIGNS = bytes(97 if chr(code) in "0123456789abcdefABCDEF :,-" else 32 for code in range(256))
 _PLAIN_HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
-_DIGIT = re.compile("[0-9]")
 _LONGEST_DATA = 65_536
 """Longer base64 or hex isn't decoded, nor is what unpacks to more than twice that."""
 _LEAST_DATA = 256
@@ -132,9 +133,22 @@ def _is_data(token: str) -> bool:
     return "0" in kinds and len(set(kinds)) > 1 and changes * 5 > len(kinds)
 
 
-def _tokens(text: str, shape: bytes) -> Iterator[tuple[int, int]]:
+def _base64(text: str) -> Iterator[re.Match[str]]:
+    """Yield the matches of `_BASE64`, which is tried only where twelve of its characters follow each other."""
+    signs = text.encode("ascii", "replace").translate(_BASE64_SIGNS)
+    end = 0
+    while (start := signs.find(b"a" * 12, end)) >= 0:
+        match = _BASE64.match(text, start)
+        if match is not None:
+            yield match
+        end = match.end() if match is not None else signs.find(b" ", start)
+        if end < 0:
+            return
+
+
+def _tokens(text: str, traits: Traits) -> Iterator[tuple[int, int]]:
     """Yield the places of base64 and hex; lines that are each a hash aren't one piece."""
-    for match in _BASE64.finditer(text) if b"a" * 8 in shape else ():
+    for match in _base64(text) if b"a" * 8 in traits.shape else ():
         start, end = match.span()
         lines = match.group().splitlines(keepends=True)
         if len(lines) > 1 and all(_HEX.fullmatch(line.strip()) for line in lines) and len(lines[0]) < 130:
@@ -143,19 +157,22 @@ def _tokens(text: str, shape: bytes) -> Iterator[tuple[int, int]]:
                 start += len(line)
         else:
             yield start, end
-    for match in _HEX.finditer(text) if _DIGIT.search(text) else ():  # hex of any text has digits
+    if not traits.digits:  # hex of any text has some
+        return
+    hexes = text.encode("ascii", "replace").translate(_HEX_SIGNS)
+    for match in _HEX.finditer(text) if b"a" * 18 in hexes else ():
         yield match.span()
 
 
-def _decoded(text: str, shape: bytes) -> Iterator[tuple[tuple[int, int], str]]:
+def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]:
     """Yield the places of data and what it says, if anything."""
-    for start, end in dict.fromkeys(_tokens(text, shape)):
+    for start, end in dict.fromkeys(_tokens(text, traits)):
         token = text[start:end]
         said = "" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
         yield (start, end), said
-    for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(shape) else ():
+    for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(traits.shape) else ():
         yield match.span(), _unbase64(match.group())
-    for match in _BASE32.finditer(text) if b"a" * 16 in shape else ():
+    for match in _BASE32.finditer(text) if b"a" * 16 in traits.shape else ():
         yield match.span(), _unbase32(match.group())
     for match in _BASE85.finditer(text) if "<~" in text else ():
         yield match.span(), _unbase85(match.group())
@@ -164,7 +181,7 @@ def _decoded(text: str, shape: bytes) -> Iterator[tuple[tuple[int, int], str]]:
 def packed(view: View, traits: Traits) -> Iterator[View]:
     """Yield what data says; data that doesn't give it away is noted by a view without a text."""
     public: list[tuple[int, int]] | None = None
-    for (start, end), said in _decoded(view.text, traits.shape):
+    for (start, end), said in _decoded(view.text, traits):
         if said:
             place = view.original(start, end)
             yield View(said, whole=place)

@@ -159,9 +159,10 @@ def _spoken(text: str) -> Iterator[Change]:
     for word, start, end in _words(text):
         if run.end and _BETWEEN.fullmatch(text, run.end, start) and run.add(word, start, end):
             continue
-        if run.is_number:
-            yield run.start, run.end, run.text
-        run = _Run()
+        if run.end:
+            if run.is_number:
+                yield run.start, run.end, run.text
+            run = _Run()
         run.add(word, start, end)
     if run.is_number:
         yield run.start, run.end, run.text
@@ -195,7 +196,8 @@ def _addresses(text: str) -> Iterator[Change]:
 
 def spoken_addresses(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with e-mail addresses as they are written: `john at example dot com`, `john [at] example (dot) com`."""
-    if ((traits.words & AT_WORDS or "@" in view.text) and traits.words & DOT_WORDS) or _BRACKETED.search(view.text):
+    is_said = (traits.words & AT_WORDS or "@" in view.text) and traits.words & DOT_WORDS
+    if is_said or (any(bracket in view.text for bracket in "[({<") and _BRACKETED.search(view.text)):
         closed = view.rewrite(_LETTERED, lambda letters: [char if char != "-" else "" for char in letters])
         yield closed.replace(_addresses(closed.text))
 
@@ -204,6 +206,7 @@ _DIGIT_LIKE = str.maketrans("OoQDlI|!iZzSsGbBgq", "000011111225566899"[:18])
 _MISREAD = re.compile(
     r"(?<![\w.])(?P<country>[A-Za-z]{2})?(?=[OoQDlI|!iZzSsGbBgq]{0,3}\d)[\dOoQDlI|!iZzSsGbBgq](?:[ .-]?[\dOoQDlI|!iZzSsGbBgq]){6,34}(?!\w)"
 )
+_LOOKS_LIKE_DIGITS = bytes(97 if chr(code) in "0123456789OoQDlI|!iZzSsGbBgq .-" else 32 for code in range(256))
 _TLD = re.compile(
     r"(?<=@)[\w-]{1,60}(?:\.[\w-]{1,60}){0,3}\.(?=[a-z0135]{0,5}[0135])[a-z0135]{2,6}(?!\w)", re.IGNORECASE
 )
@@ -231,6 +234,7 @@ def _domain(text: str) -> str:
 def misread(view: View, traits: Traits) -> Iterator[View]:
     """Yield it with letters among digits as the digits they look like, and digits in an address's end as letters."""
     if traits.digits:
-        yield view.rewrite(_MISREAD, _digits)
+        if b"a" * 7 in view.text.encode("ascii", "replace").translate(_LOOKS_LIKE_DIGITS):
+            yield view.rewrite(_MISREAD, _digits)
         if "@" in view.text:
             yield view.rewrite(_TLD, _domain)

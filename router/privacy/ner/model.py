@@ -175,7 +175,7 @@ class Tagger:
         """Return (n, tags) logits of consecutive tokens."""
         layer = _convolved(self._vectors[self._indexes(tokens)], self._biases[0], 1)
         for number, reach in enumerate(REACH, 1):
-            layer = layer + _convolved(layer @ self._weights[number], self._biases[number], reach)
+            layer += _convolved(layer @ self._weights[number], self._biases[number], reach)
         return layer @ self._last + self._biases[3]
 
 

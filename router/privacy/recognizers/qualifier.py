@@ -40,8 +40,19 @@ def _letter(letter: str) -> str:
 
 
 def _expression(tables: Iterable[str]) -> re.Pattern[str]:
-    words = {word.strip() for table in tables for word in re.split(r"[|\n]", table)} - {""}
-    return re.compile(rf"(?<![^\W_]){_trie(words)}(?![^\W_])")
+    return re.compile(rf"(?<![^\W_]){_trie(_split(tables))}(?![^\W_])")
+
+
+def _split(tables: Iterable[str]) -> set[str]:
+    return {word.strip() for table in tables for word in re.split(r"[|\n]", table)} - {""}
+
+
+def _signs(tables: Iterable[str]) -> tuple[str, ...]:
+    """Give an expression for the words of each first letter: all of them in one would be too long for the gate."""
+    heads: dict[str, list[str]] = {}
+    for word in sorted(_split(tables)):
+        heads.setdefault(word[0], []).append(word)
+    return tuple(rf"(?<![^\W_])(?:{_trie(words)})(?![^\W_])" for words in heads.values())
 
 
 def lower(text: str) -> str:
@@ -52,6 +63,9 @@ def lower(text: str) -> str:
 
 class _Qualifiers(LocalRecognizer):
     """One pass per text over all words at once: a thousand alternatives are too many for a pattern of Presidio."""
+
+    signs = _signs([*STRONG.values(), WEAK])
+    """Expressions of which one must be met for a text to be worth looking at; see `detector`."""
 
     def __init__(self) -> None:
         self._expressions = ((_expression(STRONG.values()), STRONG_SCORE), (_expression([WEAK]), WEAK_SCORE))
