@@ -274,7 +274,7 @@ def _widest(found: set[Span], by_entity: dict[str, Rule]) -> list[Span]:
     """Drop each span that lies within another of the same entity, or within a surer one that counts as much."""
     kept: list[Span] = []
     widest: Span | None = None
-    for span in sorted(found, key=lambda s: (s.start, -s.end, -s.score)):
+    for span in sorted(found, key=lambda s: (s.start, -s.end, -s.score, s.entity, s.recognizer)):
         if widest is None or span.end > widest.end or _outweighs(span, widest, by_entity):
             kept.append(span)
             widest = span if span.entity != QUALIFIER else widest

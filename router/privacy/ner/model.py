@@ -153,7 +153,7 @@ class Tagger:
         raised = np.exp(logits[tagged] - logits[tagged].max(axis=1, keepdims=True))
         scores = raised[:, 1:].reshape(len(tagged), len(KINDS), 2).sum(axis=2) / raised.sum(axis=1, keepdims=True)
         places = list(accumulate(map(len, tokens), initial=start))
-        found = zip(tagged.tolist(), best[tagged].tolist(), scores.max(axis=1).tolist(), strict=True)
+        found = zip(tagged.tolist(), best[tagged].tolist(), scores.max(axis=1).round(4).tolist(), strict=True)
         return _entities([(index, tokens[index].rstrip(), places[index], tag, score) for index, tag, score in found])
 
     def _indexes(self, tokens: Sequence[str]) -> list[int]:
