@@ -60,6 +60,7 @@ def main() -> int:
     print(report(result))
     stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%S")
     path = options.out / f"leaks-{stamp}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=1))
     print(f"written: {path}")
     return 1 if result.leaks or result.problems or result.never_fired else 0

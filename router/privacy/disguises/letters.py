@@ -42,6 +42,7 @@ _LOOKALIKES = {
 _RUN = re.compile(r"[^\t\n\r -~]+")
 _PLAIN = bytes((*b"\t\n\r", *range(0x20, 0x7F)))
 _WORD = re.compile(r"[\w@.+-]+")
+_PART = re.compile(r"[^@.+-]+")
 _OTHER_SCRIPT = re.compile(f"[{re.escape(''.join(_LOOKALIKES))}]")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9@]")
 _SMALL_CAPITAL = re.compile(f"[{_CONFUSABLE['small capitals'][0][:-2]}]")
@@ -69,9 +70,18 @@ def _plain(run: str) -> str | list[str]:
 
 
 def _latin(word: str) -> str:
-    """Replace look-alike letters in a word that mixes scripts; a word all in one script is just foreign."""
+    """Replace look-alike letters in a word that mixes scripts; a word all in one script is just foreign.
+
+    So is a part of one that has letters no Latin one looks like: `customer.αμκα`.
+    """
     mixed = _OTHER_SCRIPT.search(word) and (_ASCII_WORD.search(word) or _SMALL_CAPITAL.search(word))
-    return "".join(_LOOKALIKES.get(char, char) for char in word) if mixed else word
+    return _PART.sub(_latin_part, word) if mixed else word
+
+
+def _latin_part(match: re.Match[str]) -> str:
+    part = match.group()
+    latin = "".join(_LOOKALIKES.get(char, char) for char in part)
+    return latin if latin.isascii() or _ASCII_WORD.search(part) else part
 
 
 def plain(view: View) -> View:

@@ -15,7 +15,7 @@ _PLACEHOLDER = re.compile(
     re.IGNORECASE,
 )
 _MASK = re.compile(
-    r"x{6}|(?:xxxx.{1,20}){2}|\*{3}|\.{4}|([b-z0-9])\1{7}|example|placeholder|changeme|redacted|dummy|foobar|insert|replace"
+    r"x{6}|(?:xxxx.{1,20}){2}|\*{3}|\.{4}|([b-z0-9])\1{7}|(?<=[^a])a{8}|example|placeholder|changeme|redacted|dummy|foobar|insert|replace"
     r"|your(?:[-_.]|(?:own)?(?:api|access|auth|bot|secret|key|token|open|hf|github))|_here$"
     r"|(?:fake|sample|some|my|test)[-_](?:secret|key|token|api)",
     re.IGNORECASE,

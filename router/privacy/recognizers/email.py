@@ -17,7 +17,7 @@ SPACED = (
     r"(?:c ?o ?m|o ?r ?g|n ?e ?t|d ?e|u ?k|f ?r|i ?o)\b"
 )
 
-QUOTED = r"(?<!\w)\"[\w.+ '-]{1,64}\"@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-])"
+QUOTED = r"(?<![^\W_])\"[\w.+ '-]{1,64}\"@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_](?:[^\W_]|-){1,62}(?![^\W_])"
 
 INTERNAL = frozenset(
     ["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"]
