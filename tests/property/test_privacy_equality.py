@@ -22,6 +22,8 @@ from tests.fakes.gates import GATES
 if TYPE_CHECKING:  # Presidio is imported only when the test runs
     from router.privacy.detector import Detector
 
+pytestmark = pytest.mark.timeout(400)
+
 LOCALES = (
     "en_US",
     "en_GB",
