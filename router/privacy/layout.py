@@ -47,12 +47,10 @@ _Head: TypeAlias = tuple[re.Pattern[str], list[_Cell]]
 
 def layouts(view: View, traits: Traits) -> Iterator[View]:
     """Yield another reading of forms and of tables, if there are any; nobody writes a table backwards."""
-    if not traits.digits or view.mirrored is not None:
-        return
     form = view.rewrite(_LINE, lambda line: [" "] * len(line)) if "___" in view.text else view
     if form is not view:
         yield form
-    table = _labelled(view)
+    table = _labelled(view) if traits.digits and view.mirrored is None else None
     if table is not None:
         yield table
 

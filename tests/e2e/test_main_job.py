@@ -311,7 +311,8 @@ async def test_a_json_schema_is_kept_to_locally(stack: Stack) -> None:
             model="local/base",
             messages=[{"role": "user", "content": "How old?"}],
             response_format=Person,
-            max_tokens=60,
+            temperature=0,
+            max_tokens=400,
         )
     assert isinstance(answer.choices[0].message.parsed, Person)
 

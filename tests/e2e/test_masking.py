@@ -165,7 +165,7 @@ async def test_masked_chunks_come_as_the_cloud_sends_them(stack: Stack) -> None:
 
 
 async def test_a_conversation_stays_local_when_its_client_trims_the_history(stack: Stack) -> None:
-    secret, harmless = user("My SSN is 536-22-8726"), user("What is the capital of France?")
+    secret, harmless = user("My SSN is 536-22-8726"), user("Write a haiku about the rain.")
     async with client(stack, LOCAL_KEY) as http:
         for named in ({"headers": {"x-router-session": "t1"}}, {"user": "customer-81"}):
             before = await ask(http, harmless, **named)  # type: ignore[arg-type]

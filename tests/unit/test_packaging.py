@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
 PACKAGES = ("router", "sona", "local_inference")
 LEFT_OUT = {"torchvision", "torchaudio", "torchcodec", "sentence-transformers"}
-FOR_DEVELOPERS = {"router/privacy/ner/samples.py", "router/privacy/ner/train.py"}
+FOR_DEVELOPERS = {f"router/privacy/ner/{name}.py" for name in ("names", "samples", "train")}
 """Tools that make what is shipped; they may need what is in the extra `dev`."""
 
 LOCKS = ("router", "engine-cpu", "engine-gpu", "dev")

@@ -67,14 +67,14 @@ def test_no_expression_runs_away_on_its_own_letters(detector: Detector) -> None:
 
 def ends_in_time(detector: Detector, text: str) -> None:
     detector.deadline.at_s = monotonic_s() + DEADLINE_S
-    start = time.process_time()
+    start = time.thread_time()  # workers have one thread for numpy, this process has more
     try:
         detector.read(Unit([("", text)]))
     except DeadlinePassed:
         pass
     finally:
         detector.deadline.at_s = float("inf")
-    assert time.process_time() - start < 2 * DEADLINE_S
+    assert time.thread_time() - start < 2 * DEADLINE_S
 
 
 @pytest.mark.parametrize(
