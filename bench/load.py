@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import statistics
 import time
 from datetime import timedelta
@@ -22,19 +23,35 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
 
 
+WORDS = (
+    "please explain how the committee compared three proposals for a new bridge across the river and why the second "
+    "design was cheaper to build although it needed more steel than the others according to the engineers report"
+).split()
+MARK = b"MARK"
+
+
 def body(model: str, tokens: int, *, stream: bool) -> bytes:
-    """A request whose prompt has about so many tokens of ordinary English."""
-    words = "the quick brown fox jumps over a lazy dog while seven wise owls watch from an old oak tree".split()
-    text = " ".join(words[index % len(words)] for index in range(tokens))
+    """A request whose prompt has about so many tokens of ordinary English; `fresh` makes each one new."""
+    text = " ".join(WORDS[index % len(WORDS)] for index in range(tokens)) + " " + MARK.decode()
     request = {"model": model, "messages": [{"role": "user", "content": text}], "stream": stream}
     return msgspec.json.encode(request)
 
 
+def fresh(data: bytes, number: int) -> bytes:
+    """Write other words into a request for each number, so that nobody can have seen it before."""
+    words: list[str] = []
+    while number:
+        number, index = divmod(number, len(WORDS))
+        words.append(WORDS[index])
+    return data.replace(MARK, " ".join(words).encode())
+
+
 async def closed_loop(url: str, data: bytes, *, at_once: int, seconds: float) -> Result:
-    """Send the same request over and over; latencies are of whole answers."""
+    """Send requests of the same length, each of them new; latencies are of whole answers."""
+    numbers = itertools.count(1)
     client = ClientBuilder().no_proxy().timeout(timedelta(seconds=30)).pool_max_idle_per_host(at_once).build()
     async with client:
-        await asyncio.gather(*(_ask(client, url, data) for _ in range(at_once)))
+        await asyncio.gather(*(_ask(client, url, fresh(data, next(numbers))) for _ in range(at_once)))
         times: list[float] = []
         failures: list[int] = []
         end = time.perf_counter() + seconds
@@ -42,7 +59,7 @@ async def closed_loop(url: str, data: bytes, *, at_once: int, seconds: float) ->
         async def caller() -> None:
             while time.perf_counter() < end:
                 started = time.perf_counter()
-                status = await _ask(client, url, data)
+                status = await _ask(client, url, fresh(data, next(numbers)))
                 times.append(time.perf_counter() - started)
                 if status != 200:
                     failures.append(status)

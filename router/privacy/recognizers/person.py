@@ -125,7 +125,7 @@ class _Names(LocalRecognizer):
             return 0.5 if is_capitalised or known == len(words) else 0.85 if known else 0.95
         if is_capitalised:
             return 0.75 if not known else 0.7 if common else 0.5
-        return 1.1 if not known else 0.9 if common else 0.6
+        return 1.1 if not known else 0.95 if common else 0.85
 
 
 def _chained(entities: list[Entity], text: str) -> list[Entity]:
