@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import statistics
 import time
 from datetime import timedelta
@@ -48,7 +49,7 @@ def fresh(data: bytes, number: int) -> bytes:
 
 async def closed_loop(url: str, data: bytes, *, at_once: int, seconds: float) -> Result:
     """Send requests of the same length, each of them new; latencies are of whole answers."""
-    numbers = itertools.count(1)
+    numbers = itertools.count(random.getrandbits(32))
     client = ClientBuilder().no_proxy().timeout(timedelta(seconds=30)).pool_max_idle_per_host(at_once).build()
     async with client:
         await asyncio.gather(*(_ask(client, url, fresh(data, next(numbers))) for _ in range(at_once)))
