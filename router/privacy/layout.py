@@ -31,7 +31,7 @@ _TUPLE = re.compile(r"\s{0,9},?\s{0,9}\(((?:'[^'\n]{0,300}'|[^()'\n]){1,2000})\)
 _VALUE = re.compile(r"\s*+('[^'\n]*+'|[^,\n]*+)(?:,|$)")
 _WIDEST, _ABOVE = 60, 8
 """Columns of the widest table that is read, and lines between its head and the first row with a number."""
-_LINE = re.compile(r"_{3,}(?=[\"'(+]?[^\W_])|(?<=[^\W_])_{3,}")
+_LINE = re.compile(r"(?<!_)_{3,}+(?=[\"'(+]?[^\W_])|(?<=[^\W_])_{3,}+")
 """The line that a form is filled in on."""
 
 
