@@ -231,14 +231,14 @@ def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], p
     for deployment in model.deployments:
         if deployment.provider not in providers:
             continue
-        candidate = _candidate(config, name, deployment)
+        candidate = _candidate(config, name, deployment, providers[deployment.provider])
         if candidate.price is not None:
             prices[candidate.target.label] = candidate.price
         candidates.append(candidate)
     return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
 
 
-def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig) -> Candidate:
+def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig, provider: Provider) -> Candidate:
     row = config.providers[deployment.provider]
     dialect = load_plugin("router.providers", row.kind)
     base_url = (row.model_extra or {}).get("base_url")
@@ -260,6 +260,7 @@ def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig) -
         weight=deployment.weight,
         context_tokens=deployment.context_tokens or window,
         capabilities=deployment.capabilities or getattr(dialect, "CAPABILITIES", None),
+        dialects=frozenset(provider.dialects),
     )
 
 

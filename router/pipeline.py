@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import NamedTuple
 
+import msgspec
+
 from router.core.ports import Scanner
 from router.core.types import (
     Cleared,
@@ -33,6 +35,7 @@ from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
 from router.routing.planner import Facts, Planner
+from router.wire.dialects import codec
 
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
@@ -63,17 +66,21 @@ class Pipeline:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
         decision = await self._decide(request, trace)
-        report, verdict, plan = decision.report, decision.verdict, decision.plan
+        report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
         masked, vault = decision.masked or (None, None)
-        unmasker = Unmasker(vault, request.body.get("response_format")) if vault is not None else None
+        unmasker = Unmasker(vault, chat.body.get("response_format")) if vault is not None else None
 
         def permit(target: Target) -> Cleared:
-            return clear(request, report, verdict, target, masked)
+            native = self._executor.provider(target).dialects
+            cleared = clear(request, report, verdict, target, masked, native)
+            trace.cleared(cleared)
+            return cleared
 
-        async with aclosing(self._executor.execute(plan, request, permit, trace)) as deltas:
+        async with aclosing(self._executor.execute(plan, chat, permit, trace)) as deltas:
             async for delta in deltas:
                 trace.delta(delta)
-                yield unmasker.restore(delta) if unmasker is not None else delta
+                for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
+                    yield restored
 
     async def explain(self, request: Request, trace: Trace) -> dict[str, JsonValue]:
         """Say what would be done with a request, and why; calls nobody.
@@ -83,7 +90,7 @@ class Pipeline:
         """
         decision = await self._decide(request, trace, remember=False)
         report, verdict, plan = decision.report, decision.verdict, decision.plan
-        first = await self._executor.resolve(plan.steps[0].target, request, trace)
+        first = await self._executor.resolve(plan.steps[0].target, decision.chat, trace)
         trace.resolved(first)
         return {
             "decision": {
@@ -131,17 +138,19 @@ class Pipeline:
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
         trace.scanned(report)
-        verdict = self._judge.verdict(request, report, remember=remember)
+        translation = codec(request.dialect).to_chat(request.body)
+        chat = msgspec.structs.replace(request, body=translation.body)
+        verdict = self._judge.verdict(chat, report, remember=remember)
         masks = remember and verdict.masking is Masking.PLACEHOLDER
-        masked = await self._mask(request, report) if masks else None
+        masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
         facts = Facts(local, self._executor.breakers.health, random.random())
-        plan = self._planner.plan(request, verdict, features(request, report.scanned_chars), facts)
+        wanted = features(chat, report.scanned_chars, translation.unsupported)
+        plan = self._planner.plan(chat, verdict, wanted, facts)
         trace.planned(plan)
-        return _Decision(report, verdict, plan, masked)
+        return _Decision(report, verdict, plan, masked, chat)
 
-    async def _mask(self, request: Request, report: ScanReport) -> tuple[JsonObject, Vault]:
-        key = self._conversations.key(request)
+    async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:
             return mask(request.body, report.findings, key)
         return await asyncio.to_thread(mask, request.body, report.findings, key)
@@ -155,6 +164,8 @@ class _Decision(NamedTuple):
     plan: Plan
     masked: tuple[JsonObject, Vault] | None
     """The copy that may leave, where the verdict demands one, and the way back."""
+    chat: Request
+    """The request as chat completions say it: what stages read that must understand it."""
 
 
 def _summary(report: ScanReport) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from router.core.types import (
     Candidate,
     Cleared,
     Delta,
+    Dialect,
     Features,
     JsonObject,
     Outcome,
@@ -39,10 +40,15 @@ class Scanner(Protocol):
 class Provider(Protocol):
     """One API dialect with its credentials and its connections."""
 
-    def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
-        """Send one cleared request; yield its answer as OpenAI `chat.completion` JSON.
+    @property
+    def dialects(self) -> Set[Dialect]:
+        """What `send` takes; everything else is translated into CHAT before it is cleared, where it can be."""
+        ...
 
-        A streamed request yields one delta an event, the last with a finish reason; any other yields one
+    def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
+        """Send one cleared request, which is in one of `dialects`; yield its answer in the same dialect.
+
+        A streamed request yields one delta an event, one of the last with a finish reason; any other yields one
         delta, the whole. Closing the generator cancels the upstream request.
 
         Raises:

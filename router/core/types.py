@@ -50,6 +50,26 @@ class Masking(Enum):
     PLACEHOLDER = "placeholder"
 
 
+class Dialect(Enum):
+    """Which API a body or an answer is written for. CHAT is the one inside: what differs is translated to and from it.
+
+    The value names the module in `router.wire.inbound` that knows the dialect as callers speak it.
+    """
+
+    CHAT = "chat"
+    """OpenAI's chat completions."""
+    COMPLETIONS = "completions"
+    """OpenAI's older completions of one prompt."""
+    EMBEDDINGS = "embeddings"
+    """OpenAI's embeddings."""
+    RESPONSES = "responses"
+    """OpenAI's responses."""
+    MESSAGES = "messages"
+    """Anthropic's messages."""
+    COUNT_TOKENS = "count_tokens"
+    """Anthropic's count of a messages request's tokens."""
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls: one API key (or the anonymous loopback caller) and what it may do."""
 
@@ -74,10 +94,10 @@ class Hints(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One decoded chat completion request.
+    """One decoded request.
 
-    `body` is the caller's whole decoded JSON object, unknown fields included. It is the only source of
-    what is scanned and of what is sent, so the two can't differ. Nobody changes it in place.
+    `body` is the caller's whole decoded JSON object in the caller's dialect, unknown fields included. It is the
+    only source of what is scanned and of what is sent, so the two can't differ. Nobody changes it in place.
     """
 
     id: str
@@ -88,6 +108,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     hints: Hints
     deadline_s: float
     """Monotonic time (see `core.clock`) at which the whole request must be over."""
+    dialect: Dialect = Dialect.CHAT
+    headers: tuple[tuple[str, str], ...] = ()
+    """Headers that travel on to an upstream of the same dialect; of a fixed shape that can hold no text."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,6 +214,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     weight: float = 1.0
     context_tokens: int | None = None
     capabilities: frozenset[str] | None = None
+    dialects: frozenset[Dialect] = frozenset({Dialect.CHAT})
+    """What its provider takes as it is."""
     health: Health = Health()
 
 
@@ -204,6 +229,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     `web_search`."""
     task: str | None = None
     tier: str | None = None
+    native: Dialect | None = None
+    """The only dialect that can say what the request asks for; None = it can be translated."""
+    untranslatable: tuple[str, ...] = ()
+    """What of it can't be translated: names of fields, no text."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,6 +282,12 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     rule_id: str
     ruleset: str
+    dialect: Dialect = Dialect.CHAT
+    """The dialect of `body`, and of the answer that is wanted."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """See `Request.headers`; empty where the body was translated."""
+    dropped: tuple[str, ...] = ()
+    """Tuning knobs that the translation left out."""
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
@@ -268,16 +303,21 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):
-    """One piece of an answer: a whole `chat.completion`, or one `chat.completion.chunk` of a stream.
+    """One piece of an answer, in the dialect that its clearance names: a whole one, or one event of a stream.
 
-    `payload` is its JSON as bytes; where the upstream speaks OpenAI's dialect, the bytes it sent.
+    `payload` is its JSON as bytes; where the upstream speaks that dialect, the bytes it sent.
     """
 
     payload: bytes
+    dialect: Dialect = Dialect.CHAT
+    event: bytes | None = None
+    """Name of the stream's event, in dialects that name them."""
     usage: Usage | None = None
     finish_reason: str | None = None
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
+    dropped: tuple[str, ...] = ()
+    """On the first delta of an answer: tuning knobs that the target has no counterpart for, and so didn't get."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

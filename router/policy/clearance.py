@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from router.core.errors import LocalityViolation
-from router.core.types import Cleared, JsonObject, Locality, Masking, Request, ScanReport, Target, Verdict
+from collections.abc import Set
+
+from router.core.errors import LocalityViolation, UnsupportedFeature
+from router.core.types import Cleared, Dialect, JsonObject, Locality, Masking, Request, ScanReport, Target, Verdict
+from router.wire.dialects import Translation, codec
 
 
-def clear(request: Request, report: ScanReport, verdict: Verdict, target: Target, masked: JsonObject | None) -> Cleared:
+def clear(
+    request: Request,
+    report: ScanReport,
+    verdict: Verdict,
+    target: Target,
+    masked: JsonObject | None,
+    native: Set[Dialect] = frozenset({Dialect.CHAT}),
+) -> Cleared:
     """Permit one request to go to one target, as it is or masked, as the verdict says.
 
-    A local target gets the text as it is; the masked copy is for those further away.
+    A local target gets the text as it is; the masked copy is for those further away. `native` are the dialects that the
+    target takes; a request in another one is translated, which moves what was scanned and adds nothing of the caller's.
 
     Raises:
+        UnsupportedFeature: the request can't be translated for this target.
         LocalityViolation: the target is further away than the verdict permits, or the masked copy that
             the verdict demands is missing.
     """
@@ -22,9 +34,13 @@ def clear(request: Request, report: ScanReport, verdict: Verdict, target: Target
         if masked is None:
             raise LocalityViolation(f"rule '{verdict.rule_id}' demands a masked copy for {target.label}")
         body = masked
+    translated = None if request.dialect in native else _translated(request.dialect, body, target)
     return Cleared(
         request_id=request.id,
-        body=body,
+        body=body if translated is None else translated.body,
+        dialect=request.dialect if translated is None else Dialect.CHAT,
+        headers=request.headers if translated is None else (),
+        dropped=() if translated is None else translated.dropped,
         stream=request.stream,
         target=target,
         rule_id=verdict.rule_id,
@@ -32,3 +48,12 @@ def clear(request: Request, report: ScanReport, verdict: Verdict, target: Target
         leaves=report.leaves,
         scanned_bytes=report.scanned_bytes,
     )
+
+
+def _translated(dialect: Dialect, body: JsonObject, target: Target) -> Translation:
+    translation = codec(dialect).to_chat(body)
+    if translation.unsupported:
+        fields = ", ".join(translation.unsupported)
+        message = f"{target.label} can't be asked for this: {fields}; ask for a model whose provider speaks this API"
+        raise UnsupportedFeature(message, param=translation.unsupported[0])
+    return translation

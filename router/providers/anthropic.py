@@ -11,10 +11,10 @@ from pyreqwest.response import Response
 from router.core import clock
 from router.core.errors import UpstreamProtocolError
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta
+from router.core.types import Cleared, Delta, Dialect
 from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
 from router.wire import sse
-from router.wire.anthropic_messages import AnswerStream, decode_answer, encode_request
+from router.wire.outbound.anthropic import AnswerStream, decode_answer, encode_request
 
 CAPABILITIES: frozenset[str] = frozenset({"tools", "vision"})
 """What the dialect as translated here can do, whatever the model."""
@@ -44,6 +44,8 @@ class Config(BaseModel):
 
 class Anthropic:
     """The provider."""
+
+    dialects = frozenset({Dialect.CHAT})
 
     def __init__(self, egress: Egress, name: str, default_max_tokens: int) -> None:
         self._egress = egress

@@ -11,7 +11,7 @@ from pyreqwest.response import Response
 
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, JsonObject
+from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.wire import openai_chat, sse
 
@@ -32,6 +32,8 @@ class Config(BaseModel):
 
 class OpenAICompatible:
     """The provider. `path` is where chat completions live under the base URL."""
+
+    dialects = frozenset({Dialect.CHAT})
 
     def __init__(self, egress: Egress, name: str, path: str = "/chat/completions") -> None:
         self._egress = egress

@@ -12,6 +12,7 @@ from router.core import clock
 from router.core.errors import RouterError
 from router.core.types import (
     Attempt,
+    Cleared,
     Delta,
     JsonValue,
     Locality,
@@ -53,6 +54,7 @@ class Trace:
         self._under_way = False
         self._usage: Usage | None = None
         self._error: RouterError | None = None
+        self._dropped: tuple[str, ...] = ()
         self.client_gone = False
 
     def decoded(self, request: Request) -> None:
@@ -86,6 +88,10 @@ class Trace:
         if self._overhead_ms is None:
             self._overhead_ms = self.elapsed_ms()
 
+    def cleared(self, cleared: Cleared) -> None:
+        """An attempt is permitted; what is dropped for its target counts from here."""
+        self._dropped = cleared.dropped
+
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
         sent, self._under_way = self._under_way, False
@@ -100,6 +106,7 @@ class Trace:
         if self._ttft_ms is None:
             self._ttft_ms = self.elapsed_ms()
         self._usage = delta.usage or self._usage
+        self._dropped += delta.dropped
 
     def failed(self, error: RouterError) -> None:
         """The request ended with an error."""
@@ -142,6 +149,8 @@ class Trace:
             out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
         attempts = len(self._attempts) + int(self._under_way)
         out.append(("x-router-attempts", str(attempts)))
+        if self._dropped:
+            out.append(("x-router-dropped", ",".join(sorted({*self._dropped}))))
         if self._overhead_ms is not None:
             out.append(("x-router-overhead-ms", f"{self._overhead_ms:.3f}"))
         spent = self.cost_usd() if final else None

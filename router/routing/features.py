@@ -10,8 +10,11 @@ CHARS_PER_TOKEN = 4
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 
-def features(request: Request, text_chars: int) -> Features:
-    """Compute the features of a request whose text has `text_chars` characters (as the scan counted)."""
+def features(request: Request, text_chars: int, untranslatable: tuple[str, ...] = ()) -> Features:
+    """Compute the features of a request, its body as chat completions say it.
+
+    `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it.
+    """
     body = request.body
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Features(
@@ -20,6 +23,8 @@ def features(request: Request, text_chars: int) -> Features:
         needs=frozenset(_needs(body)),
         task=request.hints.task,
         tier=request.hints.tier,
+        native=request.dialect if untranslatable else None,
+        untranslatable=untranslatable,
     )
 
 

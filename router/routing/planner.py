@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from typing import NoReturn
 
 import msgspec
 
@@ -81,10 +82,12 @@ class Planner:
         """
         named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
         if named is not None or verdict.max_locality is Locality.LOCAL:
+            if features.native is not None:
+                _refuse_untranslatable(features)
             return self._local_plan(named or local_target(select=True), request, verdict)
         choice = self._choose(request, features, facts)
         allowed = [item for item in choice.ranked if item[0].target.locality <= verdict.max_locality]
-        use_local = self._has_local and self._routing.fallback_local
+        use_local = self._has_local and self._routing.fallback_local and features.native is None
         able = _able([candidate for candidate, _ in allowed], features, must=not use_local)
         live = [candidate for candidate in able if candidate.health.available]
         down = [candidate for candidate in able if not candidate.health.available]
@@ -179,14 +182,23 @@ def _applies(rule: RouteRule, request: Request, features: Features) -> bool:
     return rule.needs <= features.needs and all(want is None or want == have for want, have in wanted)
 
 
+def _refuse_untranslatable(features: Features) -> NoReturn:
+    fields = ", ".join(features.untranslatable)
+    message = f"no target that may answer this request speaks an API that can say: {fields}"
+    raise UnsupportedFeature(message, param=features.untranslatable[0])
+
+
 def _able(candidates: Sequence[Candidate], features: Features, *, must: bool) -> list[Candidate]:
     """Keep the candidates that can do what the request needs; what is unknown of one counts as able.
 
     Raises:
         UnsupportedFeature, ContextTooLong: there were some, none is left, and one `must` be.
     """
-    able = [one for one in candidates if one.capabilities is None or features.needs <= one.capabilities]
-    if candidates and not able and must:
+    speaking = [one for one in candidates if features.native is None or features.native in one.dialects]
+    if candidates and not speaking and must:
+        _refuse_untranslatable(features)
+    able = [one for one in speaking if one.capabilities is None or features.needs <= one.capabilities]
+    if speaking and not able and must:
         needs = ", ".join(sorted(features.needs))
         raise UnsupportedFeature(f"no deployment of this model can do what the request needs: {needs}")
     tokens = features.input_tokens + (features.max_output_tokens or 0)

@@ -12,13 +12,18 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, stack_of
+from router.core.types import Dialect
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import models, operations
-from router.server.routes.chat import ChatCompletions, Explain
+from router.server.routes.inference import Explain, Inference
+from router.wire.dialects import codec
 
 _log = logging.getLogger(__name__)
+
+SERVED = (Dialect.CHAT,)
+"""The dialects that callers may speak."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths that need no key: a probe has none, and they tell nothing of anybody's traffic."""
@@ -28,8 +33,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     """Build the application on a runtime that is running."""
     app = FastAPI(title="sona-router", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.redirect_slashes = False
-    app.router.routes.append(Route("/v1/chat/completions", ChatCompletions(runtime), methods=["POST"]))
-    app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
+    for dialect in SERVED:
+        app.router.routes.append(Route(codec(dialect).path, Inference(runtime, dialect), methods=["POST"]))
+    app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(operations.build(runtime))
     app.add_middleware(Guard, authenticator=Authenticator(runtime.config.server.keys))

@@ -128,13 +128,13 @@ class Exchange:
         )
         await self._out({"type": "http.response.body", "body": payload})
 
-    async def error(self, error: RouterError, headers: Headers = ()) -> None:
-        """Send an error in OpenAI's JSON; clients retry only where we say after how long."""
+    async def error(self, error: RouterError, headers: Headers = (), body: bytes | None = None) -> None:
+        """Send an error, in OpenAI's JSON unless `body` is given; clients retry only where we say after how long."""
         if error.retry_after_s is not None:
             extra = ("retry-after", str(max(1, round(error.retry_after_s))))
         else:
             extra = ("x-should-retry", "false")
-        await self.json(error.http_status, error.body(), [*headers, extra])
+        await self.json(error.http_status, error.body() if body is None else body, [*headers, extra])
 
     async def begin_stream(self, headers: Headers) -> None:
         """Send the head of an event stream."""

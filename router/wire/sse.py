@@ -74,6 +74,7 @@ def _parse(block: bytes) -> Event | None:
     return Event(name, b"\n".join(data)) if data else None
 
 
-def frame(payload: bytes) -> bytes:
-    """Frame one JSON payload as an unnamed event."""
-    return b"data: " + payload + b"\n\n"
+def frame(payload: bytes, event: bytes | None = None) -> bytes:
+    """Frame one JSON payload, as an event with a name or without."""
+    name = b"event: " + event + b"\n" if event else b""
+    return name + b"data: " + payload + b"\n\n"

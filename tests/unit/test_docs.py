@@ -30,6 +30,8 @@ from router.core import errors
 from router.core.plugin import kinds
 from router.privacy.severity import DEFAULTS, QUALIFIER
 from router.record.metrics import Metrics
+from router.server.app import SERVED
+from router.wire.dialects import codec
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -326,6 +328,8 @@ def test_the_endpoints_are_all_documented() -> None:
         routed |= {
             path for group in re.findall(r"for path in \(([^)]*)\)", source) for path in re.findall(r'"([^"]+)"', group)
         }
+        if "router" in heading:
+            routed |= {codec(dialect).path for dialect in SERVED}
         documented = set(re.findall(r"^\| `[A-Z]+ ([^`]+)` \|", page[heading], re.MULTILINE))
         assert documented == {re.sub(r"\{(\w+):path\}", r"{\1}", path) for path in routed}
 

@@ -23,7 +23,7 @@ def unmasker(response_format: JsonValue = None) -> Unmasker:
 
 def restore(one: Unmasker, **choice: Any) -> dict[str, Any]:
     payload = msgspec.json.encode({"choices": [{"index": 0, **choice}]})
-    return msgspec.json.decode(one.restore(Delta(payload=payload)).payload)["choices"][0]
+    return msgspec.json.decode(one.restore(Delta(payload=payload))[-1].payload)["choices"][0]
 
 
 def test_parts_and_legacy_calls_of_a_whole_answer_are_restored() -> None:

@@ -30,7 +30,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality, Target, Usage
 from router.providers import anthropic
 from router.wire import sse
-from router.wire.anthropic_messages import AnswerStream, decode_answer, encode_request
+from router.wire.outbound.anthropic import AnswerStream, decode_answer, encode_request
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "anthropic"
 USER = {"role": "user", "content": "hi"}

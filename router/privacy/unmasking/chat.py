@@ -1,50 +1,29 @@
-"""Puts the masked values back into an answer: whole, or chunk by chunk with placeholders cut anywhere."""
+"""Puts the masked values back into a chat completion: whole, or chunk by chunk with placeholders cut anywhere."""
 
 from __future__ import annotations
 
-import msgspec
-
-from router.core.errors import UpstreamProtocolError
-from router.core.types import Delta, JsonObject, JsonValue
+from router.core.types import JsonObject, JsonValue
 from router.privacy.masking import StreamUnmasker, Vault
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
-_JSON_FORMATS = ("json_object", "json_schema")
 _LEGACY = -1
 """Index of the one call that `function_call` holds."""
 
 _Field = tuple[int, str, int]
 """Which text of a stream: choice index, field, tool-call index."""
 
-_DECODER = msgspec.json.Decoder(dict[str, object])
 
+class ChatRestorer:
+    """See `Restorer`."""
 
-class Unmasker:
-    """Restores one request's answer; holds back, per field, only what may be the start of a placeholder."""
-
-    def __init__(self, vault: Vault, response_format: JsonValue = None) -> None:
-        """Take the request's vault, and the format it asked for: content that is JSON stays JSON."""
+    def __init__(self, vault: Vault, *, is_json: bool) -> None:
+        """Take the request's vault, and whether the content is JSON, which it stays."""
         self._vault = vault
-        kind = response_format.get("type") if isinstance(response_format, dict) else None
-        self._in_json = frozenset(("arguments", "content") if kind in _JSON_FORMATS else ("arguments",))
+        self._in_json = frozenset(("arguments", "content") if is_json else ("arguments",))
         self._streams: dict[_Field, StreamUnmasker] = {}
 
-    def restore(self, delta: Delta) -> Delta:
-        """Return the delta with its placeholders replaced.
-
-        A finish reason releases what its choice still holds back, so that nothing is lost.
-
-        Raises:
-            UpstreamProtocolError: the payload isn't a JSON object, or one too deep.
-        """
-        try:
-            payload = self._restored(delta.payload)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            raise UpstreamProtocolError("The upstream's answer isn't a JSON object.") from None
-        return msgspec.structs.replace(delta, payload=payload)
-
-    def _restored(self, encoded: bytes) -> bytes:
-        payload: JsonObject = _DECODER.decode(encoded)  # pyright: ignore[reportAssignmentType] decoded JSON
+    def restore(self, payload: JsonObject, event: bytes | None) -> list[tuple[bytes | None, JsonObject]]:
+        """See `Restorer`; a finish reason releases what its choice still holds back."""
         choices = payload.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
@@ -54,7 +33,7 @@ class Unmasker:
                 self._whole(message)
             index = choice.get("index")
             self._chunk(choice, index if isinstance(index, int) else 0)
-        return msgspec.json.encode(payload)
+        return [(event, payload)]
 
     def _whole(self, message: JsonObject) -> None:
         for field in _TEXT_FIELDS:
@@ -138,3 +117,6 @@ def _functions(message: JsonObject) -> list[tuple[int, JsonObject]]:
     return [
         (number if isinstance(number, int) else 0, function) for number, function in found if isinstance(function, dict)
     ]
+
+
+build = ChatRestorer

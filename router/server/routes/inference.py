@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions` and `POST /v1/route/explain`: the same body, answered or explained."""
+"""The endpoints that take a request for a model, one for each dialect, and `POST /v1/route/explain`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from starlette.types import Receive, Scope, Send
 
 from router.core import clock
 from router.core.errors import InternalError, InvalidRequest, RouterError, stack_of
-from router.core.types import Delta, Hints, Locality, Request
+from router.core.types import Delta, Dialect, Hints, Locality, Request
 from router.record.trace import Trace
 from router.runtime import Runtime
 from router.server.exchange import ClientGone, Exchange
-from router.wire import openai_chat, sse
+from router.wire.dialects import Encoder, codec
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +26,12 @@ _WORD = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
 
 
 class Endpoint(ABC):
-    """What the endpoints that take a chat request share: its reading, its record, its errors."""
+    """What the endpoints that take a request share: its reading, its record, its errors."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, dialect: Dialect) -> None:
         self._runtime = runtime
+        self._dialect = dialect
+        self._codec = codec(dialect)
 
     @abstractmethod
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
@@ -45,47 +47,69 @@ class Endpoint(ABC):
         trace = self._runtime.trace(exchange.request_id)
         self._runtime.metrics.in_flight.inc()
         try:
-            request = await decode(exchange, self._runtime)
+            request = await self._decode(exchange)
             trace.decoded(request)
             async with exchange.watched():
                 await self.respond(exchange, request, trace)
         except ClientGone:
             trace.client_gone = True
         except RouterError as error:
-            await _fail(exchange, trace, error)
+            await self._fail(exchange, trace, error)
         except Exception as error:  # noqa: BLE001 the last resort: a bug of ours must not look like the caller's
             _log.error("request %s failed by a bug of the router\n%s", exchange.request_id, stack_of(error))
-            await _fail(exchange, trace, InternalError("the router failed; its log says how"))
+            await self._fail(exchange, trace, InternalError("the router failed; its log says how"))
         finally:
             self._runtime.metrics.in_flight.dec()
             self.finished(trace)
 
+    async def _decode(self, exchange: Exchange) -> Request:
+        """Read and check one request.
 
-async def _fail(exchange: Exchange, trace: Trace, error: RouterError) -> None:
-    trace.failed(error)
-    with suppress(ClientGone):
-        if not exchange.started:
-            await exchange.error(error, trace.headers(final=True))
-        elif exchange.streaming:
-            # The answer can't be taken back: one explicit error event, and no [DONE].
-            await exchange.chunk(sse.frame(error.body()), last=True)
+        Raises:
+            RouterError: a bad body or hint.
+            ClientGone: the caller left.
+        """
+        server = self._runtime.config.server
+        deadline_s = clock.monotonic_s() + server.deadline_s
+        decoded = self._codec.decode(await exchange.body(server.max_body_bytes, server.deadline_s))
+        return Request(
+            id=exchange.request_id,
+            principal=exchange.principal,
+            model=decoded.model,
+            body=decoded.body,
+            stream=decoded.stream,
+            hints=hints(exchange.headers),
+            deadline_s=deadline_s,
+            dialect=self._dialect,
+            headers=self._codec.headers(exchange.headers),
+        )
+
+    async def _fail(self, exchange: Exchange, trace: Trace, error: RouterError) -> None:
+        trace.failed(error)
+        with suppress(ClientGone):
+            if not exchange.started:
+                await exchange.error(error, trace.headers(final=True), self._codec.error(error))
+            elif exchange.streaming:
+                # The answer can't be taken back: one explicit error event, and nothing that ends a stream.
+                await exchange.chunk(self._codec.error_frame(error), last=True)
 
 
-class ChatCompletions(Endpoint):
-    """The main endpoint."""
+class Inference(Endpoint):
+    """Answers requests of one dialect."""
 
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
         """Answer whole or as a stream."""
         self._runtime.recorder.admit()
+        encoder = self._codec.encoder(request.body)
         async with aclosing(self._runtime.pipeline.answer(request, trace)) as deltas:
             if request.stream:
-                await _stream(exchange, request, trace, deltas)
+                await _stream(exchange, encoder, trace, deltas)
                 return
             delta = await anext(deltas, None)
             if delta is None:
                 raise InternalError("the upstream gave no answer")
             await anext(deltas, None)  # lets the attempt end, so that its cost is known
-            await exchange.json(200, delta.payload, trace.headers(final=True))
+            await exchange.json(200, encoder.whole(delta), trace.headers(final=True))
 
     def finished(self, trace: Trace) -> None:
         """Record what came of it."""
@@ -101,40 +125,13 @@ class Explain(Endpoint):
         await exchange.json(200, msgspec.json.encode(explained), trace.headers(final=False))
 
 
-async def _stream(exchange: Exchange, request: Request, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:
-    wants_usage = _wants_usage(request)
+async def _stream(exchange: Exchange, encoder: Encoder, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:
     async for delta in deltas:
         if not exchange.started:
             await exchange.begin_stream(trace.headers(final=False))
-        if not delta.usage_only or wants_usage:
-            await exchange.chunk(sse.frame(delta.payload))
-    await exchange.chunk(sse.DONE, last=True)
-
-
-def _wants_usage(request: Request) -> bool:
-    options = request.body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
-
-
-async def decode(exchange: Exchange, runtime: Runtime) -> Request:
-    """Read, authenticate and check one chat request.
-
-    Raises:
-        RouterError: a bad key, body or hint.
-        ClientGone: the caller left.
-    """
-    server = runtime.config.server
-    deadline_s = clock.monotonic_s() + server.deadline_s
-    body, shape = openai_chat.decode(await exchange.body(server.max_body_bytes, server.deadline_s))
-    return Request(
-        id=exchange.request_id,
-        principal=exchange.principal,
-        model=shape.model,
-        body=body,
-        stream=bool(shape.stream),
-        hints=hints(exchange.headers),
-        deadline_s=deadline_s,
-    )
+        if frames := encoder.frames(delta):
+            await exchange.chunk(frames)
+    await exchange.chunk(encoder.end(), last=True)
 
 
 def hints(headers: Mapping[str, str]) -> Hints:

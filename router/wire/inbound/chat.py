@@ -1,0 +1,51 @@
+"""Chat completions as callers speak them: the dialect inside, so that nothing is translated."""
+
+from __future__ import annotations
+
+from router.core.errors import RouterError
+from router.core.types import Delta, JsonObject
+from router.wire import openai_chat, sse
+from router.wire.dialects import Codec, Decoded, Encoder, Translation
+
+
+class _Encoder:
+    def __init__(self, body: JsonObject) -> None:
+        options = body.get("stream_options")
+        self._wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+
+    def whole(self, delta: Delta) -> bytes:
+        return delta.payload
+
+    def frames(self, delta: Delta) -> bytes:
+        """Leave out the chunk with the usage for a caller that didn't ask for it."""
+        return b"" if delta.usage_only and not self._wants_usage else sse.frame(delta.payload)
+
+    def end(self) -> bytes:
+        return sse.DONE
+
+
+class _Codec:
+    path = "/v1/chat/completions"
+
+    def decode(self, data: bytes) -> Decoded:
+        body, shape = openai_chat.decode(data)
+        return Decoded(body=body, model=shape.model, stream=bool(shape.stream))
+
+    def to_chat(self, body: JsonObject) -> Translation:
+        return Translation(body=body)
+
+    def encoder(self, body: JsonObject) -> Encoder:
+        return _Encoder(body)
+
+    def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
+        del headers
+        return ()
+
+    def error(self, error: RouterError) -> bytes:
+        return error.body()
+
+    def error_frame(self, error: RouterError) -> bytes:
+        return sse.frame(error.body())
+
+
+CODEC: Codec = _Codec()
