@@ -29,6 +29,7 @@ from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.pricing import list_price
+from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
@@ -76,7 +77,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()
-    sinks: dict[str, Sink] = {"metrics": metrics, **(_sinks(config, source) if records else {})}
+    recent = Recent()
+    sinks: dict[str, Sink] = {"metrics": metrics, "recent": recent, **(_sinks(config, source) if records else {})}
     return Runtime(
         config=config,
         scanner=scanner,
@@ -88,6 +90,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         host=engine,
         recorder=Recorder(sinks),
         metrics=metrics,
+        recent=recent,
         prices=prices,
         disabled=disabled,
     )

@@ -19,6 +19,7 @@ from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
+from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.record.trace import Trace
 from router.routing.planner import Planner
@@ -54,6 +55,7 @@ class Runtime:
         host: EngineHost | None,
         recorder: Recorder,
         metrics: Metrics,
+        recent: Recent,
         prices: Mapping[str, Price],
         disabled: Mapping[str, str],
     ) -> None:
@@ -65,6 +67,7 @@ class Runtime:
         self.host = host
         self.recorder = recorder
         self.metrics = metrics
+        self.recent = recent
         self.disabled = disabled
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner

@@ -16,7 +16,7 @@ from router.core.types import Dialect
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
-from router.server.routes import models, operations
+from router.server.routes import decisions, models, operations
 from router.server.routes.inference import Explain, Inference
 from router.wire.dialects import codec
 
@@ -37,6 +37,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         app.router.routes.append(Route(codec(dialect).path, Inference(runtime, dialect), methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
+    app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.add_middleware(Guard, authenticator=Authenticator(runtime.config.server.keys))
     app.add_exception_handler(RouterError, _router_error)

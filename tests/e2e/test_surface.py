@@ -52,6 +52,18 @@ async def http(stack: Stack) -> AsyncGenerator[httpx.AsyncClient]:
         yield client
 
 
+async def test_a_decision_can_be_asked_for_by_the_key_that_made_it(http: httpx.AsyncClient, stack: Stack) -> None:
+    answer = await http.post("/v1/chat/completions", json=HELLO)
+    path = f"/v1/decisions/{answer.headers['x-router-decision-id']}"
+    decision = (await http.get(path)).json()
+    assert decision["decision_id"] == answer.headers["x-router-decision-id"]
+    assert decision["target"] == answer.headers["x-router-target"]
+    assert decision["principal_id"] == "team"
+    assert "capital" not in json.dumps(decision)
+    assert (await http.get(path, headers={"authorization": f"Bearer {LIMITED}"})).status_code == 404
+    assert error(await http.get("/v1/decisions/none"))["code"] == "not_found"
+
+
 def error(response: httpx.Response) -> dict[str, Any]:
     body = response.json()["error"]
     assert set(body) == {"message", "type", "param", "code"}
