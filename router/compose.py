@@ -15,7 +15,7 @@ from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Locality, Price, Target
+from router.core.types import Candidate, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -28,7 +28,7 @@ from router.providers._http import is_loopback
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
-from router.record.pricing import list_price
+from router.record.pricing import Tariff, listed
 from router.record.recorder import Recorder
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
@@ -67,8 +67,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     check(config, source)
     clouds, disabled = _providers(config, source)
     providers: dict[str, Provider] = {**clouds, **({LOCAL: engine} if engine is not None else {})}
-    prices: dict[str, Price] = {}
-    groups = {name: _group(config, name, clouds, prices) for name in config.models}
+    tariffs: dict[str, Tariff] = {}
+    groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
     planner = Planner(groups, strategies, config.routing, config.local)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
@@ -88,7 +88,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         host=engine,
         recorder=Recorder(sinks),
         metrics=metrics,
-        prices=prices,
+        tariffs=tariffs,
         disabled=disabled,
     )
 
@@ -224,29 +224,39 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     return built, disabled
 
 
-def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], prices: dict[str, Price]) -> Group:
-    """Build a model group of the deployments whose provider is there; note their prices by target label."""
+def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], tariffs: dict[str, Tariff]) -> Group:
+    """Build a model group of the deployments whose provider is there; note their tariffs by target label."""
     model = config.models[name]
     candidates: list[Candidate] = []
     for deployment in model.deployments:
         if deployment.provider not in providers:
             continue
-        candidate = _candidate(config, name, deployment, providers[deployment.provider])
-        if candidate.price is not None:
-            prices[candidate.target.label] = candidate.price
+        tariff, window = facts_of(config, deployment)
+        candidate = _candidate(config, name, deployment, providers[deployment.provider], tariff, window)
+        if tariff is not None:
+            tariffs[candidate.target.label] = tariff
         candidates.append(candidate)
     return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
 
 
-def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig, provider: Provider) -> Candidate:
+def facts_of(config: RouterConfig, deployment: DeploymentConfig) -> tuple[Tariff | None, int | None]:
+    """Return (tariff, context window in tokens) of a deployment: the configuration's, else the price list's."""
+    row = config.providers[deployment.provider]
+    tariff, window = listed(deployment.model, (deployment.provider, row.kind), (row.model_extra or {}).get("base_url"))
+    own = deployment.price
+    return (tariff if own is None else Tariff(own.price)), deployment.context_tokens or window
+
+
+def _candidate(
+    config: RouterConfig,
+    group: str,
+    deployment: DeploymentConfig,
+    provider: Provider,
+    tariff: Tariff | None,
+    window: int | None,
+) -> Candidate:
     row = config.providers[deployment.provider]
     dialect = load_plugin("router.providers", row.kind)
-    base_url = (row.model_extra or {}).get("base_url")
-    vendors = (deployment.provider, row.kind)
-    price, window = list_price(deployment.model, vendors, base_url)
-    if deployment.price is not None:
-        own = deployment.price
-        price = Price(input_usd=own.input, output_usd=own.output, cached_input_usd=own.cached_input)
     target = Target(
         group=group,
         deployment=f"{deployment.provider}/{deployment.model}",
@@ -256,9 +266,9 @@ def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig, p
     )
     return Candidate(
         target=target,
-        price=price,
+        price=tariff.price() if tariff is not None else None,
         weight=deployment.weight,
-        context_tokens=deployment.context_tokens or window,
+        context_tokens=window,
         capabilities=deployment.capabilities or getattr(dialect, "CAPABILITIES", None),
         dialects=frozenset(provider.dialects),
     )

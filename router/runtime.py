@@ -19,12 +19,13 @@ from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
+from router.record.pricing import Tariff
 from router.record.recorder import Recorder
 from router.record.trace import Trace
 from router.routing.planner import Planner
 
 _LAG_PROBE_S = 0.25
-_FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
+_FREE = Tariff(Price(input_usd=Decimal(0), output_usd=Decimal(0)))
 """What the local engine costs a token."""
 
 
@@ -54,7 +55,7 @@ class Runtime:
         host: EngineHost | None,
         recorder: Recorder,
         metrics: Metrics,
-        prices: Mapping[str, Price],
+        tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
     ) -> None:
         self.config = config
@@ -69,7 +70,7 @@ class Runtime:
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers
-        self._prices = prices
+        self._tariffs = tariffs
         self._was_ready = False
 
     @property
@@ -79,10 +80,10 @@ class Runtime:
 
     def trace(self, request_id: str) -> Trace:
         """Begin the record of one request."""
-        return Trace(request_id, self._price)
+        return Trace(request_id, self._tariff)
 
-    def _price(self, label: str) -> Price | None:
-        return _FREE if label.startswith("local/") else self._prices.get(label)
+    def _tariff(self, label: str) -> Tariff | None:
+        return _FREE if label.startswith("local/") else self._tariffs.get(label)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:

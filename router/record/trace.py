@@ -19,7 +19,6 @@ from router.core.types import (
     Masking,
     Outcome,
     Plan,
-    Price,
     Request,
     ScanReport,
     Selection,
@@ -27,7 +26,7 @@ from router.core.types import (
     Usage,
     Verdict,
 )
-from router.record.pricing import cost
+from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
 
@@ -35,11 +34,11 @@ SCHEMA = "1"
 class Trace:
     """Collects the facts of one request. The stages write it, headers and the record read it."""
 
-    def __init__(self, request_id: str, price_of: Callable[[str], Price | None]) -> None:
-        """`price_of` maps a target's label to its price."""
+    def __init__(self, request_id: str, tariff_of: Callable[[str], Tariff | None]) -> None:
+        """`tariff_of` maps a target's label to what its tokens cost."""
         self.request_id = request_id
         self.decision_id = f"{random.getrandbits(128):032x}"
-        self._price_of = price_of
+        self._tariff_of = tariff_of
         self._started_s = clock.monotonic_s()
         self._time_unix_s = clock.unix_s()
         self._overhead_ms: float | None = None
@@ -95,10 +94,10 @@ class Trace:
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
         sent, self._under_way = self._under_way, False
-        price = self._price_of(attempt.target)
+        tariff = self._tariff_of(attempt.target)
         masked = sent and self._masks(attempt.locality)
         self._attempts.append(
-            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, price), sent=sent, masked=masked)
+            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, tariff), sent=sent, masked=masked)
         )
 
     def delta(self, delta: Delta) -> None:

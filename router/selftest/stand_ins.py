@@ -15,7 +15,7 @@ import msgspec
 from router.config.load import Loc, Source, load, without_secrets
 from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, ProviderConfig, RouterConfig
 from router.core.types import JsonValue
-from router.record.pricing import list_price
+from router.record.pricing import listed
 from router.selftest.canaries import Eye, strings
 from router.selftest.cases import Caller
 from router.selftest.dialects import dialect
@@ -140,8 +140,7 @@ def _priced(config: RouterConfig, deployment: DeploymentConfig) -> DeploymentCon
     if row is None or deployment.price is not None:
         return deployment
     base_url = (row.model_extra or {}).get("base_url")
-    price, window = list_price(deployment.model, (deployment.provider, row.kind), base_url)
-    own = None
-    if price is not None:
-        own = PriceConfig(input=price.input_usd, output=price.output_usd, cached_input=price.cached_input_usd)
+    tariff, window = listed(deployment.model, (deployment.provider, row.kind), base_url)
+    price = tariff.price() if tariff is not None else None
+    own = PriceConfig.of(price) if price is not None else None
     return deployment.model_copy(update={"price": own, "context_tokens": deployment.context_tokens or window})
