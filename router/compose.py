@@ -70,7 +70,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     tariffs: dict[str, Tariff] = {}
     groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    planner = Planner(groups, strategies, config.routing, config.local)
+    speaks = engine.dialects if engine is not None else EngineHost.dialects
+    planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")

@@ -237,6 +237,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The only dialect that can say what the request asks for; None = it can be translated."""
     untranslatable: tuple[str, ...] = ()
     """What of it can't be translated: names of fields, no text."""
+    dialect: Dialect = Dialect.CHAT
+    """The dialect it came in."""
+    bound: bool = False
+    """Only the model that was asked for can answer: nothing chooses another, and nothing stands in for it."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):

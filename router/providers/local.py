@@ -38,7 +38,7 @@ class EngineHost(OpenAICompatible):
     def __init__(self, url: str, api_key: str | None, *, connect_s: float) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._egress = Egress(NAME, url, headers, connect_s=connect_s, local=True)
-        super().__init__(self._egress, NAME, "/v1/chat/completions")
+        super().__init__(self._egress, NAME, "/v1")
 
     async def listings(self) -> AsyncGenerator[AdapterListing, None]:
         """Yield the list of adapters now, and again each time it changes, for ever.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Set
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -14,6 +14,12 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.wire import openai_chat, sse
+
+PATHS: Mapping[Dialect, str] = {
+    Dialect.CHAT: "/chat/completions",
+    Dialect.COMPLETIONS: "/completions",
+}
+"""Where each dialect's requests are sent to, under the base URL."""
 
 
 class Config(BaseModel):
@@ -31,25 +37,25 @@ class Config(BaseModel):
 
 
 class OpenAICompatible:
-    """The provider. `path` is where chat completions live under the base URL."""
+    """The provider. `prefix` stands between the base URL and the paths of its endpoints."""
 
-    dialects = frozenset({Dialect.CHAT})
+    dialects: Set[Dialect] = frozenset({Dialect.CHAT, Dialect.COMPLETIONS})
 
-    def __init__(self, egress: Egress, name: str, path: str = "/chat/completions") -> None:
+    def __init__(self, egress: Egress, name: str, prefix: str = "") -> None:
         self._egress = egress
         self._name = name
-        self._path = path
+        self._prefix = prefix
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
         body = msgspec.json.encode(upstream_body(cleared))
-        async with self._egress.post(self._path, body, cleared) as response:
+        async with self._egress.post(self._prefix + PATHS[cleared.dialect], body, cleared) as response:
             if cleared.stream:
                 async for delta in stream(response, self._name):
-                    yield delta
+                    yield msgspec.structs.replace(delta, dialect=cleared.dialect)
             else:
-                yield await whole(response, self._name)
+                yield msgspec.structs.replace(await whole(response, self._name), dialect=cleared.dialect)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -81,7 +87,7 @@ async def whole(response: Response, name: str) -> Delta:
     try:
         facts = openai_chat.facts(payload)
     except UNREADABLE:
-        raise UpstreamProtocolError(f"{name}: the answer isn't a chat completion") from None
+        raise UpstreamProtocolError(f"{name}: the answer isn't a completion") from None
     if facts.error or not facts.choices:
         raise UpstreamProtocolError(f"{name}: the answer holds no choices")
     return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from router.core.errors import InvalidRequest
 from router.core.types import JsonObject, Usage
-from router.wire import json_body, openai_usage
+from router.wire import json_body, openai_usage, shapes
 
 
 class _Part(msgspec.Struct):
@@ -55,11 +53,6 @@ class Shape(msgspec.Struct):
     logprobs: bool | None = None
 
 
-MAX_MODEL_CHARS = 256
-
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
-
-
 def decode(data: bytes) -> tuple[JsonObject, Shape]:
     """Decode a request body and check its shape; unknown fields are kept as they are.
 
@@ -67,34 +60,15 @@ def decode(data: bytes) -> tuple[JsonObject, Shape]:
         InvalidRequest: as `json_body.decode`, or a field is of the wrong type; `param` names it.
     """
     body = json_body.decode(data)
-    try:
-        shape = msgspec.convert(body, Shape)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        param = path.group(1) if path else None
-        raise InvalidRequest(f"invalid request: {error}", param=param) from None
-    _check_bounds(shape)
-    return body, shape
-
-
-def _check_bounds(shape: Shape) -> None:
-    if len(shape.model) > MAX_MODEL_CHARS:
-        raise InvalidRequest(f"'model' is longer than {MAX_MODEL_CHARS} characters", param="model")
-    if not shape.model:
-        raise InvalidRequest("'model' is empty; send 'auto' to let the router choose", param="model")
+    shape = shapes.convert(body, Shape)
+    shapes.check_model(shape.model)
     if not shape.messages:
         raise InvalidRequest("'messages' is empty; send at least one message", param="messages")
     for name, low, high in (("n", 1, 128), ("max_tokens", 1, None), ("max_completion_tokens", 1, None)):
-        _in_bounds(name, getattr(shape, name), low, high)
-    _in_bounds("temperature", shape.temperature, 0, 2)
-    _in_bounds("top_p", shape.top_p, 0, 1)
-
-
-def _in_bounds(name: str, value: float | None, low: float, high: float | None) -> None:
-    if value is None or (value >= low and (high is None or value <= high)):
-        return
-    bounds = f"between {low} and {high}" if high is not None else f"at least {low}"
-    raise InvalidRequest(f"'{name}' must be {bounds}", param=name)
+        shapes.in_bounds(name, getattr(shape, name), low, high)
+    shapes.in_bounds("temperature", shape.temperature, 0, 2)
+    shapes.in_bounds("top_p", shape.top_p, 0, 1)
+    return body, shape
 
 
 _MISSING = msgspec.Raw()

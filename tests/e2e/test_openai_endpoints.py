@@ -1,0 +1,122 @@
+"""OpenAI's endpoints beside chat, over real HTTP with OpenAI's own client: answers, streams, masking, who stays local."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from typing import cast
+
+import httpx
+import msgspec
+import openai
+import pytest
+
+from tests.fakes.stack import Stack, running
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
+
+LOCAL_KEY = "sk-router-local-0123456789"
+MASK_KEY = "sk-router-mask-0123456789"
+PLACEHOLDER = re.compile(r"<[A-Z_]+_[A-Z2-7]{6,}>")
+SECRET = "My card number is 4539 5787 6362 1486"
+
+
+@pytest.fixture(scope="module")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stack]:
+    folder = tmp_path_factory.mktemp("endpoints")
+    (folder / "local").write_text(LOCAL_KEY)
+    (folder / "mask").write_text(MASK_KEY)
+    keys = [{"id": "local", "key": "file:local"}, {"id": "mask", "key": "file:mask", "on_sensitive": "mask"}]
+    config: dict[str, object] = {
+        "server": {"keys": keys},
+        "privacy": {"scan": {"deadline_ms": 8000}},
+    }
+    async with running(folder, config) as one:
+        one.cloud.answer = lambda body: str(body.get("prompt"))
+        yield one
+
+
+def client(stack: Stack, key: str = LOCAL_KEY) -> openai.AsyncOpenAI:
+    http = httpx.AsyncClient(trust_env=False, timeout=60)
+    return openai.AsyncOpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=0, http_client=http)
+
+
+def received(stack: Stack) -> dict[str, object]:
+    """Take the one body that the cloud got since the last time."""
+    (body,) = stack.cloud.received
+    stack.cloud.received.clear()
+    return cast("dict[str, object]", msgspec.json.decode(body))
+
+
+async def test_a_completion_reaches_the_cloud_as_it_is_and_comes_back(stack: Stack) -> None:
+    stack.cloud.received.clear()
+    async with client(stack) as api:
+        answer = await api.completions.create(model="auto", prompt="Once upon", max_tokens=9, extra_body={"x_new": [1]})
+    assert answer.choices[0].text == "Once upon"
+    assert received(stack) == {"model": "ok", "prompt": "Once upon", "max_tokens": 9, "x_new": [1]}
+    assert stack.cloud.requests[-1].url == b"/v1/completions"
+
+
+async def test_a_streamed_completion_comes_event_by_event_with_its_usage_if_asked(stack: Stack) -> None:
+    async with client(stack) as api:
+        for options in ({}, {"stream_options": {"include_usage": True}}):
+            stream = await api.completions.create(model="auto", prompt="Once upon a time", stream=True, **options)
+            events = [event async for event in stream]
+            assert "".join(choice.text for event in events for choice in event.choices) == "Once upon a time"
+            assert [event.usage is not None for event in events][-1] is bool(options)
+            assert len(events) > 3
+
+
+async def test_a_sensitive_completion_is_answered_by_the_local_engine(stack: Stack) -> None:
+    stack.cloud.received.clear()
+    async with client(stack) as api:
+        raw = await api.completions.with_raw_response.create(model="ok", prompt=SECRET)
+    assert raw.headers["x-router-locality"] == "local"
+    assert "4539" in raw.parse().choices[0].text
+    assert stack.cloud.received == []
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_masked_completion_gets_its_values_back(stack: Stack, stream: bool) -> None:
+    stack.cloud.received.clear()
+    async with client(stack, MASK_KEY) as api:
+        prompt = "Write to maria.gonzalez@example.com about the comet"
+        if stream:
+            events = await api.completions.create(model="ok", prompt=prompt, stream=True)
+            text = "".join([choice.text async for event in events for choice in event.choices])
+        else:
+            text = (await api.completions.create(model="ok", prompt=prompt)).choices[0].text
+    assert text == prompt
+    assert PLACEHOLDER.search(str(received(stack)["prompt"]))
+
+
+@pytest.mark.parametrize("model", ["ok", "auto"])
+async def test_a_prompt_of_tokens_can_not_be_read_and_leaves_for_nobody(stack: Stack, model: str) -> None:
+    stack.cloud.received.clear()
+    async with client(stack) as api:
+        with pytest.raises(openai.APIStatusError) as caught:
+            await api.completions.create(model=model, prompt=[101, 2023, 102])
+    assert caught.value.status_code == (403 if model == "ok" else 400)
+    assert stack.cloud.received == []
+
+
+async def test_what_only_completions_can_say_goes_to_those_that_have_the_endpoint(stack: Stack) -> None:
+    stack.cloud.received.clear()
+    async with client(stack) as api:
+        await api.completions.create(model="ok", prompt=["a", "b"], suffix="end", best_of=2, logprobs=3)
+    assert received(stack) == {"model": "ok", "prompt": ["a", "b"], "suffix": "end", "best_of": 2, "logprobs": 3}
+
+
+async def test_a_cut_completion_ends_with_an_error_and_no_done(stack: Stack) -> None:
+    async with httpx.AsyncClient(base_url=stack.url, trust_env=False, timeout=60) as http:
+        response = await http.post(
+            "/v1/completions",
+            json={"model": "ok", "prompt": "Hi", "stream": True},
+            headers={"authorization": f"Bearer {LOCAL_KEY}"},
+        )
+        assert response.text.rstrip().endswith("data: [DONE]")
+        refused = await http.post(
+            "/v1/completions", json={"model": "ok"}, headers={"authorization": f"Bearer {LOCAL_KEY}"}
+        )
+    assert refused.status_code == 400
+    assert refused.json()["error"]["code"] == "invalid_value"
