@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from router.policy.groups import group_actions
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
+from router.providers import _embedder as embedding
 from router.providers._http import is_loopback
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
@@ -33,7 +35,7 @@ from router.record.recorder import Recorder
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.runtime import Runtime
-from sona.embedder import load_embedder
+from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
 
@@ -66,14 +68,18 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     """
     check(config, source)
     clouds, disabled = _providers(config, source)
-    providers: dict[str, Provider] = {**clouds, **({LOCAL: engine} if engine is not None else {})}
+    embedder = cache(lambda: load_embedder(config.record.path / "sona"))
+    own = {embedding.MODEL: embedding.candidate()} if is_installed() else {}
+    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder)}
+    if engine is not None:
+        providers[LOCAL] = engine
     tariffs: dict[str, Tariff] = {}
     groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
     speaks = engine.dialects if engine is not None else EngineHost.dialects
-    planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks)
+    planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks, own=own)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
-    directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
+    directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()
@@ -103,9 +109,9 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     return EngineHost(local.url, key, connect_s=local.connect_s)
 
 
-def _selector(config: RouterConfig) -> Selector:
+def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
-    return Selector(load_embedder(config.record.path / "sona"), min_confidence=config.sona.min_confidence)
+    return Selector(embedder(), min_confidence=config.sona.min_confidence)
 
 
 def _check_server(config: RouterConfig, source: Source) -> None:
@@ -126,6 +132,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    if embedding.NAME in config.providers:
+        message = f"'{embedding.NAME}' is the name of the router's own embedding model; choose another"
+        raise source.error(("providers", embedding.NAME), message)
     for name, model in config.models.items():
         if name in (AUTO, LOCAL) or name.startswith("local/"):
             raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")

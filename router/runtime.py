@@ -17,6 +17,8 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
+from router.providers._embedder import NAME as EMBEDDER
+from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
@@ -71,6 +73,7 @@ class Runtime:
         self._scanner = scanner
         self._providers = providers
         self._tariffs = tariffs
+        self._has_cloud = bool(providers.keys() - {LOCAL, EMBEDDER})
         self._was_ready = False
 
     @property
@@ -115,7 +118,7 @@ class Runtime:
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())
-        vital = vital or (engine is not None and not (self._was_ready and len(self._providers) > 1))
+        vital = vital or (engine is not None and not (self._was_ready and self._has_cloud))
         self._was_ready = self._was_ready or not vital
         return Readiness(ready=not vital, missing=tuple(missing), disabled=self.disabled)
 

@@ -198,6 +198,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """The value of `x-router-target`."""
         if self.provider == "local":
             return f"local/{self.adapter or 'base'}"
+        if self.locality is Locality.LOCAL:
+            return self.upstream_model
         return f"{self.provider}/{self.upstream_model}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import msgspec
 
 from router.core.errors import RouterError, UpstreamProtocolError
-from router.core.types import AdapterListing
+from router.core.types import AdapterListing, Dialect
 from router.providers._http import Egress, read_bounded
 from router.providers.openai_compatible import OpenAICompatible
 
@@ -34,6 +34,8 @@ _WAIT_S = 20
 
 class EngineHost(OpenAICompatible):
     """A provider that also tells which adapters there are."""
+
+    dialects = frozenset({Dialect.CHAT, Dialect.COMPLETIONS})
 
     def __init__(self, url: str, api_key: str | None, *, connect_s: float) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}

@@ -13,11 +13,12 @@ from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
-from router.wire import openai_chat, sse
+from router.wire import openai_chat, openai_embeddings, sse
 
 PATHS: Mapping[Dialect, str] = {
     Dialect.CHAT: "/chat/completions",
     Dialect.COMPLETIONS: "/completions",
+    Dialect.EMBEDDINGS: "/embeddings",
 }
 """Where each dialect's requests are sent to, under the base URL."""
 
@@ -39,7 +40,7 @@ class Config(BaseModel):
 class OpenAICompatible:
     """The provider. `prefix` stands between the base URL and the paths of its endpoints."""
 
-    dialects: Set[Dialect] = frozenset({Dialect.CHAT, Dialect.COMPLETIONS})
+    dialects: Set[Dialect] = frozenset({Dialect.CHAT, Dialect.COMPLETIONS, Dialect.EMBEDDINGS})
 
     def __init__(self, egress: Egress, name: str, prefix: str = "") -> None:
         self._egress = egress
@@ -51,7 +52,9 @@ class OpenAICompatible:
         del clocks  # connect is the client's own; the executor holds the others
         body = msgspec.json.encode(upstream_body(cleared))
         async with self._egress.post(self._prefix + PATHS[cleared.dialect], body, cleared) as response:
-            if cleared.stream:
+            if cleared.dialect is Dialect.EMBEDDINGS:
+                yield await embeddings(response, self._name)
+            elif cleared.stream:
                 async for delta in stream(response, self._name):
                     yield msgspec.structs.replace(delta, dialect=cleared.dialect)
             else:
@@ -91,6 +94,24 @@ async def whole(response: Response, name: str) -> Delta:
     if facts.error or not facts.choices:
         raise UpstreamProtocolError(f"{name}: the answer holds no choices")
     return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason)
+
+
+async def embeddings(response: Response, name: str) -> Delta:
+    """Read an answer of vectors.
+
+    Raises:
+        UpstreamProtocolError: it is cut, too large, or holds no vectors.
+    """
+    payload = await read_bounded(response, MAX_ANSWER_BYTES)
+    if payload is None:
+        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    try:
+        count, usage = openai_embeddings.facts(payload)
+    except UNREADABLE:
+        raise UpstreamProtocolError(f"{name}: the answer isn't a list of embeddings") from None
+    if not count:
+        raise UpstreamProtocolError(f"{name}: the answer holds no embeddings")
+    return Delta(payload=payload, dialect=Dialect.EMBEDDINGS, usage=usage, finish_reason="stop")
 
 
 async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
