@@ -11,7 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, RouterConfig
+from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
@@ -27,8 +27,8 @@ from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
 from router.providers import _embedder as embedding
 from router.providers._http import is_loopback
+from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
-from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recorder import Recorder
@@ -76,7 +76,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     tariffs: dict[str, Tariff] = {}
     groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    speaks = engine.dialects if engine is not None else EngineHost.dialects
+    speaks = engine.dialects if engine is not None else ENGINE.dialects
     planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks, own=own)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
@@ -191,7 +191,7 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {"kind": row.kind, "base_url": str((row.model_extra or {}).get("base_url", ""))}
+            name: {"kind": row.kind, "base_url": str(getattr(settings_of(row), "base_url", ""))}
             for name, row in config.providers.items()
         },
     }
@@ -249,10 +249,19 @@ def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], t
     return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
 
 
+def settings_of(row: ProviderConfig) -> BaseModel:
+    """Read a provider's row that was checked: its keys, and what its kind puts under those that aren't given."""
+    return load_plugin("router.providers", row.kind).Config.model_validate(row.model_extra or {})
+
+
 def facts_of(config: RouterConfig, deployment: DeploymentConfig) -> tuple[Tariff | None, int | None]:
     """Return (tariff, context window in tokens) of a deployment: the configuration's, else the price list's."""
     row = config.providers[deployment.provider]
-    tariff, window = listed(deployment.model, (deployment.provider, row.kind), (row.model_extra or {}).get("base_url"))
+    settings = settings_of(row)
+    names = [getattr(settings, "prices", None), getattr(settings, "vendor", None), deployment.provider, row.kind]
+    tariff, window = listed(
+        deployment.model, tuple(name for name in names if name), getattr(settings, "base_url", None)
+    )
     own = deployment.price
     return (tariff if own is None else Tariff(own.price)), deployment.context_tokens or window
 
@@ -266,7 +275,8 @@ def _candidate(
     window: int | None,
 ) -> Candidate:
     row = config.providers[deployment.provider]
-    dialect = load_plugin("router.providers", row.kind)
+    kind = load_plugin("router.providers", row.kind)
+    known = getattr(settings_of(row), "capabilities", None) or getattr(kind, "CAPABILITIES", None)
     target = Target(
         group=group,
         deployment=f"{deployment.provider}/{deployment.model}",
@@ -279,7 +289,7 @@ def _candidate(
         price=tariff.price() if tariff is not None else None,
         weight=deployment.weight,
         context_tokens=window,
-        capabilities=deployment.capabilities or getattr(dialect, "CAPABILITIES", None),
+        capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
 

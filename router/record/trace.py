@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -29,6 +30,18 @@ from router.core.types import (
 from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
+
+MAX_NAMES = 32
+"""Fields that a header names; more are only counted."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,64}")
+
+
+def _names(dropped: tuple[str, ...]) -> str:
+    """Write names of fields for a header; what a caller made up may be no name, and is called one."""
+    names = sorted({name if _NAME.fullmatch(name) else "unnamed" for name in dropped})
+    more = [f"and-{len(names) - MAX_NAMES}-more"] if len(names) > MAX_NAMES else []
+    return ",".join([*names[:MAX_NAMES], *more])
 
 
 class Trace:
@@ -149,7 +162,7 @@ class Trace:
         attempts = len(self._attempts) + int(self._under_way)
         out.append(("x-router-attempts", str(attempts)))
         if self._dropped:
-            out.append(("x-router-dropped", ",".join(sorted({*self._dropped}))))
+            out.append(("x-router-dropped", _names(self._dropped)))
         if self._overhead_ms is not None:
             out.append(("x-router-overhead-ms", f"{self._overhead_ms:.3f}"))
         spent = self.cost_usd() if final else None
