@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 import msgspec
 from pydantic import BaseModel
 
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, RouterConfig
+from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Locality, Price, Target
+from router.core.types import Candidate, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -24,17 +25,18 @@ from router.policy.groups import group_actions
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
+from router.providers import _embedder as embedding
 from router.providers._http import is_loopback
+from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
-from router.providers.local import EngineHost
 from router.record.metrics import Metrics
-from router.record.pricing import list_price
+from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.runtime import Runtime
-from sona.embedder import load_embedder
+from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
 
@@ -67,13 +69,18 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     """
     check(config, source)
     clouds, disabled = _providers(config, source)
-    providers: dict[str, Provider] = {**clouds, **({LOCAL: engine} if engine is not None else {})}
-    prices: dict[str, Price] = {}
-    groups = {name: _group(config, name, clouds, prices) for name in config.models}
+    embedder = cache(lambda: load_embedder(config.record.path / "sona"))
+    own = {embedding.MODEL: embedding.candidate()} if is_installed() else {}
+    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder)}
+    if engine is not None:
+        providers[LOCAL] = engine
+    tariffs: dict[str, Tariff] = {}
+    groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    planner = Planner(groups, strategies, config.routing, config.local)
+    speaks = engine.dialects if engine is not None else ENGINE.dialects
+    planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks, own=own)
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
-    directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
+    directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(providers, breakers, directory)
     metrics = Metrics()
@@ -91,7 +98,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         recorder=Recorder(sinks),
         metrics=metrics,
         recent=recent,
-        prices=prices,
+        tariffs=tariffs,
         disabled=disabled,
     )
 
@@ -105,9 +112,9 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     return EngineHost(local.url, key, connect_s=local.connect_s)
 
 
-def _selector(config: RouterConfig) -> Selector:
+def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
-    return Selector(load_embedder(config.record.path / "sona"), min_confidence=config.sona.min_confidence)
+    return Selector(embedder(), min_confidence=config.sona.min_confidence)
 
 
 def _check_server(config: RouterConfig, source: Source) -> None:
@@ -128,6 +135,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    if embedding.NAME in config.providers:
+        message = f"'{embedding.NAME}' is the name of the router's own embedding model; choose another"
+        raise source.error(("providers", embedding.NAME), message)
     for name, model in config.models.items():
         if name in (AUTO, LOCAL) or name.startswith("local/"):
             raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")
@@ -184,7 +194,7 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {"kind": row.kind, "base_url": str((row.model_extra or {}).get("base_url", ""))}
+            name: {"kind": row.kind, "base_url": str(getattr(settings_of(row), "base_url", ""))}
             for name, row in config.providers.items()
         },
     }
@@ -227,29 +237,49 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     return built, disabled
 
 
-def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], prices: dict[str, Price]) -> Group:
-    """Build a model group of the deployments whose provider is there; note their prices by target label."""
+def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], tariffs: dict[str, Tariff]) -> Group:
+    """Build a model group of the deployments whose provider is there; note their tariffs by target label."""
     model = config.models[name]
     candidates: list[Candidate] = []
     for deployment in model.deployments:
         if deployment.provider not in providers:
             continue
-        candidate = _candidate(config, name, deployment, providers[deployment.provider])
-        if candidate.price is not None:
-            prices[candidate.target.label] = candidate.price
+        tariff, window = facts_of(config, deployment)
+        candidate = _candidate(config, name, deployment, providers[deployment.provider], tariff, window)
+        if tariff is not None:
+            tariffs[candidate.target.label] = tariff
         candidates.append(candidate)
     return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
 
 
-def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig, provider: Provider) -> Candidate:
+def settings_of(row: ProviderConfig) -> BaseModel:
+    """Read a provider's row that was checked: its keys, and what its kind puts under those that aren't given."""
+    return load_plugin("router.providers", row.kind).Config.model_validate(row.model_extra or {})
+
+
+def facts_of(config: RouterConfig, deployment: DeploymentConfig) -> tuple[Tariff | None, int | None]:
+    """Return (tariff, context window in tokens) of a deployment: the configuration's, else the price list's."""
     row = config.providers[deployment.provider]
-    dialect = load_plugin("router.providers", row.kind)
-    base_url = (row.model_extra or {}).get("base_url")
-    vendors = (deployment.provider, row.kind)
-    price, window = list_price(deployment.model, vendors, base_url)
-    if deployment.price is not None:
-        own = deployment.price
-        price = Price(input_usd=own.input, output_usd=own.output, cached_input_usd=own.cached_input)
+    settings = settings_of(row)
+    names = [getattr(settings, "prices", None), getattr(settings, "vendor", None), deployment.provider, row.kind]
+    tariff, window = listed(
+        deployment.model, tuple(name for name in names if name), getattr(settings, "base_url", None)
+    )
+    own = deployment.price
+    return (tariff if own is None else Tariff(own.price)), deployment.context_tokens or window
+
+
+def _candidate(
+    config: RouterConfig,
+    group: str,
+    deployment: DeploymentConfig,
+    provider: Provider,
+    tariff: Tariff | None,
+    window: int | None,
+) -> Candidate:
+    row = config.providers[deployment.provider]
+    kind = load_plugin("router.providers", row.kind)
+    known = getattr(settings_of(row), "capabilities", None) or getattr(kind, "CAPABILITIES", None)
     target = Target(
         group=group,
         deployment=f"{deployment.provider}/{deployment.model}",
@@ -259,10 +289,10 @@ def _candidate(config: RouterConfig, group: str, deployment: DeploymentConfig, p
     )
     return Candidate(
         target=target,
-        price=price,
+        price=tariff.price() if tariff is not None else None,
         weight=deployment.weight,
-        context_tokens=deployment.context_tokens or window,
-        capabilities=deployment.capabilities or getattr(dialect, "CAPABILITIES", None),
+        context_tokens=window,
+        capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
 

@@ -145,7 +145,7 @@ class Pipeline:
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
         facts = Facts(local, self._executor.breakers.health, random.random())
-        wanted = features(chat, report.scanned_chars, translation.unsupported)
+        wanted = features(chat, report.scanned_chars, translation.unsupported, bound=translation.bound)
         plan = self._planner.plan(chat, verdict, wanted, facts)
         trace.planned(plan)
         return _Decision(report, verdict, plan, masked, chat)

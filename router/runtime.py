@@ -17,15 +17,18 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
+from router.providers._embedder import NAME as EMBEDDER
+from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
+from router.record.pricing import Tariff
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.record.trace import Trace
 from router.routing.planner import Planner
 
 _LAG_PROBE_S = 0.25
-_FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
+_FREE = Tariff(Price(input_usd=Decimal(0), output_usd=Decimal(0)))
 """What the local engine costs a token."""
 
 
@@ -56,7 +59,7 @@ class Runtime:
         recorder: Recorder,
         metrics: Metrics,
         recent: Recent,
-        prices: Mapping[str, Price],
+        tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
     ) -> None:
         self.config = config
@@ -72,7 +75,8 @@ class Runtime:
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers
-        self._prices = prices
+        self._tariffs = tariffs
+        self._has_cloud = bool(providers.keys() - {LOCAL, EMBEDDER})
         self._was_ready = False
 
     @property
@@ -82,10 +86,10 @@ class Runtime:
 
     def trace(self, request_id: str) -> Trace:
         """Begin the record of one request."""
-        return Trace(request_id, self._price)
+        return Trace(request_id, self._tariff)
 
-    def _price(self, label: str) -> Price | None:
-        return _FREE if label.startswith("local/") else self._prices.get(label)
+    def _tariff(self, label: str) -> Tariff | None:
+        return _FREE if label.startswith("local/") else self._tariffs.get(label)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -117,7 +121,7 @@ class Runtime:
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())
-        vital = vital or (engine is not None and not (self._was_ready and len(self._providers) > 1))
+        vital = vital or (engine is not None and not (self._was_ready and self._has_cloud))
         self._was_ready = self._was_ready or not vital
         return Readiness(ready=not vital, missing=tuple(missing), disabled=self.disabled)
 

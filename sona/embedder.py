@@ -64,7 +64,12 @@ class Session(Protocol):
         ...
 
 
-def load_embedder(cache_dir: Path, *, threads: int = 1) -> Embedder:
+def is_installed() -> bool:
+    """Say whether the registry package with the model is there."""
+    return importlib.util.find_spec(MODEL_PACKAGE) is not None
+
+
+def load_embedder(cache_dir: Path, *, threads: int = 1) -> OnnxEmbedder:
     """Load all-MiniLM-L6-v2 (384 dims) from `cache_dir`, building its ONNX file there first if it is missing.
 
     Building takes about a second and needs the registry package; nothing is downloaded.
@@ -106,10 +111,18 @@ class OnnxEmbedder:
         return rows
 
     def _embed_one(self, text: str) -> Floats:
-        ids = np.array([self.token_ids(text)], dtype=np.int64)
-        hidden = self._session.run(["hidden"], {"ids": ids})[0]
+        return self.vector(self.token_ids(text))
+
+    def vector(self, ids: Sequence[int]) -> Floats:
+        """Return the unit vector, (dims,) float32, of tokens with the marks at both ends; at most 512 of them."""
+        rows = np.array([ids], dtype=np.int64)
+        hidden = self._session.run(["hidden"], {"ids": rows})[0]
         mean: Floats = hidden[0].mean(axis=0)
         return mean / np.float32(np.linalg.norm(mean))
+
+    def all_token_ids(self, text: str) -> list[int]:
+        """Return the tokens of all of a text, with the marks at both ends, however many they are."""
+        return self._tokenizer.encode(text).ids
 
     def token_ids(self, text: str) -> list[int]:
         """Return what the encoder sees of a text: all of a short one, both ends of a long one."""

@@ -10,9 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from router.core.types import Locality, Sensitivity
+from router.core.types import Locality, Price, Sensitivity
 
 
 class Section(BaseModel):
@@ -106,6 +107,35 @@ class PriceConfig(Section):
     input: Decimal = Field(ge=0)
     output: Decimal = Field(ge=0)
     cached_input: Decimal | None = Field(default=None, ge=0)
+    """Tokens read from the vendor's prompt cache; null = as `input`."""
+    cache_write: Decimal | None = Field(default=None, ge=0)
+    """Tokens written to it; null = as `input`."""
+    reasoning: Decimal | None = Field(default=None, ge=0)
+    """Tokens of a model's thinking; null = as `output`."""
+    audio_input: Decimal | None = Field(default=None, ge=0)
+    """Null = unknown: an answer that used audio then has no known cost."""
+    audio_output: Decimal | None = Field(default=None, ge=0)
+    """Null = unknown, as `audio_input`."""
+
+    @classmethod
+    def of(cls, price: Price) -> PriceConfig:
+        """Write down a price."""
+        return cls.model_validate(
+            {name.removesuffix("_usd"): value for name, value in msgspec.structs.asdict(price).items()}
+        )
+
+    @property
+    def price(self) -> Price:
+        """The same as the stages know it."""
+        return Price(
+            input_usd=self.input,
+            output_usd=self.output,
+            cached_input_usd=self.cached_input,
+            cache_write_usd=self.cache_write,
+            reasoning_usd=self.reasoning,
+            audio_input_usd=self.audio_input,
+            audio_output_usd=self.audio_output,
+        )
 
 
 class DeploymentConfig(Section):

@@ -167,11 +167,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """US dollars for one million tokens."""
+    """US dollars for one million tokens. What is None has no price of its own: see `record.pricing`."""
 
     input_usd: Decimal
     output_usd: Decimal
     cached_input_usd: Decimal | None = None
+    cache_write_usd: Decimal | None = None
+    reasoning_usd: Decimal | None = None
+    audio_input_usd: Decimal | None = None
+    audio_output_usd: Decimal | None = None
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +198,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """The value of `x-router-target`."""
         if self.provider == "local":
             return f"local/{self.adapter or 'base'}"
+        if self.locality is Locality.LOCAL:
+            return self.upstream_model
         return f"{self.provider}/{self.upstream_model}"
 
 
@@ -233,6 +239,10 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The only dialect that can say what the request asks for; None = it can be translated."""
     untranslatable: tuple[str, ...] = ()
     """What of it can't be translated: names of fields, no text."""
+    dialect: Dialect = Dialect.CHAT
+    """The dialect it came in."""
+    bound: bool = False
+    """Only the model that was asked for can answer: nothing chooses another, and nothing stands in for it."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -294,12 +304,22 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Token counts as the upstream reported them."""
+    """Token counts as the upstream reported them; all but the first two are parts of one of those."""
 
     input_tokens: int = 0
+    """All of the prompt: read from a cache, written to one, and neither."""
     output_tokens: int = 0
+    """All of the answer, reasoning included."""
     cached_input_tokens: int = 0
+    """Of the input: read from the upstream's prompt cache."""
     reasoning_tokens: int = 0
+    """Of the output."""
+    cache_write_tokens: int = 0
+    """Of the input: written to the upstream's prompt cache."""
+    audio_input_tokens: int = 0
+    """Of the input."""
+    audio_output_tokens: int = 0
+    """Of the output."""
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,9 +9,14 @@ import msgspec
 from router.core.errors import RouterError, UpstreamProtocolError
 from router.core.types import AdapterListing
 from router.providers._http import Egress, read_bounded
+from router.providers._quirks import Quirks
 from router.providers.openai_compatible import OpenAICompatible
 
 NAME = "local"
+
+
+ENGINE = Quirks(endpoints=("chat", "completions"))
+"""What the engine host answers as it is."""
 
 
 class _Missing(msgspec.Struct):
@@ -38,7 +43,7 @@ class EngineHost(OpenAICompatible):
     def __init__(self, url: str, api_key: str | None, *, connect_s: float) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._egress = Egress(NAME, url, headers, connect_s=connect_s, local=True)
-        super().__init__(self._egress, NAME, "/v1/chat/completions")
+        super().__init__(self._egress, NAME, ENGINE, "/v1")
 
     async def listings(self) -> AsyncGenerator[AdapterListing, None]:
         """Yield the list of adapters now, and again each time it changes, for ever.

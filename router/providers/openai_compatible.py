@@ -1,11 +1,13 @@
-"""Any upstream that speaks OpenAI's chat completions: the answer's bytes pass through as they are."""
+"""Any upstream that speaks OpenAI's dialects: what its vendor does like OpenAI passes through as it is."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Set
+from contextlib import aclosing
+from urllib.parse import quote
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
@@ -13,63 +15,105 @@ from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
-from router.wire import openai_chat, sse
+from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
+from router.wire import openai_chat, openai_embeddings, sse
+
+PATHS: Mapping[Dialect, str] = {
+    Dialect.CHAT: "/chat/completions",
+    Dialect.COMPLETIONS: "/completions",
+    Dialect.EMBEDDINGS: "/embeddings",
+    Dialect.RESPONSES: "/responses",
+}
+"""Where each dialect's requests are sent to, under the base URL."""
 
 
-class Config(BaseModel):
-    """The keys of a provider row of this kind."""
+class Config(Quirks):
+    """The keys of a provider row of this kind; a vendor's facts stand in for those that aren't given."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    base_url: str
-    """Up to and including `/v1`."""
+    vendor: str | None = None
+    """A row of `vendors.yaml`."""
     api_key: SecretStr | None = None
     optional: bool = False
     """Without its key the provider is left out, instead of stopping the start."""
     connect_s: float = Field(3.0, gt=0)
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = Field(default_factory=dict[str, str])
     """Further headers for every request, e.g. an organisation's id."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_vendor(cls, row: object) -> object:
+        return with_vendor(row)
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Config:
+        if self.base_url is None:
+            raise ValueError("'base_url' is missing: give it, or a 'vendor' whose address is known")
+        return self
 
 
 class OpenAICompatible:
-    """The provider. `path` is where chat completions live under the base URL."""
+    """The provider. `prefix` stands between the base URL and the paths of its endpoints."""
 
-    dialects = frozenset({Dialect.CHAT})
-
-    def __init__(self, egress: Egress, name: str, path: str = "/chat/completions") -> None:
+    def __init__(self, egress: Egress, name: str, quirks: Quirks = Quirks(), prefix: str = "") -> None:  # noqa: B008 immutable
         self._egress = egress
         self._name = name
-        self._path = path
+        self._quirks = quirks
+        self._prefix = prefix
+
+    @property
+    def dialects(self) -> Set[Dialect]:
+        """See `core.ports.Provider`."""
+        return self._quirks.dialects
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
-        body = msgspec.json.encode(upstream_body(cleared))
-        async with self._egress.post(self._path, body, cleared) as response:
-            if cleared.stream:
-                async for delta in stream(response, self._name):
+        body, dropped = adapt(upstream_body(cleared, self._quirks), cleared.dialect, self._quirks)
+        path, headers = self._path(cleared), dict(cleared.headers)
+        async with (
+            self._egress.post(path, msgspec.json.encode(body), cleared, headers) as response,
+            aclosing(self._answer(response, cleared)) as deltas,
+        ):
+            async for delta in deltas:
+                yield msgspec.structs.replace(delta, dialect=cleared.dialect, dropped=dropped)
+                dropped = ()
+
+    def _path(self, cleared: Cleared) -> str:
+        deployment = (
+            f"/deployments/{quote(cleared.target.upstream_model, safe='')}" if self._quirks.deployment_path else ""
+        )
+        version = f"?api-version={quote(self._quirks.api_version, safe='')}" if self._quirks.api_version else ""
+        return f"{self._prefix}{deployment}{PATHS[cleared.dialect]}{version}"
+
+    async def _answer(self, response: Response, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+        if cleared.dialect is Dialect.EMBEDDINGS:
+            yield await embeddings(response, self._name)
+        elif cleared.stream:
+            async with aclosing(stream(response, self._name, self._quirks)) as deltas:
+                async for delta in deltas:
                     yield delta
-            else:
-                yield await whole(response, self._name)
+        else:
+            yield await whole(response, self._name, self._quirks)
 
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()
 
 
-def upstream_body(cleared: Cleared) -> JsonObject:
+def upstream_body(cleared: Cleared, quirks: Quirks) -> JsonObject:
     """The body that is sent: what was cleared, with the upstream's own model name in its place.
 
-    A stream is asked for its usage too, so that it can be billed; `encode` leaves that chunk out for a
-    caller that didn't ask.
+    A stream is asked for its usage too, where the vendor lets it be, so that it can be billed; `encode` leaves that
+    chunk out for a caller that didn't ask.
     """
     body = {**cleared.body, "model": cleared.target.adapter or cleared.target.upstream_model}
-    if cleared.stream:
+    if cleared.stream and quirks.stream_options:
         options = cleared.body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
     return body
 
 
-async def whole(response: Response, name: str) -> Delta:
+async def whole(response: Response, name: str, quirks: Quirks) -> Delta:
     """Read a whole answer.
 
     Raises:
@@ -79,15 +123,34 @@ async def whole(response: Response, name: str) -> Delta:
     if payload is None:
         raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
     try:
-        facts = openai_chat.facts(payload)
+        facts = openai_chat.facts(payload, reasoning_beside=quirks.reasoning_beside)
+        payload = with_reasoning(payload, quirks)
     except UNREADABLE:
-        raise UpstreamProtocolError(f"{name}: the answer isn't a chat completion") from None
+        raise UpstreamProtocolError(f"{name}: the answer isn't a completion") from None
     if facts.error or not facts.choices:
         raise UpstreamProtocolError(f"{name}: the answer holds no choices")
     return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason)
 
 
-async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
+async def embeddings(response: Response, name: str) -> Delta:
+    """Read an answer of vectors.
+
+    Raises:
+        UpstreamProtocolError: it is cut, too large, or holds no vectors.
+    """
+    payload = await read_bounded(response, MAX_ANSWER_BYTES)
+    if payload is None:
+        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    try:
+        count, usage = openai_embeddings.facts(payload)
+    except UNREADABLE:
+        raise UpstreamProtocolError(f"{name}: the answer isn't a list of embeddings") from None
+    if not count:
+        raise UpstreamProtocolError(f"{name}: the answer holds no embeddings")
+    return Delta(payload=payload, dialect=Dialect.EMBEDDINGS, usage=usage, finish_reason="stop")
+
+
+async def stream(response: Response, name: str, quirks: Quirks) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to `[DONE]`.
 
     Raises:
@@ -104,7 +167,7 @@ async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
             if not finished:
                 raise UpstreamProtocolError(f"{name}: the stream is done without a finish reason")
             return
-        delta = _delta(event, name)
+        delta = _delta(event, name, quirks)
         finished = finished or delta.finish_reason is not None
         yield delta
     if not finished or parser.incomplete:
@@ -124,9 +187,10 @@ async def _events(response: Response, parser: sse.Parser, name: str) -> AsyncGen
             yield event
 
 
-def _delta(event: sse.Event, name: str) -> Delta:
+def _delta(event: sse.Event, name: str, quirks: Quirks) -> Delta:
     try:
-        facts = openai_chat.facts(event.data)
+        facts = openai_chat.facts(event.data, reasoning_beside=quirks.reasoning_beside)
+        payload = with_reasoning(event.data, quirks)
     except UNREADABLE:
         raise UpstreamProtocolError(f"{name}: an event of the stream isn't JSON") from None
     if facts.error:
@@ -134,13 +198,15 @@ def _delta(event: sse.Event, name: str) -> Delta:
     if facts.choices is None:
         raise UpstreamProtocolError(f"{name}: an event of the stream holds no choices")
     usage_only = facts.choices == 0 and facts.usage is not None
-    return Delta(payload=event.data, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
 
 
 def build(config: Config, name: str) -> OpenAICompatible:
     """Build the provider of one configuration row; opens no connection yet."""
     headers = dict(config.headers)
     if config.api_key is not None:
-        headers["authorization"] = f"Bearer {config.api_key.get_secret_value()}"
-    egress = Egress(name, config.base_url, headers, connect_s=config.connect_s, local=False)
-    return OpenAICompatible(egress, name)
+        key = config.api_key.get_secret_value()
+        bearer = config.auth_header.lower() == "authorization"
+        headers[config.auth_header] = f"Bearer {key}" if bearer else key
+    egress = Egress(name, config.base_url or "", headers, connect_s=config.connect_s, local=False)
+    return OpenAICompatible(egress, name, config)

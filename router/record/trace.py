@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -19,7 +20,6 @@ from router.core.types import (
     Masking,
     Outcome,
     Plan,
-    Price,
     Request,
     ScanReport,
     Selection,
@@ -27,19 +27,31 @@ from router.core.types import (
     Usage,
     Verdict,
 )
-from router.record.pricing import cost
+from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
+
+MAX_NAMES = 32
+"""Fields that a header names; more are only counted."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.\-\[\]]{1,64}")
+
+
+def _names(dropped: tuple[str, ...]) -> str:
+    """Write names of fields for a header; what a caller made up may be no name, and is called one."""
+    names = sorted({name if _NAME.fullmatch(name) else "unnamed" for name in dropped})
+    more = [f"and-{len(names) - MAX_NAMES}-more"] if len(names) > MAX_NAMES else []
+    return ",".join([*names[:MAX_NAMES], *more])
 
 
 class Trace:
     """Collects the facts of one request. The stages write it, headers and the record read it."""
 
-    def __init__(self, request_id: str, price_of: Callable[[str], Price | None]) -> None:
-        """`price_of` maps a target's label to its price."""
+    def __init__(self, request_id: str, tariff_of: Callable[[str], Tariff | None]) -> None:
+        """`tariff_of` maps a target's label to what its tokens cost."""
         self.request_id = request_id
         self.decision_id = f"{random.getrandbits(128):032x}"
-        self._price_of = price_of
+        self._tariff_of = tariff_of
         self._started_s = clock.monotonic_s()
         self._time_unix_s = clock.unix_s()
         self._overhead_ms: float | None = None
@@ -95,10 +107,10 @@ class Trace:
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
         sent, self._under_way = self._under_way, False
-        price = self._price_of(attempt.target)
+        tariff = self._tariff_of(attempt.target)
         masked = sent and self._masks(attempt.locality)
         self._attempts.append(
-            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, price), sent=sent, masked=masked)
+            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, tariff), sent=sent, masked=masked)
         )
 
     def delta(self, delta: Delta) -> None:
@@ -150,7 +162,7 @@ class Trace:
         attempts = len(self._attempts) + int(self._under_way)
         out.append(("x-router-attempts", str(attempts)))
         if self._dropped:
-            out.append(("x-router-dropped", ",".join(sorted({*self._dropped}))))
+            out.append(("x-router-dropped", _names(self._dropped)))
         if self._overhead_ms is not None:
             out.append(("x-router-overhead-ms", f"{self._overhead_ms:.3f}"))
         spent = self.cost_usd() if final else None

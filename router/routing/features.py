@@ -10,10 +10,13 @@ CHARS_PER_TOKEN = 4
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 
-def features(request: Request, text_chars: int, untranslatable: tuple[str, ...] = ()) -> Features:
+def features(
+    request: Request, text_chars: int, untranslatable: tuple[str, ...] = (), *, bound: bool = False
+) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
-    `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it.
+    `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it,
+    `bound` whether only the model that was asked for can answer.
     """
     body = request.body
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -25,6 +28,8 @@ def features(request: Request, text_chars: int, untranslatable: tuple[str, ...] 
         tier=request.hints.tier,
         native=request.dialect if untranslatable else None,
         untranslatable=untranslatable,
+        dialect=request.dialect,
+        bound=bound,
     )
 
 

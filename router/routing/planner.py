@@ -2,17 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal
+from types import MappingProxyType
 from typing import NoReturn
 
 import msgspec
 
 from router.config.schema import LocalConfig, RouteRule, RoutingConfig
-from router.core.errors import ContextTooLong, ModelNotFound, NoHealthyTarget, PermissionDenied, UnsupportedFeature
+from router.core.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    ModelNotFound,
+    NoHealthyTarget,
+    PermissionDenied,
+    PolicyBlocked,
+    UnsupportedFeature,
+)
 from router.core.plugin import nearest
 from router.core.ports import Strategy
-from router.core.types import Candidate, Features, Health, Locality, Plan, Price, Request, Step, Target, Verdict
+from router.core.types import (
+    Candidate,
+    Dialect,
+    Features,
+    Health,
+    Locality,
+    Plan,
+    Price,
+    Request,
+    Step,
+    Target,
+    Verdict,
+)
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
@@ -46,12 +67,26 @@ class Planner:
         strategies: Mapping[str, Strategy],
         routing: RoutingConfig,
         local: LocalConfig | None,
+        *,
+        local_dialects: Set[Dialect] = frozenset({Dialect.CHAT}),
+        own: Mapping[str, Candidate] = MappingProxyType({}),
     ) -> None:
-        """`strategies` holds one built strategy for every name that groups and `routing.auto` use."""
+        """`strategies` holds one built strategy for every name that groups and `routing.auto` use.
+
+        `local_dialects` are those that the engine host takes as they are, `own` the models that this process serves
+        itself, by the name that clients use.
+        """
         self._groups = groups
         self._strategies = strategies
         self._routing = routing
         self._local = local
+        self._local_dialects = local_dialects
+        self._own = own
+
+    @property
+    def own_names(self) -> tuple[str, ...]:
+        """The models that this process serves itself."""
+        return tuple(self._own)
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -66,8 +101,9 @@ class Planner:
             PermissionDenied: the key isn't allowed this model.
         """
         model = request.model
-        if model != AUTO and model not in self._groups and named_local_target(model, local) is None:
-            known = sorted({AUTO, LOCAL, LOCAL_BASE, *self._groups, *local.known})
+        own = {*self._groups, *self._own}
+        if model != AUTO and model not in own and named_local_target(model, local) is None:
+            known = sorted({AUTO, LOCAL, LOCAL_BASE, *own, *local.known})
             raise ModelNotFound(f"there is no model '{model}'{nearest(model, known)}", param="model")
         allowed = request.principal.allowed_models
         if allowed is not None and model not in allowed:
@@ -79,15 +115,24 @@ class Planner:
         Raises:
             NoHealthyTarget: nothing that the verdict allows is configured.
             UnsupportedFeature, ContextTooLong: deployments are allowed, but none can do what is asked.
+            InvalidRequest: only a model that is named can answer this, and none is.
+            PolicyBlocked: it must stay local, and only a cloud model that was named can answer it.
         """
+        if request.model in self._own:
+            return self._own_plan(self._own[request.model], features)
         named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
         if named is not None or verdict.max_locality is Locality.LOCAL:
-            if features.native is not None:
+            if features.bound and named is None:
+                self._refuse_bound(request, verdict)
+            if features.native is not None and features.native not in self._local_dialects:
                 _refuse_untranslatable(features)
             return self._local_plan(named or local_target(select=True), request, verdict)
+        if features.bound and request.model == AUTO:
+            self._refuse_bound(request, verdict)
         choice = self._choose(request, features, facts)
         allowed = [item for item in choice.ranked if item[0].target.locality <= verdict.max_locality]
-        use_local = self._has_local and self._routing.fallback_local and features.native is None
+        speaks = features.native is None or features.native in self._local_dialects
+        use_local = self._has_local and self._routing.fallback_local and speaks and not features.bound
         able = _able([candidate for candidate, _ in allowed], features, must=not use_local)
         live = [candidate for candidate in able if candidate.health.available]
         down = [candidate for candidate in able if not candidate.health.available]
@@ -115,6 +160,23 @@ class Planner:
         reason = f"policy:{verdict.rule_id}" if forced else "explicit"
         return Plan(steps=(self._step(target, None, alone=True),), reason=reason, strategy="local")
 
+    def _own_plan(self, candidate: Candidate, features: Features) -> Plan:
+        """Plan a model that this process serves itself; it is local, so every verdict allows it."""
+        if features.dialect not in candidate.dialects:
+            spoken = ", ".join(sorted(one.value for one in candidate.dialects))
+            raise UnsupportedFeature(f"'{candidate.target.upstream_model}' answers only: {spoken}", param="model")
+        step = self._step(candidate.target, candidate.context_tokens, alone=True)
+        return Plan(steps=(step,), reason="explicit", strategy="local")
+
+    def _refuse_bound(self, request: Request, verdict: Verdict) -> NoReturn:
+        """Refuse what only a named model can answer, where none is named or the one that is must not get it."""
+        here = f"; on this machine there is: {', '.join(self._own)}" if self._own else ""
+        if request.model == AUTO:
+            message = "only the model that a request like this is made for can answer it: name one instead of 'auto'"
+            raise InvalidRequest(f"{message}{here}", param="model")
+        why = f"rule '{verdict.rule_id}' keeps this request local ({verdict.reason})"
+        raise PolicyBlocked(f"{why}, and no other model can answer in place of '{request.model}'{here}")
+
     def _nothing_allowed(self, verdict: Verdict) -> str:
         if verdict.max_locality is Locality.LOCAL:
             why = f"rule '{verdict.rule_id}' keeps this request local" if verdict.rule_id else "a local model was asked"
@@ -125,7 +187,8 @@ class Planner:
         if request.model != AUTO:
             group = self._group(request.model)
             ranked = self._rank(group.strategy, [group.name], features, facts)
-            return Choice((*ranked, *self._fallbacks([group.name], features, facts)), "explicit", group.strategy)
+            spare = () if features.bound else self._fallbacks([group.name], features, facts)
+            return Choice((*ranked, *spare), "explicit", group.strategy)
         auto = self._routing.auto
         rule = next((rule for rule in auto.rules if _applies(rule, request, features)), None)
         names = list((rule.use if rule else auto.among) or self._groups)
@@ -194,15 +257,20 @@ def _able(candidates: Sequence[Candidate], features: Features, *, must: bool) ->
     Raises:
         UnsupportedFeature, ContextTooLong: there were some, none is left, and one `must` be.
     """
-    speaking = [one for one in candidates if features.native is None or features.native in one.dialects]
+    native = features.native
+    wanted = {features.dialect, Dialect.CHAT} if native is None else {native}
+    speaking = [one for one in candidates if wanted & one.dialects]
     if candidates and not speaking and must:
+        if native is None:
+            raise UnsupportedFeature(f"no deployment of this model answers {features.dialect.value}", param="model")
         _refuse_untranslatable(features)
     able = [one for one in speaking if one.capabilities is None or features.needs <= one.capabilities]
     if speaking and not able and must:
         needs = ", ".join(sorted(features.needs))
         raise UnsupportedFeature(f"no deployment of this model can do what the request needs: {needs}")
     tokens = features.input_tokens + (features.max_output_tokens or 0)
-    fitting = [one for one in able if one.context_tokens is None or tokens <= one.context_tokens]
+    # What is bound comes in batches, each item of which has the window to itself: the upstream knows.
+    fitting = [one for one in able if one.context_tokens is None or tokens <= one.context_tokens or features.bound]
     if able and not fitting and must:
         window = max(one.context_tokens or 0 for one in able)
         raise ContextTooLong(f"about {tokens} tokens are more than the largest context window here, {window}")

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from router import compose
 from router.config.load import Loc, Source, load, without_secrets
 from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, ProviderConfig, RouterConfig
 from router.core.types import JsonValue
-from router.record.pricing import list_price
 from router.selftest.canaries import Eye, strings
 from router.selftest.cases import Caller
 from router.selftest.dialects import dialect
@@ -125,7 +125,7 @@ def _provider(config: RouterConfig, source: Source, name: str, cloud: Cloud) -> 
     """Point one provider row at its mock. The path is kept, so that what is sent stays what it was."""
     row = config.providers[name]
     options: dict[str, JsonValue] = dict(row.model_extra or {})
-    path = urlsplit(str(options.get("base_url", ""))).path
+    path = urlsplit(str(options.get("base_url") or getattr(compose.settings_of(row), "base_url", ""))).path
     options = {**options, "base_url": cloud.url + path}
     for text in strings({key: value for key, value in options.items() if key not in ("api_key", "headers")}):
         if "://" in text and not text.startswith(cloud.url):
@@ -139,9 +139,7 @@ def _priced(config: RouterConfig, deployment: DeploymentConfig) -> DeploymentCon
     row = config.providers.get(deployment.provider)
     if row is None or deployment.price is not None:
         return deployment
-    base_url = (row.model_extra or {}).get("base_url")
-    price, window = list_price(deployment.model, (deployment.provider, row.kind), base_url)
-    own = None
-    if price is not None:
-        own = PriceConfig(input=price.input_usd, output=price.output_usd, cached_input=price.cached_input_usd)
-    return deployment.model_copy(update={"price": own, "context_tokens": deployment.context_tokens or window})
+    tariff, window = compose.facts_of(config, deployment)
+    price = tariff.price() if tariff is not None else None
+    own = PriceConfig.of(price) if price is not None else None
+    return deployment.model_copy(update={"price": own, "context_tokens": window})

@@ -22,7 +22,7 @@ from router.wire.dialects import codec
 
 _log = logging.getLogger(__name__)
 
-SERVED = (Dialect.CHAT,)
+SERVED = (Dialect.CHAT, Dialect.COMPLETIONS, Dialect.EMBEDDINGS)
 """The dialects that callers may speak."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})

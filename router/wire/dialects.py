@@ -36,6 +36,9 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     own dialect, or is refused."""
     dropped: tuple[str, ...] = ()
     """Tuning knobs without a counterpart; the answer is the same in kind without them."""
+    bound: bool = False
+    """Only the very model that was asked for can answer, for the request or its answer means nothing to another: vectors are
+    of one model's space, token numbers of one model's vocabulary."""
 
 
 class Encoder(Protocol):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from router.core.errors import InvalidRequest
 from router.core.types import JsonObject, Usage
-from router.wire import json_body
+from router.wire import json_body, openai_usage, shapes
 
 
 class _Part(msgspec.Struct):
@@ -55,11 +53,6 @@ class Shape(msgspec.Struct):
     logprobs: bool | None = None
 
 
-MAX_MODEL_CHARS = 256
-
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
-
-
 def decode(data: bytes) -> tuple[JsonObject, Shape]:
     """Decode a request body and check its shape; unknown fields are kept as they are.
 
@@ -67,59 +60,36 @@ def decode(data: bytes) -> tuple[JsonObject, Shape]:
         InvalidRequest: as `json_body.decode`, or a field is of the wrong type; `param` names it.
     """
     body = json_body.decode(data)
-    try:
-        shape = msgspec.convert(body, Shape)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        param = path.group(1) if path else None
-        raise InvalidRequest(f"invalid request: {error}", param=param) from None
-    _check_bounds(shape)
-    return body, shape
-
-
-def _check_bounds(shape: Shape) -> None:
-    if len(shape.model) > MAX_MODEL_CHARS:
-        raise InvalidRequest(f"'model' is longer than {MAX_MODEL_CHARS} characters", param="model")
-    if not shape.model:
-        raise InvalidRequest("'model' is empty; send 'auto' to let the router choose", param="model")
+    shape = shapes.convert(body, Shape)
+    shapes.check_model(shape.model)
     if not shape.messages:
         raise InvalidRequest("'messages' is empty; send at least one message", param="messages")
     for name, low, high in (("n", 1, 128), ("max_tokens", 1, None), ("max_completion_tokens", 1, None)):
-        _in_bounds(name, getattr(shape, name), low, high)
-    _in_bounds("temperature", shape.temperature, 0, 2)
-    _in_bounds("top_p", shape.top_p, 0, 1)
+        shapes.in_bounds(name, getattr(shape, name), low, high)
+    shapes.in_bounds("temperature", shape.temperature, 0, 2)
+    shapes.in_bounds("top_p", shape.top_p, 0, 1)
+    return body, shape
 
 
-def _in_bounds(name: str, value: float | None, low: float, high: float | None) -> None:
-    if value is None or (value >= low and (high is None or value <= high)):
-        return
-    bounds = f"between {low} and {high}" if high is not None else f"at least {low}"
-    raise InvalidRequest(f"'{name}' must be {bounds}", param=name)
-
-
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct):
-    reasoning_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
+_MISSING = msgspec.Raw()
 
 
 class _Choice(msgspec.Struct):
     finish_reason: str | None = None
+    usage: msgspec.Raw = _MISSING
+    """Moonshot's place for it in a stream."""
+
+
+class _Beside(msgspec.Struct):
+    usage: msgspec.Raw = _MISSING
 
 
 class _Answer(msgspec.Struct):
     choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: msgspec.Raw | None = None
+    usage: msgspec.Raw = _MISSING
+    x_groq: _Beside | None = None
+    """Groq's place for it in a stream."""
+    error: msgspec.Raw = _MISSING
     object: str | None = None
 
 
@@ -136,31 +106,25 @@ class Facts(msgspec.Struct, frozen=True):
     error: bool
 
 
-def facts(payload: bytes) -> Facts:
+def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
     """Read usage, finish reason and error of one `chat.completion` or `chat.completion.chunk`.
+
+    `reasoning_beside` as in `openai_usage.read`.
 
     Raises:
         msgspec.DecodeError: not JSON, or not of that shape.
     """
     answer = _ANSWER.decode(payload)
     finish = None
+    places = [answer.usage, answer.x_groq.usage if answer.x_groq is not None else _MISSING]
     for choice in answer.choices or ():
         finish = choice.finish_reason or finish
-    has_error = answer.error is not None and bytes(answer.error) != b"null"
+        places.append(choice.usage)
+    read = (openai_usage.read(place, reasoning_beside=reasoning_beside) for place in places)
+    usage = next((one for one in read if one is not None), None)
+    has_error = bytes(answer.error) not in (b"", b"null")
     count = None if answer.choices is None else len(answer.choices)
-    return Facts(_usage(answer.usage), finish, count, has_error)
-
-
-def _usage(usage: _Usage | None) -> Usage | None:
-    if usage is None or (usage.prompt_tokens is None and usage.completion_tokens is None):
-        return None
-    prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
-    return Usage(
-        input_tokens=usage.prompt_tokens or 0,
-        output_tokens=usage.completion_tokens or 0,
-        cached_input_tokens=(prompt.cached_tokens or 0) if prompt else 0,
-        reasoning_tokens=(completion.reasoning_tokens or 0) if completion else 0,
-    )
+    return Facts(usage, finish, count, has_error)
 
 
 def instruction_text(body: JsonObject, limit: int = 8_000) -> str:

@@ -1,4 +1,4 @@
-"""A cloud that speaks OpenAI's chat completions and Anthropic's Messages over real HTTP, records every byte it gets,
+"""A cloud that speaks OpenAI's completions, of chats and of prompts, its embeddings, and Anthropic's Messages over real HTTP, records every byte it gets,
 and fails on demand.
 
 How it behaves is chosen by the model's name, so that one process serves tests and load: `ok`, `slow`, `http-500` (any
@@ -10,10 +10,12 @@ status), `http-429-bare` (without Retry-After), `hang`, `hang-body`, `cut`, `gar
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 import itertools
 import json
 import random
+import struct
 import sys
 from collections.abc import Callable
 from typing import ClassVar, NamedTuple, cast
@@ -238,12 +240,52 @@ class _Connection(asyncio.Protocol):
         elif mode in ("bad-gzip", "gzip-bomb"):
             payload = b"\x1f\x8bnonsense" if mode == "bad-gzip" else _BOMB
             self._whole(200, payload, b"content-encoding: gzip\r\n")
+        elif url.partition(b"?")[0].endswith(b"/embeddings"):
+            self._embeddings(body)
+        elif url.partition(b"?")[0].endswith(b"/completions") and b"/chat/" not in url:
+            self._old(body)
         elif url.endswith(b"/messages"):
             self._messages(stream=bool(body.get("stream")))
         elif body.get("stream") and mode != "wrong-type":
             await self._stream(body, mode)
         else:
             await self._complete(body, mode)
+
+    def _embeddings(self, body: dict[str, object]) -> None:
+        """Make one vector for each text, of its length."""
+        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+        vectors = [[float(len(str(text))), -0.5, 1e-7] for text in texts]
+        if body.get("encoding_format") == "base64":
+            written: list[object] = [base64.b64encode(struct.pack("<3f", *vector)).decode() for vector in vectors]
+        else:
+            written = list(vectors)
+        data = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(written)]
+        usage = {"prompt_tokens": 7 * len(texts), "total_tokens": 7 * len(texts)}
+        self._whole(200, json.dumps({"object": "list", "data": data, "model": body["model"], "usage": usage}).encode())
+
+    def _old(self, body: dict[str, object]) -> None:
+        """Complete a prompt, in OpenAI's older way."""
+        text = self._cloud.answer(body) if self._cloud.answer else "word word"
+        usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+        head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body.get("model")}
+
+        def choice(piece: str, finish: str | None) -> dict[str, object]:
+            return {"text": piece, "index": 0, "logprobs": None, "finish_reason": finish}
+
+        if not body.get("stream"):
+            self._whole(200, json.dumps({**head, "choices": [choice(text, "stop")], "usage": usage}).encode())
+            return
+        pieces = [choice(text[at : at + 7], None) for at in range(0, len(text), 7)]
+        events: list[dict[str, object]] = [{**head, "choices": [one]} for one in [*pieces, choice("", "stop")]]
+        options = body.get("stream_options")
+        if isinstance(options, dict) and options.get("include_usage"):
+            events.append({**head, "choices": [], "usage": usage})
+        self._events([*(json.dumps(one) for one in events), "[DONE]"])
+
+    def _events(self, payloads: list[str]) -> None:
+        lines = b"".join(f"data: {payload}\n\n".encode() for payload in payloads)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
+        self._write(head % len(lines) + lines)
 
     def _messages(self, *, stream: bool) -> None:
         text, usage = "word word", {"input_tokens": 9, "output_tokens": 2}

@@ -152,7 +152,14 @@ def cloud_config(cloud: Cloud) -> dict[str, object]:
         for mode in CLOUD_MODES
     }
     return {
-        "providers": {"cloud": {"kind": "openai_compatible", "base_url": cloud.url, "api_key": "env:CLOUD_KEY"}},
+        "providers": {
+            "cloud": {
+                "kind": "openai_compatible",
+                "base_url": cloud.url,
+                "api_key": "env:CLOUD_KEY",
+                "endpoints": ["chat", "completions", "embeddings"],
+            }
+        },
         "models": models,
         "routing": {"auto": {"strategy": "cost", "among": ["ok"]}},
         "record": {"path": "var"},

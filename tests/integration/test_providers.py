@@ -118,6 +118,11 @@ async def test_a_stream_that_ends_badly_is_an_error_not_an_end(provider: OpenAIC
         await answer(provider, model, stream=True)
 
 
+async def test_an_error_event_is_the_upstream_s_error_not_bad_json(provider: OpenAICompatible) -> None:
+    with pytest.raises(UpstreamUnavailable):
+        await answer(provider, "error-event", stream=True)
+
+
 async def test_retry_after_is_read(provider: OpenAICompatible) -> None:
     with pytest.raises(UpstreamRateLimited) as caught:
         await answer(provider, "http-429", stream=False)

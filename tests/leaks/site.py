@@ -35,6 +35,7 @@ def config(site: Site) -> dict[str, Any]:
     models["dead-chain"] = {
         "deployments": [{"provider": "cloud", "model": "http-503"}], "fallbacks": ["reset", "refused", "http-429"],
     }  # fmt: skip
+    endpoints = ["chat", "completions", "embeddings"]
     key = {"api_key": "env:CLOUD_KEY", "connect_s": 0.5}
     return {
         "server": {"port": site.port, "deadline_s": DEADLINE_S, "keys": [
@@ -45,7 +46,7 @@ def config(site: Site) -> dict[str, Any]:
         ]},
         "local": {"url": site.engine.url.removesuffix("/v1"), "ttft_s": 2, "total_s": 2},
         "providers": {
-            "cloud": {"kind": "openai_compatible", "base_url": site.cloud.url, **key},
+            "cloud": {"kind": "openai_compatible", "base_url": site.cloud.url, "endpoints": endpoints, **key},
             "refused": {"kind": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1", **key},
             "unnamed": {"kind": "openai_compatible", "base_url": "http://cloud.invalid/v1", **key},
             "tls": {"kind": "openai_compatible", "base_url": site.cloud.url.replace("http:", "https:"), **key},

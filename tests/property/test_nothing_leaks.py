@@ -15,7 +15,7 @@ from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, Routin
 from router.core import clock
 from router.core.errors import RouterError
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, Hints, Locality, Principal, Request
+from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -35,6 +35,8 @@ ANSWER = Delta(payload=b'{"choices":[{"index":0,"message":{"role":"assistant","c
 
 class Recorder:
     """A provider that keeps what it is given."""
+
+    dialects = frozenset({Dialect.CHAT})
 
     def __init__(self) -> None:
         self.given: list[Cleared] = []

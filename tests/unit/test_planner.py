@@ -9,8 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.config.schema import AutoConfig, LocalConfig, RouteRule, RoutingConfig
-from router.core.errors import ContextTooLong, ModelNotFound, NoHealthyTarget, PermissionDenied, UnsupportedFeature
-from router.core.types import Candidate, Features, Health, Locality, Principal
+from router.core.errors import (
+    ContextTooLong,
+    InvalidRequest,
+    ModelNotFound,
+    NoHealthyTarget,
+    PermissionDenied,
+    PolicyBlocked,
+    UnsupportedFeature,
+)
+from router.core.types import Candidate, Dialect, Features, Health, Locality, Principal
 from router.routing.candidates import Group, LocalModels
 from router.routing.planner import Facts, Planner
 from router.routing.strategies import cost, ordered, weighted
@@ -147,3 +155,51 @@ def test_weights_are_kept_to_over_many_seeds() -> None:
         for seed in range(4000)
     )
     assert 0.72 < wins / 4000 < 0.78
+
+
+BOUND = Features(
+    input_tokens=10**9, max_output_tokens=None, needs=frozenset(), native=Dialect.EMBEDDINGS, untranslatable=("input",),
+    dialect=Dialect.EMBEDDINGS, bound=True,
+)  # fmt: skip
+EMBEDS = frozenset({Dialect.CHAT, Dialect.EMBEDDINGS})
+VECTORS = {
+    "vectors": Group(name="vectors", candidates=(candidate("cloud/e", dialects=EMBEDS, context_tokens=8192),), fallbacks=("other",)),
+    "other": Group(name="other", candidates=(candidate("cloud/o", dialects=EMBEDS),)),
+    "talk": Group(name="talk", candidates=(candidate("cloud/t"),)),
+}  # fmt: skip
+
+
+def test_nothing_stands_in_for_a_model_that_a_request_is_bound_to() -> None:
+    plan = planner(VECTORS).plan(request("vectors"), verdict(), BOUND, facts(down=("cloud/e",)))
+    assert order(plan) == ["cloud/e"]
+
+
+@pytest.mark.parametrize("name", ["auto", "vectors"])
+def test_what_is_bound_to_a_cloud_model_is_refused_where_it_must_stay_local(name: str) -> None:
+    with pytest.raises(InvalidRequest if name == "auto" else PolicyBlocked) as caught:
+        planner(VECTORS).plan(request(name), verdict(Locality.LOCAL, rule="sensitive"), BOUND, facts())
+    assert name == "auto" or "'sensitive'" in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["talk", "local", "local/base"])
+def test_a_model_that_does_not_speak_the_dialect_is_refused_by_the_field_s_name(name: str) -> None:
+    with pytest.raises(UnsupportedFeature) as caught:
+        planner(VECTORS).plan(request(name), verdict(), BOUND, facts())
+    assert caught.value.param == "input"
+
+
+def test_a_deployment_without_chat_takes_no_chat() -> None:
+    groups = {"e": Group(name="e", candidates=(candidate("cloud/e", dialects=frozenset({Dialect.EMBEDDINGS})),))}
+    with pytest.raises(UnsupportedFeature):
+        planner(groups, local=None).plan(request("e"), verdict(), FEATURES, facts())
+
+
+def test_a_model_of_this_process_answers_whatever_the_verdict_and_only_its_own_dialect() -> None:
+    mine = {"local/vectors": candidate("mine/vectors", dialects=frozenset({Dialect.EMBEDDINGS}))}
+    one = Planner({}, STRATEGIES, RoutingConfig(), None, own=mine)
+    one.check_model(request("local/vectors"), LocalModels())
+    assert one.own_names == ("local/vectors",)
+    for far in Locality:
+        assert order(one.plan(request("local/vectors"), verdict(far), BOUND, facts())) == ["mine/vectors"]
+    with pytest.raises(UnsupportedFeature):
+        one.plan(request("local/vectors"), verdict(), FEATURES, facts())

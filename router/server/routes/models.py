@@ -23,6 +23,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 def models(runtime: Runtime) -> list[Model]:
     """List every model name that works now."""
     named = [(AUTO, "sona-router"), *((name, "cloud") for name in runtime.planner.group_names)]
+    named += [(name, "local") for name in runtime.planner.own_names]
     if runtime.host is not None:
         local = runtime.directory.models
         named += [(LOCAL, "local"), (LOCAL_BASE, "local"), *((name, "adapter") for name in sorted(local.current))]

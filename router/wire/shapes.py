@@ -1,0 +1,55 @@
+"""Checks of a decoded request body against the types that its dialect says its fields have."""
+
+from __future__ import annotations
+
+import re
+from typing import TypeVar
+
+import msgspec
+
+from router.core.errors import InvalidRequest
+from router.core.types import JsonObject
+
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+MAX_MODEL_CHARS = 256
+
+_PATH = re.compile(r" - at `\$\.?(.*?)`$")
+
+
+def convert(body: JsonObject, shape: type[Shape]) -> Shape:
+    """Read the fields that a shape names; what it doesn't name is nobody's business here.
+
+    Raises:
+        InvalidRequest: a field is missing or of the wrong type; `param` names it.
+    """
+    try:
+        return msgspec.convert(body, shape)
+    except msgspec.ValidationError as error:
+        path = _PATH.search(str(error))
+        param = path.group(1) if path else None
+        raise InvalidRequest(f"invalid request: {error}", param=param) from None
+
+
+def check_model(model: str) -> None:
+    """Check that a model's name can be one.
+
+    Raises:
+        InvalidRequest: it is empty or too long.
+    """
+    if len(model) > MAX_MODEL_CHARS:
+        raise InvalidRequest(f"'model' is longer than {MAX_MODEL_CHARS} characters", param="model")
+    if not model:
+        raise InvalidRequest("'model' is empty; send 'auto' to let the router choose", param="model")
+
+
+def in_bounds(name: str, value: float | None, low: float, high: float | None = None) -> None:
+    """Check a number, if there is one.
+
+    Raises:
+        InvalidRequest: it is out of bounds, both of which are allowed values.
+    """
+    if value is None or (value >= low and (high is None or value <= high)):
+        return
+    bounds = f"between {low} and {high}" if high is not None else f"at least {low}"
+    raise InvalidRequest(f"'{name}' must be {bounds}", param=name)
