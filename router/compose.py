@@ -214,7 +214,8 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     disabled: dict[str, str] = {}
     for name, row in config.providers.items():
         settings = _provider_config(config, source, name)
-        if getattr(settings, "optional", False) and getattr(settings, "api_key", None) is None:
+        has_key = any(getattr(settings, key, None) is not None for key in ("api_key", "credentials"))
+        if getattr(settings, "optional", False) and not has_key:
             disabled[name] = "it is optional and its api_key is not set"
             continue
         try:
