@@ -187,7 +187,7 @@ class Tokens:
         self._name = f"{name}: the token host"
         self._account = account
         refused = self._refused
-        self._egress = Egress(name, account.token_uri, {}, connect_s=connect_s, local=False, refused=refused)
+        self._egress = Egress(self._name, account.token_uri, {}, connect_s=connect_s, local=False, refused=refused)
         self._token: str | None = None
         self._good_until_s = 0.0
         self._fetching = asyncio.Lock()

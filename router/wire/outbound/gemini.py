@@ -10,7 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -261,8 +261,17 @@ class _Conversation:
 
     @property
     def contents(self) -> list[Fields]:
-        """The turns as they are sent."""
-        return [{"role": role, "parts": parts} for role, parts in self._turns]
+        """The turns as they are sent: results first, in the order of their calls."""
+        order = {call_id: number for number, call_id in enumerate(self._called)}
+
+        def place(part: Fields) -> int:
+            result = cast("Fields", part.get("functionResponse", {}))
+            return order.get(str(result.get("id")), len(order))
+
+        return [
+            {"role": role, "parts": sorted(parts, key=place) if role == "user" else parts}
+            for role, parts in self._turns
+        ]
 
     def _add(self, message: _Message, where: str) -> None:
         self._note_dropped(message)

@@ -24,6 +24,9 @@ Refused: TypeAlias = Callable[[int, bytes], RouterError]
 """Makes our error of an upstream's status and error body."""
 
 
+_NONE = msgspec.Raw(b"null")
+
+
 class _Called(msgspec.Struct, rename="camel"):
     name: str
     id: str = ""
@@ -41,11 +44,11 @@ class _Part(msgspec.Struct, rename="camel"):
     thought_signature: str | None = None
     function_call: _Called | None = None
     inline_data: _Blob | None = None
-    executable_code: msgspec.Raw | None = None
-    code_execution_result: msgspec.Raw | None = None
-    file_data: msgspec.Raw | None = None
-    tool_call: msgspec.Raw | None = None
-    tool_response: msgspec.Raw | None = None
+    executable_code: msgspec.Raw = _NONE
+    code_execution_result: msgspec.Raw = _NONE
+    file_data: msgspec.Raw = _NONE
+    tool_call: msgspec.Raw = _NONE
+    tool_response: msgspec.Raw = _NONE
 
 
 class _Content(msgspec.Struct, rename="camel"):
@@ -71,9 +74,9 @@ class _Candidate(msgspec.Struct, rename="camel"):
     content: _Content | None = None
     finish_reason: str | None = None
     logprobs_result: _Logprobs | None = None
-    grounding_metadata: msgspec.Raw | None = None
-    citation_metadata: msgspec.Raw | None = None
-    url_context_metadata: msgspec.Raw | None = None
+    grounding_metadata: msgspec.Raw = _NONE
+    citation_metadata: msgspec.Raw = _NONE
+    url_context_metadata: msgspec.Raw = _NONE
 
 
 class _Modality(msgspec.Struct, rename="camel"):
@@ -314,14 +317,14 @@ def _pieces(candidate: _Candidate, state: _Choice, who: str) -> list[_Piece]:
         "citation_metadata": candidate.citation_metadata,
         "url_context_metadata": candidate.url_context_metadata,
     }
-    pieces.append(_Piece(google={name: value for name, value in extra.items() if value is not None}))
+    pieces.append(_Piece(google={name: value for name, value in extra.items() if _is_given(value)}))
     return [piece for piece in pieces if piece.fields()]
 
 
 def _piece(part: _Part, state: _Choice, who: str) -> _Piece:
     others = (part.executable_code, part.code_execution_result, part.file_data, part.tool_call, part.tool_response)
     blob = part.inline_data
-    if any(other is not None for other in others) or (blob is not None and not blob.mime_type.startswith("image/")):
+    if any(map(_is_given, others)) or (blob is not None and not blob.mime_type.startswith("image/")):
         raise UpstreamProtocolError(f"{who}: the answer holds a part that chat completions have no place for")
     signed: _Fields = {"thought_signature": part.thought_signature} if part.thought_signature else {}
     if part.function_call is not None:
@@ -333,6 +336,10 @@ def _piece(part: _Part, state: _Choice, who: str) -> _Piece:
     if part.thought:
         return _Piece(reasoning_content=part.text, google=signed)
     return _Piece(content=part.text, google=signed)
+
+
+def _is_given(value: msgspec.Raw) -> bool:
+    return bytes(value) != b"null"
 
 
 def _call(called: _Called, state: _Choice, who: str) -> _Fields:
