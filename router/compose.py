@@ -36,6 +36,9 @@ from router.runtime import Runtime
 from sona.embedder import load_embedder
 from sona.selector import Selector
 
+_PLACES = ("base_url", "location", "project")
+"""Options of providers that say where requests go."""
+
 
 def check(config: RouterConfig, source: Source) -> None:
     """Check what no schema can: names that refer to each other, plug-ins and their options, open doors.
@@ -181,8 +184,8 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {"kind": row.kind, "base_url": str((row.model_extra or {}).get("base_url", ""))}
-            for name, row in config.providers.items()
+            name: {"kind": row.kind, "base_url": "", **{key: str(extra[key]) for key in _PLACES if key in extra}}
+            for name, row, extra in ((name, row, row.model_extra or {}) for name, row in config.providers.items())
         },
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
