@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,9 @@ from google import genai
 from google.genai import types
 from pydantic import ValidationError
 
+from router import compose
+from router.config.load import Source, load
+from router.config.schema import RouterConfig
 from router.core.errors import (
     ConfigError,
     ContextTooLong,
@@ -396,3 +400,46 @@ def test_an_unknown_key_of_the_configuration_is_refused() -> None:
 )
 def test_a_region_has_a_host_of_its_own(location: str, url: str) -> None:
     assert vertex_url(location) == url
+
+
+# --- as a row of a file -----------------------------------------------------------------------------------------------
+
+
+def loaded(folder: Path, row: str) -> tuple[RouterConfig, Source]:
+    models = "models: {m: {deployments: [{provider: google, model: gemini-2.5-flash}]}}"
+    (folder / "account.json").write_text(KEY_FILE)
+    (folder / "router.yaml").write_text(f"providers: {{google: {row}}}\n{models}\nrecord: {{sinks: []}}\n")
+    return load(folder / "router.yaml")
+
+
+async def test_a_key_file_is_named_in_the_row_and_never_shown(tmp_path: Path) -> None:
+    config, source = loaded(tmp_path, "{kind: gemini, credentials: 'file:account.json', optional: true}")
+    assert "PRIVATE KEY" not in repr(config)
+    runtime = compose.build(config, source, engine=None)
+    assert runtime.disabled == {}
+    await runtime.providers["google"].aclose()
+
+
+def test_without_its_key_an_optional_row_is_left_out(tmp_path: Path) -> None:
+    config, source = loaded(tmp_path, "{kind: gemini, credentials: 'env:NO_SUCH_CREDENTIALS', optional: true}")
+    assert list(compose.build(config, source, engine=None).disabled) == ["google"]
+
+
+@pytest.mark.parametrize("credentials", ["file:nowhere.json", "'{}'"])
+def test_a_key_file_that_is_not_there_or_stands_in_the_row_stops_the_start(tmp_path: Path, credentials: str) -> None:
+    with pytest.raises(ConfigError, match=r"router\.yaml:1: providers\.google\.credentials: .*file"):
+        loaded(tmp_path, f"{{kind: gemini, credentials: {credentials}}}")
+
+
+def test_a_bad_key_file_is_shown_with_its_line(tmp_path: Path) -> None:
+    config, source = loaded(tmp_path, "{kind: gemini, credentials: 'file:router.yaml'}")
+    with pytest.raises(ConfigError, match=r"router\.yaml:1: providers\.google: .*make one"):
+        compose.build(config, source, engine=None)
+
+
+def test_another_region_is_another_policy(tmp_path: Path) -> None:
+    versions: set[str] = set()
+    for location in ("europe-west4", "us-central1"):
+        row = f"{{kind: gemini, credentials: 'file:account.json', location: {location}}}"
+        versions.add(compose.policy_version(loaded(tmp_path, row)[0]))
+    assert len(versions) == 2
