@@ -88,10 +88,11 @@ def google_refusal(who: str, status: int, body: bytes, retry_after: str | None) 
     refused = f"{who} refused the router's key for it ({status}); check its key, account and project"
     if status == 401 or code == "UNAUTHENTICATED":
         return TokenRefused(refused)
-    if status == 403 or code in _ACCOUNT or any(_KEY_REASON.fullmatch(detail.reason) for detail in error.details):
-        return UpstreamAuthFailed(refused)
     if status == 429 or code == "RESOURCE_EXHAUSTED":
         return UpstreamRateLimited(message, retry_after_s=_delay_s(error) or retry_after_s(retry_after))
+    is_key = status < 500 and any(_KEY_REASON.fullmatch(detail.reason) for detail in error.details)
+    if status == 403 or code in _ACCOUNT or is_key:
+        return UpstreamAuthFailed(refused)
     if code in ("INVALID_ARGUMENT", "OUT_OF_RANGE"):
         return UpstreamRejected(message)
     if code == "CANCELLED":
