@@ -39,6 +39,9 @@ from router.runtime import Runtime
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
+_PLACES = ("base_url", "location", "project")
+"""Options of providers that say where requests go."""
+
 
 def check(config: RouterConfig, source: Source) -> None:
     """Check what no schema can: names that refer to each other, plug-ins and their options, open doors.
@@ -194,8 +197,12 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {"kind": row.kind, "base_url": str(getattr(settings_of(row), "base_url", ""))}
-            for name, row in config.providers.items()
+            name: {
+                "kind": row.kind,
+                "base_url": "",
+                **{key: str(getattr(own, key)) for key in _PLACES if hasattr(own, key)},
+            }
+            for name, row, own in ((name, row, settings_of(row)) for name, row in config.providers.items())
         },
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
@@ -227,7 +234,8 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     disabled: dict[str, str] = {}
     for name, row in config.providers.items():
         settings = _provider_config(config, source, name)
-        if getattr(settings, "optional", False) and getattr(settings, "api_key", None) is None:
+        has_key = any(getattr(settings, key, None) is not None for key in ("api_key", "credentials"))
+        if getattr(settings, "optional", False) and not has_key:
             disabled[name] = "it is optional and its api_key is not set"
             continue
         try:

@@ -23,6 +23,8 @@ from router.core.types import JsonValue
 Loc = tuple[str | int, ...]
 StandIn = Callable[[Loc], str | None]
 
+_SECRET_KEYS = frozenset({"key", "api_key", "credentials"})
+
 
 def without_secrets(loc: Loc) -> str:
     """Stand in for every secret, each with a text of its own; a sink that could have a key has none."""
@@ -164,12 +166,12 @@ def _unwrapped(annotation: object) -> object:
 
 
 def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> object:
-    """Replace `env:NAME` and `file:PATH` under keys named `key` or `api_key` by what they refer to."""
+    """Replace `env:NAME` and `file:PATH` under the keys that hold secrets by what they refer to."""
     if isinstance(value, dict):
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in ("key", "api_key")
+            if key in _SECRET_KEYS
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from urllib.parse import urlsplit
+from typing import TypeAlias
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from pyreqwest import exceptions as foreign
@@ -82,11 +83,26 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
 
 
+Refusal: TypeAlias = Callable[[int, bytes, str | None], RouterError]
+"""Makes our error of an upstream's status, error body and Retry-After header."""
+
+
 class Egress:
     """Connections to one upstream."""
 
-    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connect_s: float, local: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        connect_s: float,
+        local: bool,
+        refused: Refusal | None = None,
+    ) -> None:
         """Open no connection yet. `local` marks the engine host, the only one text may reach uncleared of policy.
+
+        `refused` reads error answers of an upstream that doesn't write them as OpenAI does.
 
         Raises:
             ConfigError: the base URL isn't http(s), or holds credentials.
@@ -99,6 +115,7 @@ class Egress:
         self._name = name
         self._base = base_url.rstrip("/")
         self._local = local
+        self._refused = refused
         builder = (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=connect_s))
@@ -158,6 +175,24 @@ class Egress:
         except foreign.PyreqwestError as error:
             raise translate(error, self._name) from None
 
+    @asynccontextmanager
+    async def post_grant(self, form: Mapping[str, str], timeout_s: float) -> AsyncGenerator[Response]:
+        """Trade the router's own credentials for a token at the base URL; holds nothing of any request, so it needs no
+        clearance.
+
+        Raises:
+            RouterError: the upstream can't be reached or answers with an error status.
+        """
+        request = self._client.post(self._base).header("content-type", "application/x-www-form-urlencoded")
+        request = request.body_bytes(urlencode(form).encode()).timeout(timedelta(seconds=timeout_s))
+        try:
+            async with request.build_streamed() as response:
+                if response.status >= 400:
+                    raise await self._refusal(response)
+                yield response
+        except foreign.PyreqwestError as error:
+            raise translate(error, self._name) from None
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._client.close()
@@ -170,8 +205,10 @@ class Egress:
             raise LocalityViolation(f"{self._name}: the clearance is for {cleared.target.label}")
 
     async def _refusal(self, response: Response) -> RouterError:
-        body = await read_bounded(response, MAX_ERROR_BYTES)
-        return refusal(self._name, response.status, body or b"", response.get_header("retry-after"), local=self._local)
+        body, retry_after = await read_bounded(response, MAX_ERROR_BYTES) or b"", response.get_header("retry-after")
+        if self._refused is not None:
+            return self._refused(response.status, body, retry_after)
+        return refusal(self._name, response.status, body, retry_after, local=self._local)
 
 
 async def read_bounded(response: Response, limit: int) -> bytes | None:

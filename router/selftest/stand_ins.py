@@ -18,7 +18,7 @@ from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, Pro
 from router.core.types import JsonValue
 from router.selftest.canaries import Eye, strings
 from router.selftest.cases import Caller
-from router.selftest.dialects import dialect
+from router.selftest.dialects import AsksAnotherHost, dialect
 from router.selftest.mock_server import Cloud, LocalEngine
 
 FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S = 0.8, 1.0, 8.0, 0.3
@@ -127,7 +127,12 @@ def _provider(config: RouterConfig, source: Source, name: str, cloud: Cloud) -> 
     options: dict[str, JsonValue] = dict(row.model_extra or {})
     path = urlsplit(str(options.get("base_url") or getattr(compose.settings_of(row), "base_url", ""))).path
     options = {**options, "base_url": cloud.url + path}
-    for text in strings({key: value for key, value in options.items() if key not in ("api_key", "headers")}):
+    spoken = dialect(row.kind)
+    if isinstance(spoken, AsksAnotherHost):
+        options = spoken.redirected(options, cloud.url)
+    for text in strings(
+        {key: value for key, value in options.items() if key not in ("api_key", "credentials", "headers")}
+    ):
         if "://" in text and not text.startswith(cloud.url):
             message = "beside base_url it names a host that the self-test can't replace, and won't call"
             raise source.error(("providers", name), message)

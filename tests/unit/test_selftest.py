@@ -18,7 +18,7 @@ from router.core.errors import ConfigError
 from router.core.types import Sensitivity
 from router.selftest.canaries import CARD, EMAIL, IBAN, PATIENT, PHONE, SSN, Canaries, Canary, Kind
 from router.selftest.cases import FIELDS, Caller, Case, Cases
-from router.selftest.dialects import anthropic, openai_compatible
+from router.selftest.dialects import anthropic, gemini, openai_compatible
 from router.selftest.expectations import Action, Promises
 from router.selftest.mock_server import Cloud, Fault
 from router.selftest.stand_ins import callers, load_without_secrets, redirected, stand_ins
@@ -232,6 +232,24 @@ async def test_another_host_among_a_provider_s_options_stops_it(tmp_path: Path) 
         await mocks.stop()
 
 
+async def test_a_service_account_s_token_host_is_replaced_too(tmp_path: Path) -> None:
+    text = CONFIG.replace("kind: openai_compatible, ", "kind: gemini, ").replace(
+        "api_key: env:NO_SUCH_KEY_3", "credentials: file:x"
+    )
+    config, source = load_without_secrets(written(tmp_path, text), real_engine=False)
+    mocks = stand_ins(config, Canaries(random.Random(0)).eye, random.Random(0), real_engine=False)
+    await mocks.start()
+    try:
+        changed = redirected(config, source, mocks, tmp_path)
+        account = json.loads(str((changed.providers["openai"].model_extra or {})["credentials"]))
+        assert account["token_uri"].startswith(mocks.clouds["openai"].url)
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(account["token_uri"], data={"assertion": "x"})
+        assert answer.json()["access_token"]
+    finally:
+        await mocks.stop()
+
+
 def test_a_key_asks_only_for_what_it_may(tmp_path: Path) -> None:
     config, _ = load_without_secrets(written(tmp_path, CONFIG), real_engine=False)
     assert [(one.id, one.models) for one in callers(config)] == [
@@ -242,7 +260,7 @@ def test_a_key_asks_only_for_what_it_may(tmp_path: Path) -> None:
     assert [one.id for one in callers(open_one)] == ["anonymous"]
 
 
-@pytest.mark.parametrize("dialect", [openai_compatible, anthropic])
+@pytest.mark.parametrize("dialect", [openai_compatible, anthropic, gemini])
 @pytest.mark.parametrize("fault", [None, *Fault])
 async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object, fault: Fault | None) -> None:
     source, made = canaries(1)
@@ -253,7 +271,9 @@ async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object
         async with httpx.AsyncClient(trust_env=False, timeout=0.3) as client:
             body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": made[0].text}]}
             try:
-                answer = await client.post(f"{cloud.url}/v1/x", json=body, headers={"x-api-key": "abc"})
+                answer = await client.post(
+                    f"{cloud.url}/v1/x:streamGenerateContent", json=body, headers={"x-api-key": "abc"}
+                )
                 whole, status = answer.text, answer.status_code
             except httpx.HTTPError:
                 whole, status = "", 0
@@ -262,7 +282,8 @@ async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object
         expected = {Fault.RATE_LIMITED: 429, Fault.BROKEN: 500, Fault.REFUSED: 401}
         if fault is None:
             assert status == 200
-            assert whole.endswith(("data: [DONE]\n\n", 'data: {"type":"message_stop"}\n\n'))
+            ends = ("data: [DONE]\n\n", 'data: {"type":"message_stop"}\n\n', '"responseId":"r-1"}\r\n\r\n')
+            assert whole.endswith(ends)
         elif fault in (Fault.GARBLED, Fault.EMPTY):
             assert status == 200
             assert "data:" not in whole
