@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import cast
@@ -171,12 +171,15 @@ FAKE_HOST: dict[str, object] = {"engine": {"kind": "fake"}}
 
 @asynccontextmanager
 async def running(
-    folder: Path, config: dict[str, object] | None = None, host: dict[str, object] | None = FAKE_HOST
+    folder: Path,
+    config: dict[str, object] | Callable[[Cloud], dict[str, object]] | None = None,
+    host: dict[str, object] | None = FAKE_HOST,
 ) -> AsyncGenerator[Stack]:
-    """Start cloud, engine host (None = none) and router; end them all."""
+    """Start cloud, engine host (None = none) and router; end them all. `config` may need to know the cloud's address."""
     cloud = Cloud()
     await cloud.start()
-    stack = Stack(folder, cloud, {**cloud_config(cloud), **(config or {})}, host)
+    changes = config(cloud) if callable(config) else config or {}
+    stack = Stack(folder, cloud, {**cloud_config(cloud), **changes}, host)
     try:
         await stack.start()
         yield stack

@@ -164,8 +164,9 @@ def _spoil(body: Body, fault: Fault) -> bytes:
     text = json.dumps(body, ensure_ascii=False)
     match fault.detail if fault.kind is Kind.BODY else "":
         case "a key stands twice":
-            first = json.dumps(body["messages"], ensure_ascii=False)
-            return f'{{"messages": {first}, {text[1:-1]}, "messages": [{{"role": "user", "content": "Hi"}}]}}'.encode()
+            name = next(name for name in body if name != "model")  # where the endpoint's text stands
+            first = json.dumps(body[name], ensure_ascii=False)
+            return f'{{"{name}": {first}, {text[1:-1]}, "{name}": "Hi"}}'.encode()
         case "half a surrogate pair":
             return (text[:-1] + r', "x": "\ud83d"}').encode()
         case "NUL":
