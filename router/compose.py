@@ -15,7 +15,7 @@ from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Locality, Price, Target
+from router.core.types import Candidate, Dialect, Locality, Price, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -24,6 +24,9 @@ from router.policy.groups import group_actions
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
+from router.providers._counter import NAME as COUNTER
+from router.providers._counter import TARGET as COUNTER_TARGET
+from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
@@ -66,11 +69,14 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     """
     check(config, source)
     clouds, disabled = _providers(config, source)
-    providers: dict[str, Provider] = {**clouds, **({LOCAL: engine} if engine is not None else {})}
+    in_process: dict[str, Provider] = {COUNTER: Counter()}
+    providers: dict[str, Provider] = {**clouds, **in_process, **({LOCAL: engine} if engine is not None else {})}
     prices: dict[str, Price] = {}
     groups = {name: _group(config, name, clouds, prices) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    planner = Planner(groups, strategies, config.routing, config.local)
+    planner = Planner(
+        groups, strategies, config.routing, config.local, in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET}
+    )
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
@@ -125,6 +131,8 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    if COUNTER in config.providers:
+        raise source.error(("providers", COUNTER), f"'{COUNTER}' is the name of what counts here; choose another")
     for name, model in config.models.items():
         if name in (AUTO, LOCAL) or name.startswith("local/"):
             raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")

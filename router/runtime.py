@@ -17,6 +17,7 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
+from router.providers._counter import Counter
 from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.recorder import Recorder
@@ -114,7 +115,8 @@ class Runtime:
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())
-        vital = vital or (engine is not None and not (self._was_ready and len(self._providers) > 1))
+        clouds = [one for one in self._providers.values() if not isinstance(one, EngineHost | Counter)]
+        vital = vital or (engine is not None and not (self._was_ready and clouds))
         self._was_ready = self._was_ready or not vital
         return Readiness(ready=not vital, missing=tuple(missing), disabled=self.disabled)
 

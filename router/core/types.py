@@ -288,18 +288,30 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """See `Request.headers`; empty where the body was translated."""
     dropped: tuple[str, ...] = ()
     """Tuning knobs that the translation left out."""
+    translated: bool = False
+    """Whether `body` was translated into chat: it may then hold what only chat inside knows, such as `cache_control`."""
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Token counts as the upstream reported them."""
+    """Token counts as the upstream reported them; all but the first two are parts of one of those."""
 
     input_tokens: int = 0
+    """All of the prompt: read from a cache, written to one, and neither."""
     output_tokens: int = 0
+    """All of the answer, reasoning included."""
     cached_input_tokens: int = 0
+    """Of the input: read from the upstream's prompt cache."""
     reasoning_tokens: int = 0
+    """Of the output."""
+    cache_write_tokens: int = 0
+    """Of the input: written to the upstream's prompt cache."""
+    audio_input_tokens: int = 0
+    """Of the input."""
+    audio_output_tokens: int = 0
+    """Of the output."""
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from itertools import takewhile
 from typing import NoReturn
 
 import msgspec
@@ -12,7 +13,20 @@ from router.config.schema import LocalConfig, RouteRule, RoutingConfig
 from router.core.errors import ContextTooLong, ModelNotFound, NoHealthyTarget, PermissionDenied, UnsupportedFeature
 from router.core.plugin import nearest
 from router.core.ports import Strategy
-from router.core.types import Candidate, Features, Health, Locality, Plan, Price, Request, Step, Target, Verdict
+from router.core.types import (
+    Candidate,
+    Dialect,
+    Features,
+    Health,
+    Locality,
+    Masking,
+    Plan,
+    Price,
+    Request,
+    Step,
+    Target,
+    Verdict,
+)
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
@@ -46,12 +60,17 @@ class Planner:
         strategies: Mapping[str, Strategy],
         routing: RoutingConfig,
         local: LocalConfig | None,
+        in_process: Mapping[Dialect, Target] | None = None,
     ) -> None:
-        """`strategies` holds one built strategy for every name that groups and `routing.auto` use."""
+        """`strategies` holds one built strategy for every name that groups and `routing.auto` use.
+
+        `in_process` names, for dialects of which this process can answer every request itself, the target that does.
+        """
         self._groups = groups
         self._strategies = strategies
         self._routing = routing
         self._local = local
+        self._in_process = in_process or {}
 
     @property
     def group_names(self) -> tuple[str, ...]:
@@ -81,6 +100,9 @@ class Planner:
             UnsupportedFeature, ContextTooLong: deployments are allowed, but none can do what is asked.
         """
         named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
+        own = self._in_process.get(request.dialect)
+        if own is not None:
+            return self._own_plan(own, request, verdict, features, facts, is_local=named is not None)
         if named is not None or verdict.max_locality is Locality.LOCAL:
             if features.native is not None:
                 _refuse_untranslatable(features)
@@ -114,6 +136,23 @@ class Planner:
         forced = verdict.max_locality is Locality.LOCAL and request.model in (AUTO, *self._groups)
         reason = f"policy:{verdict.rule_id}" if forced else "explicit"
         return Plan(steps=(self._step(target, None, alone=True),), reason=reason, strategy="local")
+
+    def _own_plan(
+        self, own: Target, request: Request, verdict: Verdict, features: Features, facts: Facts, *, is_local: bool
+    ) -> Plan:
+        """Plan what this process can answer itself: a target comes before it only if it speaks the dialect, is up, would
+        be chosen, and the request holds nothing that must stay or be masked."""
+        last = self._step(own, None, alone=True)
+        stays = verdict.max_locality is Locality.LOCAL or verdict.masking is not Masking.NONE
+        if is_local or stays:
+            reason = f"policy:{verdict.rule_id}" if stays and verdict.rule_id else "explicit"
+            return Plan(steps=(last,), reason=reason, strategy="in-process")
+        choice = self._choose(request, features, facts)
+        allowed = [one for one, _ in choice.ranked if one.target.locality <= verdict.max_locality]
+        able = list(takewhile(lambda one: request.dialect in one.dialects and one.health.available, allowed))
+        steps = tuple(self._step(one.target, None, alone=False) for one in able)
+        reason = choice.reason if steps else "in-process"
+        return Plan(steps=(*steps, last), reason=reason, strategy=choice.strategy, scores=_scores(choice))
 
     def _nothing_allowed(self, verdict: Verdict) -> str:
         if verdict.max_locality is Locality.LOCAL:
