@@ -14,6 +14,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.wire import openai_chat, sse
+from router.wire.outbound.chat import narrowed
 
 
 class Config(BaseModel):
@@ -43,13 +44,15 @@ class OpenAICompatible:
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
+        dropped = narrowed(cleared.body)[1] if cleared.translated else ()
         body = msgspec.json.encode(upstream_body(cleared))
         async with self._egress.post(self._path, body, cleared) as response:
             if cleared.stream:
                 async for delta in stream(response, self._name):
-                    yield delta
+                    yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                    dropped = ()
             else:
-                yield await whole(response, self._name)
+                yield msgspec.structs.replace(await whole(response, self._name), dropped=dropped)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -60,9 +63,10 @@ def upstream_body(cleared: Cleared) -> JsonObject:
     """The body that is sent: what was cleared, with the upstream's own model name in its place.
 
     A stream is asked for its usage too, so that it can be billed; `encode` leaves that chunk out for a
-    caller that didn't ask.
+    caller that didn't ask. What only chat inside knows is left out of a request that was translated into it.
     """
-    body = {**cleared.body, "model": cleared.target.adapter or cleared.target.upstream_model}
+    narrow = narrowed(cleared.body)[0] if cleared.translated else cleared.body
+    body = {**narrow, "model": cleared.target.adapter or cleared.target.upstream_model}
     if cleared.stream:
         options = cleared.body.get("stream_options")
         body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}

@@ -370,7 +370,7 @@ def test_a_request_fits_the_vendors_own_types() -> None:
 
 # --- answers ----------------------------------------------------------------------------------------------------------
 
-TEXT_USAGE = Usage(input_tokens=100, output_tokens=7, cached_input_tokens=85)
+TEXT_USAGE = Usage(input_tokens=100, output_tokens=7, cached_input_tokens=85, cache_write_tokens=5)
 TOOLS_USAGE = Usage(input_tokens=100, output_tokens=40, reasoning_tokens=12)
 CALLS = [call("toolu_01", '{"city":"Köln","days":1.0}'), call("toolu_02", "{}", "now")]
 
@@ -397,7 +397,7 @@ def fold(deltas: Iterable[Delta]) -> dict[str, Any]:
         for choice in json.loads(delta.payload)["choices"]:
             for key, value in choice["delta"].items():
                 if key != "tool_calls":
-                    message[key] = message.get(key, "") + value
+                    message[key] = message[key] + value if key in message else value
             for part in choice["delta"].get("tool_calls", ()):
                 index = part.pop("index")
                 if index == len(calls):
@@ -430,7 +430,7 @@ def test_a_whole_text_answer_becomes_a_completion() -> None:
             "prompt_tokens": 100,
             "completion_tokens": 7,
             "total_tokens": 107,
-            "prompt_tokens_details": {"cached_tokens": 85},
+            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 5},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
@@ -443,6 +443,7 @@ def test_thinking_and_tool_calls_of_a_whole_answer_are_kept() -> None:
         "role": "assistant",
         "content": "I'll look.",
         "reasoning_content": "Two cities, two calls.",
+        "thinking_blocks": [{"type": "thinking", "thinking": "Two cities, two calls.", "signature": "EqQB"}],
         "tool_calls": CALLS,
     }
     assert (delta.usage, delta.finish_reason) == (TOOLS_USAGE, "tool_calls")
@@ -564,7 +565,7 @@ def test_events_and_blocks_of_unknown_types_are_passed_over() -> None:
     sequence = events("text.sse")
     news = [
         {"type": "something_new", "delta": 3},
-        {"type": "content_block_start", "index": 9, "content_block": {"type": "redacted_thinking", "data": "x"}},
+        {"type": "content_block_start", "index": 9, "content_block": {"type": "something_thinking", "data": "x"}},
         {"type": "content_block_delta", "index": 9, "delta": {"type": "something_delta", "value": 1}},
         {"type": "content_block_delta", "index": 9, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
         {"type": "content_block_stop", "index": 9},
@@ -836,4 +837,4 @@ def test_an_unknown_key_of_the_configuration_is_refused() -> None:
 
 
 def test_the_capabilities_are_what_the_translation_can_do() -> None:
-    assert frozenset({"tools", "vision"}) == anthropic.CAPABILITIES
+    assert frozenset({"tools", "vision", "files", "json_schema"}) == anthropic.CAPABILITIES
