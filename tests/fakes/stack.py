@@ -151,8 +151,15 @@ def cloud_config(cloud: Cloud) -> dict[str, object]:
         mode: {"deployments": [{"provider": "cloud", "model": mode, "price": {"input": 1, "output": 2}}]}
         for mode in CLOUD_MODES
     }
+    models |= {
+        name: {"deployments": [{"provider": "claude", "model": "claude"}]} for name in ("claude", "claude-group")
+    }
+    base = cloud.url.removesuffix("/v1")
     return {
-        "providers": {"cloud": {"kind": "openai_compatible", "base_url": cloud.url, "api_key": "env:CLOUD_KEY"}},
+        "providers": {
+            "cloud": {"kind": "openai_compatible", "base_url": cloud.url, "api_key": "env:CLOUD_KEY"},
+            "claude": {"kind": "anthropic", "base_url": base, "api_key": "env:CLOUD_KEY"},
+        },
         "models": models,
         "routing": {"auto": {"strategy": "cost", "among": ["ok"]}},
         "record": {"path": "var"},

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from typing import TypeAlias
 
 import msgspec
 
 from router.core.errors import RouterError, UpstreamProtocolError
-from router.core.types import Delta, Dialect, JsonObject, JsonValue
+from router.core.types import Delta, Dialect, JsonObject
 from router.wire import sse
 from router.wire.openai_chat import text_of
+
+_Fields: TypeAlias = dict[str, object]
+"""A JSON object that is read, or about to be encoded."""
 
 _STOP_REASONS = {
     "length": "max_tokens",
@@ -41,7 +45,7 @@ _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 def error_body(error: RouterError) -> bytes:
     """Encode an error in Anthropic's shape; our `code`, and `param` where there is one, stand beside its type."""
     default = "invalid_request_error" if error.http_status < 500 else "api_error"
-    inner: JsonObject = {
+    inner: _Fields = {
         "type": _ERROR_TYPES.get(error.http_status, default),
         "message": error.message,
         "code": error.code,
@@ -70,13 +74,13 @@ class _Call(msgspec.Struct):
 class _Said(msgspec.Struct):
     """A message, or a chunk's delta."""
 
-    content: str | list[JsonObject] | None = None
+    content: str | list[_Fields] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
     function_call: _Function | None = None
-    thinking_blocks: list[JsonObject] | None = None
+    thinking_blocks: list[_Fields] | None = None
 
     @property
     def text(self) -> str:
@@ -135,7 +139,7 @@ def _read(payload: bytes) -> _Completion:
         raise UpstreamProtocolError("the upstream's answer isn't a chat completion") from None
 
 
-def _usage(usage: _Usage | None) -> JsonObject:
+def _usage(usage: _Usage | None) -> _Fields:
     """Count as Anthropic does: input without what was read from a cache or written to one. Unknown counts are null."""
     if usage is None:
         return {"input_tokens": None, "output_tokens": None}
@@ -143,7 +147,7 @@ def _usage(usage: _Usage | None) -> JsonObject:
     read = prompt.cached_tokens if prompt is not None else None
     written = prompt.cache_creation_tokens if prompt is not None else None
     total = usage.prompt_tokens
-    counts: JsonObject = {
+    counts: _Fields = {
         "input_tokens": None if total is None else max(0, total - (read or 0) - (written or 0)),
         "cache_creation_input_tokens": written,
         "cache_read_input_tokens": read,
@@ -162,13 +166,13 @@ def _tool_id(call: _Call, number: int) -> str:
 class _Block:
     """A content block of a stream: what of it is said already, and what waits."""
 
-    def __init__(self, kind: str, call: _Call | None = None, number: int = 0, data: JsonObject | None = None) -> None:
+    def __init__(self, kind: str, call: _Call | None = None, number: int = 0, data: _Fields | None = None) -> None:
         self.kind = kind
         self.id = _tool_id(call, number) if call is not None else ""
         self.name = ""
         self.data = data
         """Of a block that comes as a whole."""
-        self.waiting: list[JsonObject] = []
+        self.waiting: list[_Fields] = []
         """Deltas."""
         self.sealed = False
         """Whether its signature is there, so that nothing more belongs to it."""
@@ -191,7 +195,7 @@ class _Block:
         self.waiting.append({"type": "signature_delta", "signature": signature})
 
     @property
-    def start(self) -> JsonObject:
+    def start(self) -> _Fields:
         match self.kind:
             case "tool_use":
                 return {"type": "tool_use", "id": self.id, "name": self.name, "input": {}}
@@ -253,7 +257,7 @@ class AnswerEncoder:
         if choice is None or choice.message is None:
             raise UpstreamProtocolError("the upstream's answer holds no message")
         said = choice.message
-        content: list[JsonValue] = []
+        content: list[object] = []
         if self._shows_thinking:
             content += said.thinking_blocks or []
             if not content and said.thinking:
@@ -275,8 +279,8 @@ class AnswerEncoder:
         if not self._begun:
             self._begun = True
             # Counts are cumulative: what is known of them comes with the end.
-            usage: JsonObject = {"input_tokens": 0, "output_tokens": 0}
-            stop: JsonObject = {"stop_reason": None, "stop_sequence": None}
+            usage: _Fields = {"input_tokens": 0, "output_tokens": 0}
+            stop: _Fields = {"stop_reason": None, "stop_sequence": None}
             message = self._message(chunk, []) | stop | {"usage": usage}
             events.append(_event("message_start", message=message))
         self._usage = chunk.usage or self._usage
@@ -298,7 +302,7 @@ class AnswerEncoder:
         events.append(_event("message_stop"))
         return b"".join(events)
 
-    def _message(self, answer: _Completion, content: list[JsonValue]) -> JsonObject:
+    def _message(self, answer: _Completion, content: list[object]) -> _Fields:
         return {
             "id": answer.id or "msg_0",
             "type": "message",
@@ -307,7 +311,7 @@ class AnswerEncoder:
             "content": content,
         }
 
-    def _stop(self, choice: _Choice, *, has_calls: bool) -> JsonObject:
+    def _stop(self, choice: _Choice, *, has_calls: bool) -> _Fields:
         reason = _STOP_REASONS.get(choice.finish_reason or "", "tool_use" if has_calls else "end_turn")
         matched = choice.stop_reason if reason == "end_turn" and choice.stop_reason in self._stops else None
         return {"stop_reason": "stop_sequence" if matched else reason, "stop_sequence": matched}
@@ -336,7 +340,7 @@ class AnswerEncoder:
             elif function.arguments.strip():
                 raise UpstreamProtocolError("the upstream goes on with a tool call that was complete")
 
-    def _thought(self, block: JsonObject) -> None:
+    def _thought(self, block: _Fields) -> None:
         """Take a thinking block that has ended; its text came before, piece by piece, unless none was sent that way."""
         signature, text = block.get("signature"), block.get("thinking")
         if block.get("type") != "thinking":
@@ -379,7 +383,7 @@ class AnswerEncoder:
         return events
 
 
-def _tool_use(call: _Call, number: int, *, cut: bool) -> JsonObject:
+def _tool_use(call: _Call, number: int, *, cut: bool) -> _Fields:
     """Translate a call; the arguments of one that was `cut` by the limit may be no JSON, and are then left out.
 
     Raises:
@@ -394,7 +398,7 @@ def _tool_use(call: _Call, number: int, *, cut: bool) -> JsonObject:
     except _UNREADABLE:
         if not cut:
             raise UpstreamProtocolError("the upstream calls a tool with arguments that are no JSON object") from None
-    return {"type": "tool_use", "id": _tool_id(call, number), "name": function.name, "input": used}  # pyright: ignore[reportReturnType] decoded JSON
+    return {"type": "tool_use", "id": _tool_id(call, number), "name": function.name, "input": used}
 
 
 def _event(kind: str, **fields: object) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -20,6 +20,8 @@ from router.wire.inbound import _messages_answer
 from router.wire.openai_chat import MAX_MODEL_CHARS
 
 _T = TypeVar("_T")
+_Fields: TypeAlias = dict[str, object]
+"""A JSON object that is read, or about to be encoded."""
 
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _FIELD = re.compile(r"[a-z][a-z_]{0,39}")
@@ -56,7 +58,7 @@ class _Turn(msgspec.Struct):
 class _Text(msgspec.Struct):
     text: str
     type: str = ""
-    cache_control: dict[str, JsonValue] | None = None
+    cache_control: _Fields | None = None
 
 
 class _ToolName(msgspec.Struct):
@@ -143,30 +145,30 @@ def _read(value: object, kind: type[_T], where: str) -> _T:
 
 class _Message(msgspec.Struct):
     role: str
-    content: str | list[JsonObject]
+    content: str | list[_Fields]
 
 
 class _Tool(msgspec.Struct):
     name: str = ""
     type: str | None = None
     description: str | None = None
-    input_schema: JsonObject | None = None
-    cache_control: JsonObject | None = None
+    input_schema: _Fields | None = None
+    cache_control: _Fields | None = None
     strict: bool | None = None
 
 
 class _ToolUse(msgspec.Struct):
     id: str
     name: str
-    input: JsonObject
-    cache_control: JsonObject | None = None
+    input: _Fields
+    cache_control: _Fields | None = None
 
 
 class _ToolResult(msgspec.Struct):
     tool_use_id: str
-    content: str | list[JsonObject] | None = None
+    content: str | list[_Fields] | None = None
     is_error: bool | None = None
-    cache_control: JsonObject | None = None
+    cache_control: _Fields | None = None
 
 
 class _Source(msgspec.Struct):
@@ -174,7 +176,7 @@ class _Source(msgspec.Struct):
     media_type: str = ""
     data: str = ""
     url: str = ""
-    content: str | list[JsonObject] | None = None
+    content: str | list[_Fields] | None = None
 
 
 class _Citations(msgspec.Struct):
@@ -188,12 +190,12 @@ class _Attached(msgspec.Struct):
     title: str | None = None
     context: str | None = None
     citations: _Citations | None = None
-    cache_control: JsonObject | None = None
+    cache_control: _Fields | None = None
 
 
 class _Output(msgspec.Struct):
     effort: str | None = None
-    format: JsonObject | None = None
+    format: _Fields | None = None
 
 
 class _Request(msgspec.Struct):
@@ -209,7 +211,7 @@ class _Request(msgspec.Struct):
     metadata: _Metadata | None = None
     thinking: _Thinking | None = None
     output_config: _Output | None = None
-    output_format: JsonObject | None = None
+    output_format: _Fields | None = None
 
 
 class _Translator:
@@ -219,12 +221,11 @@ class _Translator:
         self.unsupported: dict[str, None] = {}
         self.dropped: dict[str, None] = {}
 
-    def chat(self, body: JsonObject) -> JsonObject:
+    def chat(self, body: JsonObject) -> _Fields:
         """Return the chat request."""
         request = _read(body, _Request, "")
-        chat: JsonObject = {"model": body.get("model"), "messages": [*self._system(request.system)]}
-        messages = chat["messages"]
-        assert isinstance(messages, list)
+        messages = self._system(request.system)
+        chat: _Fields = {"model": body.get("model"), "messages": messages}
         for index, turn in enumerate(request.messages):
             messages += self._turn(turn, f"messages[{index}]")
         if request.max_tokens:
@@ -245,9 +246,9 @@ class _Translator:
         self._rest(body)
         return chat
 
-    def _system(self, system: str | list[_Text] | None) -> list[JsonValue]:
+    def _system(self, system: str | list[_Text] | None) -> list[_Fields]:
         blocks = [_Text(system)] if isinstance(system, str) else system or []
-        parts: list[JsonValue] = []
+        parts: list[_Fields] = []
         for block in blocks:
             text = _BILLING.sub("", block.text, count=1) if _BILLING.match(block.text) else block.text
             if text != block.text:
@@ -256,16 +257,16 @@ class _Translator:
                 parts.append(_part({"type": "text", "text": text}, block.cache_control))
         return [{"role": "system", "content": _content(parts)}] if parts else []
 
-    def _turn(self, turn: _Message, where: str) -> list[JsonValue]:
+    def _turn(self, turn: _Message, where: str) -> list[_Fields]:
         where = f"{where}.content"
         if isinstance(turn.content, str):
             return [{"role": turn.role, "content": turn.content}]
         blocks = [(block, f"{where}[{index}]") for index, block in enumerate(turn.content)]
         if turn.role == "assistant":
             return [self._assistant(blocks)]
-        results: list[JsonValue] = []
-        parts: list[JsonValue] = []
-        beside: list[JsonValue] = []
+        results: list[_Fields] = []
+        parts: list[_Fields] = []
+        beside: list[_Fields] = []
         for block, place in blocks:
             if block.get("type") == "tool_result":
                 message, shown = self._result(block, place)
@@ -276,13 +277,13 @@ class _Translator:
         # Results stand first in a turn of Anthropic's too. Their pictures come right after them, for chat has no other
         # place for them.
         parts = [*beside, *parts]
-        said: list[JsonValue] = [{"role": turn.role, "content": _content(parts)}] if parts or not results else []
+        said: list[_Fields] = [{"role": turn.role, "content": _content(parts)}] if parts or not results else []
         return [*results, *said]
 
-    def _assistant(self, blocks: Sequence[tuple[JsonObject, str]]) -> JsonObject:
-        parts: list[JsonValue] = []
-        calls: list[JsonValue] = []
-        thoughts: list[JsonValue] = []
+    def _assistant(self, blocks: Sequence[tuple[_Fields, str]]) -> _Fields:
+        parts: list[_Fields] = []
+        calls: list[_Fields] = []
+        thoughts: list[_Fields] = []
         for block, where in blocks:
             match block.get("type"):
                 case "text":
@@ -294,38 +295,38 @@ class _Translator:
                     if used.cache_control:
                         self.dropped["tool_use.cache_control"] = None
                     arguments = msgspec.json.encode(used.input).decode()
-                    function: JsonObject = {"name": used.name, "arguments": arguments}
+                    function: _Fields = {"name": used.name, "arguments": arguments}
                     calls.append({"id": used.id, "type": "function", "function": function})
                 case _:
                     self.unsupported[where] = None
-        message: JsonObject = {"role": "assistant", "content": None if calls and not parts else _content(parts)}
+        message: _Fields = {"role": "assistant", "content": None if calls and not parts else _content(parts)}
         if thoughts:
             message["thinking_blocks"] = thoughts
         if calls:
             message["tool_calls"] = calls
         return message
 
-    def _result(self, block: JsonObject, where: str) -> tuple[JsonValue, list[JsonValue]]:
+    def _result(self, block: _Fields, where: str) -> tuple[_Fields, list[_Fields]]:
         """Return the tool's message, and what of its result is no text."""
         result = _read(block, _ToolResult, where)
-        inner: list[JsonObject] = (
+        inner: list[_Fields] = (
             [{"type": "text", "text": result.content}] if isinstance(result.content, str) else result.content or []
         )
-        texts: list[JsonValue] = []
-        beside: list[JsonValue] = []
+        texts: list[_Fields] = []
+        beside: list[_Fields] = []
         for index, one in enumerate(inner):
             for part in self._parts(one, f"{where}.content[{index}]"):
-                is_text = isinstance(part, dict) and part.get("type") == "text"
+                is_text = part.get("type") == "text"
                 (texts if is_text else beside).append(part)
         if result.is_error:
             texts = [{"type": "text", "text": "Error:"}, *texts]
-            if len(texts) == 2 and isinstance(texts[1], dict):
+            if len(texts) == 2:
                 texts = [{**texts[1], "text": f"Error: {texts[1].get('text')}"}]
-        if result.cache_control and isinstance(last := texts[-1] if texts else None, dict):
-            texts[-1] = _part(last, result.cache_control)
+        if texts:
+            texts[-1] = _part(texts[-1], result.cache_control)
         return {"role": "tool", "tool_call_id": result.tool_use_id, "content": _content(texts)}, beside
 
-    def _parts(self, block: JsonObject, where: str) -> list[JsonValue]:
+    def _parts(self, block: _Fields, where: str) -> list[_Fields]:
         """Translate what a user or a result says or shows."""
         match block.get("type"):
             case "text":
@@ -339,7 +340,7 @@ class _Translator:
                 self.unsupported[where] = None
                 return []
 
-    def _image(self, image: _Attached, where: str) -> list[JsonValue]:
+    def _image(self, image: _Attached, where: str) -> list[_Fields]:
         source = image.source
         if source.type not in ("base64", "url"):
             self.unsupported[f"{where}.source"] = None
@@ -347,37 +348,37 @@ class _Translator:
         url = source.url if source.type == "url" else f"data:{source.media_type};base64,{source.data}"
         return [_part({"type": "image_url", "image_url": {"url": url}}, image.cache_control)]
 
-    def _document(self, document: _Attached, where: str) -> list[JsonValue]:
+    def _document(self, document: _Attached, where: str) -> list[_Fields]:
         source = document.source
         if document.citations is not None and document.citations.enabled:
             self.unsupported[f"{where}.citations"] = None
         about = [text for text in (document.title, document.context) if text]
         if source.type == "base64":
             data = f"data:{source.media_type};base64,{source.data}"
-            file: JsonObject = {"filename": document.title or "document.pdf", "file_data": data}
-            said: list[JsonValue] = [{"type": "text", "text": document.context}] if document.context else []
+            file: _Fields = {"filename": document.title or "document.pdf", "file_data": data}
+            said: list[_Fields] = [{"type": "text", "text": document.context}] if document.context else []
             return [*said, _part({"type": "file", "file": file}, document.cache_control)]
         if source.type == "text" or (source.type == "content" and isinstance(source.content, str)):
             text = source.data if source.type == "text" else source.content
             whole = "\n\n".join([*about, str(text)])
             return [_part({"type": "text", "text": whole}, document.cache_control)]
         if source.type == "content" and isinstance(source.content, list):
-            parts: list[JsonValue] = [{"type": "text", "text": text} for text in about]
+            parts: list[_Fields] = [{"type": "text", "text": text} for text in about]
             for index, block in enumerate(source.content):
                 parts += self._parts(block, f"{where}.source.content[{index}]")
-            if parts and isinstance(last := parts[-1], dict):
-                parts[-1] = _part(last, document.cache_control)
+            if parts:
+                parts[-1] = _part(parts[-1], document.cache_control)
             return parts
         self.unsupported[f"{where}.source"] = None
         return []
 
-    def _tools(self, request: _Request, chat: JsonObject) -> None:
-        tools: list[JsonValue] = []
+    def _tools(self, request: _Request, chat: _Fields) -> None:
+        tools: list[_Fields] = []
         for index, tool in enumerate(request.tools or ()):
             if tool.type not in (None, "custom"):
                 self.unsupported[f"tools[{index}].type"] = None
                 continue
-            function: JsonObject = {"name": tool.name}
+            function: _Fields = {"name": tool.name}
             if tool.description:
                 function["description"] = tool.description
             function["parameters"] = tool.input_schema or {"type": "object"}
@@ -398,7 +399,7 @@ class _Translator:
         if choice.disable_parallel_tool_use is not None and choice.type != "none":
             chat["parallel_tool_calls"] = not choice.disable_parallel_tool_use
 
-    def _thinking(self, request: _Request, body: JsonObject, chat: JsonObject) -> None:
+    def _thinking(self, request: _Request, body: JsonObject, chat: _Fields) -> None:
         output = request.output_config or _Output()
         thinking = request.thinking
         if output.effort is not None:
@@ -415,7 +416,7 @@ class _Translator:
             if wanted.get("type") != "json_schema" or not isinstance(schema, dict):
                 where = "output_config.format" if output.format else "output_format"
                 raise InvalidRequest("the format must be a json_schema with its schema", param=where)
-            named: JsonObject = {"name": "answer", "schema": schema, "strict": True}
+            named: _Fields = {"name": "answer", "schema": schema, "strict": True}
             chat["response_format"] = {"type": "json_schema", "json_schema": named}
         for field, known in (("output_config", {"effort", "format"}), ("thinking", {"type", "budget_tokens"})):
             given = body.get(field)
@@ -452,17 +453,16 @@ def _clears_thinking(value: JsonValue) -> bool:
     return all(isinstance(kind, str) and kind.startswith("clear_thinking_") for kind in kinds)
 
 
-def _part(part: JsonObject, cache_control: JsonObject | None) -> JsonObject:
+def _part(part: _Fields, cache_control: _Fields | None) -> _Fields:
     return {**part, "cache_control": cache_control} if cache_control else part
 
 
-def _content(parts: list[JsonValue]) -> JsonValue:
+def _content(parts: list[_Fields]) -> object:
     """Write a lone text as a string, which every target understands."""
     if not parts:
         return ""
-    first = parts[0]
-    is_plain = len(parts) == 1 and isinstance(first, dict) and first.keys() == {"type", "text"}
-    return first["text"] if is_plain and isinstance(first, dict) else parts
+    is_plain = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+    return parts[0]["text"] if is_plain else parts
 
 
 _VERSION = re.compile(r"20(?:2[3-9]|3\d)-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
@@ -506,7 +506,9 @@ def to_chat(body: JsonObject) -> Translation:
     """
     translator = _Translator()
     chat = translator.chat(body)
-    return Translation(body=chat, unsupported=tuple(translator.unsupported), dropped=tuple(translator.dropped))
+    return Translation(
+        body=cast("JsonObject", chat), unsupported=tuple(translator.unsupported), dropped=tuple(translator.dropped)
+    )
 
 
 class _Codec:
