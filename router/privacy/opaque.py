@@ -27,7 +27,7 @@ _RUN = re.compile(rb"[\t\n\r\x20-\x7e]{%d,}" % LONGEST_RUN)
 _NUMBER = re.compile(rb"\d(?:[ .-]?\d){6,}")
 _ADDRESS = re.compile(rb"[\w.+-]{2,}@[\w-]{2,}\.[a-z]{2}")
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-_NAME = re.compile(rb"claude(?:-[a-z]{3,8}|-\d){1,4}(?:-20\d{6})?|%b" % _UUID.encode())
+_NAME = re.compile(rb"claude(?:-[a-z]{3,8}|-\d(?!\d)){1,4}(?:-20\d{6})?|%b" % _UUID.encode())
 """What may stand between the random bytes: a model's name, an id."""
 _CLIENT = re.compile(
     rf"user_[0-9a-f]{{64}}_account_(?:{_UUID})?_session_{_UUID}"
