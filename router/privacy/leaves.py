@@ -341,7 +341,8 @@ def _grouped(numbers: list[float]) -> str:
 def is_said(leaf: Leaf) -> bool:
     """Say whether it is what the author of a message says, not a name or an identifier beside it."""
     path = leaf.path
-    return bool(leaf.text) and ("content" in path[-2:] or ("content" in path and path[-1] == "text"))
+    is_text = path[-1:] == ("text",) and ("content" in path or path[:1] == ("system",))
+    return bool(leaf.text) and ("content" in path[-2:] or is_text)
 
 
 def resolve(body: JsonValue, safe_path: Path) -> Path:

@@ -15,8 +15,11 @@ from math import log2
 
 from router.privacy.disguises.packed import unpack
 
-LEAST_BYTES = 24
+LEAST_BYTES = 60
 """Fewer tell nothing of how they were drawn, and are read as text."""
+LEAST_CHANGES_RATIO = 0.5
+"""How often capitals, small letters and digits must change places: in base64 of random bytes they do at two of three
+places, in words without spaces, hex or base32 at less than half."""
 LEAST_ENTROPY_RATIO = 0.85
 """Of the entropy that so many bytes can have at most. Random bytes have 0.95 and more, texts under 0.75."""
 LONGEST_RUN = 16
@@ -35,6 +38,11 @@ _CLIENT = re.compile(
 )
 """What Claude Code calls itself by: hashes and UUIDs, with labels that would make accounts and secrets of them."""
 
+_KINDS = str.maketrans(
+    dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "A")
+    | dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")
+    | dict.fromkeys("0123456789", "0")
+)
 _SEALED = (("thinking", "signature"), ("redacted_thinking", "data"))
 
 
@@ -45,7 +53,7 @@ def seals(kind: object) -> str | None:
 
 def is_sealed(value: str) -> bool:
     """Say whether it is base64 of bytes in which nothing can be read."""
-    if not _BASE64.fullmatch(value):
+    if not _BASE64.fullmatch(value) or not _changes(value):
         return False
     plain = value.rstrip("=").replace("-", "+").replace("_", "/")
     try:
@@ -60,6 +68,12 @@ def is_sealed(value: str) -> bool:
         return False
     rest = _NAME.sub(b"\0", raw)
     return not (_RUN.search(rest) or _NUMBER.search(rest) or _ADDRESS.search(rest))
+
+
+def _changes(value: str) -> bool:
+    kinds = value.translate(_KINDS)
+    changes = sum(map(str.__ne__, kinds, kinds[1:]))
+    return {"A", "a", "0"} <= set(kinds) and changes >= LEAST_CHANGES_RATIO * len(kinds)
 
 
 def is_client(value: str) -> bool:
