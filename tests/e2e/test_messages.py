@@ -431,6 +431,16 @@ async def test_masked_values_come_back_in_streams_and_stay_the_same_over_turns(s
     assert b"maria" not in b"".join(stack.cloud.received)
 
 
+async def test_a_user_s_conversation_stays_local_when_its_history_is_trimmed(client: anthropic.AsyncAnthropic) -> None:
+    localities: list[str] = []
+    for messages in (HELLO, SECRET, HELLO):
+        raw = await client.messages.with_raw_response.create(
+            model=NATIVE, max_tokens=5, messages=messages, metadata={"user_id": "customer-81"}
+        )
+        localities.append(raw.headers["x-router-locality"])
+    assert localities == ["cloud", "local", "local"]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
