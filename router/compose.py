@@ -16,7 +16,7 @@ from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Locality, Target
+from router.core.types import Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -26,6 +26,9 @@ from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.privacy.scanner import validate as validate_privacy
 from router.providers import _embedder as embedding
+from router.providers._counter import NAME as COUNTER
+from router.providers._counter import TARGET as COUNTER_TARGET
+from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
@@ -74,14 +77,21 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     clouds, disabled = _providers(config, source)
     embedder = cache(lambda: load_embedder(config.record.path / "sona"))
     own = {embedding.MODEL: embedding.candidate()} if is_installed() else {}
-    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder)}
+    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder), COUNTER: Counter()}
     if engine is not None:
         providers[LOCAL] = engine
     tariffs: dict[str, Tariff] = {}
     groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
     strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    speaks = engine.dialects if engine is not None else ENGINE.dialects
-    planner = Planner(groups, strategies, config.routing, config.local, local_dialects=speaks, own=own)
+    planner = Planner(
+        groups,
+        strategies,
+        config.routing,
+        config.local,
+        local_dialects=engine.dialects if engine is not None else ENGINE.dialects,
+        own=own,
+        in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
+    )
     breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
@@ -138,9 +148,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
-    if embedding.NAME in config.providers:
-        message = f"'{embedding.NAME}' is the name of the router's own embedding model; choose another"
-        raise source.error(("providers", embedding.NAME), message)
+    for name, what in ((embedding.NAME, "the router's own embedding model"), (COUNTER, "what counts tokens here")):
+        if name in config.providers:
+            raise source.error(("providers", name), f"'{name}' is the name of {what}; choose another")
     for name, model in config.models.items():
         if name in (AUTO, LOCAL) or name.startswith("local/"):
             raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")

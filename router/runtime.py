@@ -17,6 +17,7 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
+from router.providers._counter import NAME as COUNTER
 from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
@@ -76,7 +77,7 @@ class Runtime:
         self._scanner = scanner
         self._providers = providers
         self._tariffs = tariffs
-        self._has_cloud = bool(providers.keys() - {LOCAL, EMBEDDER})
+        self._has_cloud = bool(providers.keys() - {LOCAL, EMBEDDER, COUNTER})
         self._was_ready = False
 
     @property

@@ -59,6 +59,8 @@ class RouterError(Exception):
         self.message = message
         self.param = param
         self.retry_after_s = retry_after_s
+        self.request_id: str | None = None
+        """Of the request that it ended, once that is known; dialects whose errors name it read it here."""
 
     @property
     def http_status(self) -> int:

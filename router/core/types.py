@@ -298,6 +298,8 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """See `Request.headers`; empty where the body was translated."""
     dropped: tuple[str, ...] = ()
     """Tuning knobs that the translation left out."""
+    translated: bool = False
+    """Whether `body` was translated into chat: it may then hold what only chat inside knows, such as `cache_control`."""
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int

@@ -41,6 +41,7 @@ def clear(
         dialect=request.dialect if translated is None else Dialect.CHAT,
         headers=request.headers if translated is None else (),
         dropped=() if translated is None else translated.dropped,
+        translated=translated is not None,
         stream=request.stream,
         target=target,
         rule_id=verdict.rule_id,

@@ -52,4 +52,18 @@ def _opening(messages: list[JsonValue]) -> tuple[list[JsonValue], bool]:
     """Return the messages up to the first of the user's, and whether an answer follows."""
     roles = [message.get("role") if isinstance(message, dict) else None for message in messages]
     end = roles.index("user") + 1 if "user" in roles else len(roles)
-    return messages[:end], "assistant" in roles[end:]
+    return [_unmarked(message) for message in messages[:end]], "assistant" in roles[end:]
+
+
+def _unmarked(message: JsonValue) -> JsonValue:
+    """Leave out what a client may set differently from turn to turn: marks for a prompt cache, and a text as a list."""
+    content = message.get("content") if isinstance(message, dict) else None
+    if not isinstance(message, dict) or not isinstance(content, list):
+        return message
+    parts = [
+        {name: value for name, value in part.items() if name != "cache_control"} if isinstance(part, dict) else part
+        for part in content
+    ]
+    first = parts[0] if len(parts) == 1 else None
+    is_text = isinstance(first, dict) and first.keys() == {"type", "text"}
+    return {**message, "content": first["text"] if is_text and isinstance(first, dict) else [*parts]}

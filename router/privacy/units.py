@@ -38,8 +38,8 @@ FAR = 25_000
 """Characters back from a new hit in which an earlier one may begin and still be near it; longer than any."""
 GAP = 3
 """Characters that count between two texts, and between a key and its text."""
-TALK = ("messages", "input")
-"""Lists of messages, which have neighbours."""
+TALK = ("messages", "input", "system")
+"""Lists of messages, or of a system prompt's blocks, which have neighbours."""
 ABOUT = ((), ("user",), ("metadata",))
 """Fields that may name whom all messages are about; the first is that of all short ones."""
 

@@ -1,9 +1,11 @@
-"""Anthropic's Messages API: chat completions go in, are sent in Anthropic's dialect, and come back as they went in."""
+"""Anthropic's API: requests in its own dialect travel as they are, chat completions are translated there and back."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
@@ -11,12 +13,19 @@ from pyreqwest.response import Response
 from router.core import clock
 from router.core.errors import UpstreamProtocolError
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, Dialect
+from router.core.types import Cleared, Delta, Dialect, JsonObject, JsonValue
 from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
 from router.wire import sse
-from router.wire.outbound.anthropic import AnswerStream, decode_answer, encode_request
+from router.wire.outbound.anthropic import (
+    AnswerStream,
+    NativeStream,
+    decode_answer,
+    read_answer,
+    read_count,
+    translate_request,
+)
 
-CAPABILITIES: frozenset[str] = frozenset({"tools", "vision"})
+CAPABILITIES: frozenset[str] = frozenset({"tools", "vision", "files", "json_schema"})
 """What the dialect as translated here can do, whatever the model."""
 
 API_VERSION = "2023-06-01"
@@ -45,12 +54,14 @@ class Config(BaseModel):
 class Anthropic:
     """The provider."""
 
-    dialects = frozenset({Dialect.CHAT})
+    dialects = frozenset({Dialect.CHAT, Dialect.MESSAGES, Dialect.COUNT_TOKENS})
 
-    def __init__(self, egress: Egress, name: str, default_max_tokens: int) -> None:
+    def __init__(self, egress: Egress, name: str, default_max_tokens: int, betas: str = "") -> None:
+        """`betas` is the configuration's own `anthropic-beta`, to which a caller's are added."""
         self._egress = egress
         self._name = name
         self._default_max_tokens = default_max_tokens
+        self._betas = betas
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`.
@@ -59,49 +70,111 @@ class Anthropic:
             InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
         """
         del clocks  # connect is the client's own; the executor holds the others
-        body = encode_request(
+        answer = self._translated(cleared) if cleared.dialect is Dialect.CHAT else self._native(cleared)
+        async with aclosing(answer) as deltas:
+            async for delta in deltas:
+                yield delta
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._egress.aclose()
+
+    async def _translated(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+        body, dropped = translate_request(
             cleared.body,
             model=cleared.target.upstream_model,
             stream=cleared.stream,
             default_max_tokens=self._default_max_tokens,
         )
         async with self._egress.post("/v1/messages", body, cleared) as response:
-            if cleared.stream:
-                async for delta in _stream(response, self._name):
+            if not cleared.stream:
+                delta = decode_answer(await _whole(response, self._name), self._name, int(clock.unix_s()))
+                yield msgspec.structs.replace(delta, dropped=dropped)
+                return
+            answer = AnswerStream(self._name, int(clock.unix_s()))
+            async for event in _events(response, self._name):
+                for delta in answer.feed(event.data):
+                    yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                    dropped = ()
+                if answer.finished:
+                    return
+        raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
+
+    async def _native(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+        body = msgspec.json.encode(native_body(cleared))
+        counts = cleared.dialect is Dialect.COUNT_TOKENS
+        path = "/v1/messages/count_tokens" if counts else "/v1/messages"
+        async with self._egress.post(path, body, cleared, self._headers(cleared)) as response:
+            if counts or not cleared.stream:
+                payload = await _whole(response, self._name)
+                yield read_count(payload, self._name) if counts else read_answer(payload, self._name)
+                return
+            answer = NativeStream(self._name)
+            async for event in _events(response, self._name):
+                for delta in answer.feed(event.data, event.name):
                     yield delta
-            else:
-                yield await _whole(response, self._name)
+                if answer.finished:
+                    return
+        raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
 
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._egress.aclose()
+    def _headers(self, cleared: Cleared) -> dict[str, str]:
+        """The caller's version and betas, the latter beside those of the configuration."""
+        headers = dict(cleared.headers)
+        if "anthropic-beta" in headers and self._betas:
+            both = dict.fromkeys(f"{self._betas},{headers['anthropic-beta']}".replace(" ", "").split(","))
+            headers["anthropic-beta"] = ",".join(both)
+        return headers
 
 
-async def _whole(response: Response, name: str) -> Delta:
+def native_body(cleared: Cleared) -> JsonObject:
+    """The body that is sent of a request in Anthropic's own dialect: what was cleared, with the upstream's model name.
+
+    Thinking without a signature is left out: it was another model's, shown to the caller under this API, and Claude
+    refuses a request that has some.
+    """
+    body: JsonObject = {**cleared.body, "model": cleared.target.upstream_model}
+    messages = body.get("messages")
+    if isinstance(messages, list) and any(_has_unsigned(message) for message in messages):
+        body["messages"] = [_signed(message) for message in messages]
+    return body
+
+
+def _is_unsigned(block: JsonValue) -> bool:
+    return isinstance(block, dict) and block.get("type") == "thinking" and not block.get("signature")
+
+
+def _has_unsigned(message: JsonValue) -> bool:
+    content = message.get("content") if isinstance(message, dict) else None
+    return isinstance(content, list) and any(map(_is_unsigned, content))
+
+
+def _signed(message: JsonValue) -> JsonValue:
+    if not isinstance(message, dict) or not isinstance(content := message.get("content"), list):
+        return message
+    return {**message, "content": [block for block in content if not _is_unsigned(block)]}
+
+
+async def _whole(response: Response, name: str) -> bytes:
     payload = await read_bounded(response, MAX_ANSWER_BYTES)
     if payload is None:
         raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return decode_answer(payload, name, int(clock.unix_s()))
+    return payload
 
 
-async def _stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
-    """Read a stream's events up to `message_stop`.
+async def _events(response: Response, name: str) -> AsyncGenerator[sse.Event, None]:
+    """Read a stream's events up to its end.
 
     Raises:
-        UpstreamProtocolError: not an event stream, or it ends before that.
-        UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
+        UpstreamProtocolError: not an event stream.
+        UpstreamUnavailable: the connection breaks.
     """
     content_type = response.get_header("content-type") or ""
     if not content_type.startswith("text/event-stream"):
         raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
-    parser, answer = sse.Parser(), AnswerStream(name, int(clock.unix_s()))
+    parser = sse.Parser()
     while (chunk := await _read(response, name)) is not None:
         for event in parser.feed(chunk):
-            for delta in answer.feed(event.data):
-                yield delta
-            if answer.finished:
-                return
-    raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
+            yield event
 
 
 async def _read(response: Response, name: str) -> bytes | None:
@@ -118,4 +191,4 @@ def build(config: Config, name: str) -> Anthropic:
     if config.api_key is not None:
         headers["x-api-key"] = config.api_key.get_secret_value()
     egress = Egress(name, config.base_url, headers, connect_s=config.connect_s, local=False)
-    return Anthropic(egress, name, config.default_max_tokens)
+    return Anthropic(egress, name, config.default_max_tokens, headers.get("anthropic-beta", ""))

@@ -17,6 +17,7 @@ from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
+from router.wire.outbound.chat import narrowed
 
 PATHS: Mapping[Dialect, str] = {
     Dialect.CHAT: "/chat/completions",
@@ -68,7 +69,9 @@ class OpenAICompatible:
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
-        body, dropped = adapt(upstream_body(cleared, self._quirks), cleared.dialect, self._quirks)
+        narrow, unsaid = narrowed(cleared.body) if cleared.translated else (cleared.body, ())
+        body, refused = adapt(upstream_body(cleared, narrow, self._quirks), cleared.dialect, self._quirks)
+        dropped = (*unsaid, *refused)
         path, headers = self._path(cleared), dict(cleared.headers)
         async with (
             self._egress.post(path, msgspec.json.encode(body), cleared, headers) as response,
@@ -100,17 +103,17 @@ class OpenAICompatible:
         await self._egress.aclose()
 
 
-def upstream_body(cleared: Cleared, quirks: Quirks) -> JsonObject:
-    """The body that is sent: what was cleared, with the upstream's own model name in its place.
+def upstream_body(cleared: Cleared, body: JsonObject, quirks: Quirks) -> JsonObject:
+    """The body that is sent: `body`, which was cleared, with the upstream's own model name in its place.
 
     A stream is asked for its usage too, where the vendor lets it be, so that it can be billed; `encode` leaves that
     chunk out for a caller that didn't ask.
     """
-    body = {**cleared.body, "model": cleared.target.adapter or cleared.target.upstream_model}
+    sent = {**body, "model": cleared.target.adapter or cleared.target.upstream_model}
     if cleared.stream and quirks.stream_options:
-        options = cleared.body.get("stream_options")
-        body["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-    return body
+        options = body.get("stream_options")
+        sent["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
+    return sent
 
 
 async def whole(response: Response, name: str, quirks: Quirks) -> Delta:

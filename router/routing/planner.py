@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from decimal import Decimal
+from itertools import takewhile
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -27,6 +28,7 @@ from router.core.types import (
     Features,
     Health,
     Locality,
+    Masking,
     Plan,
     Price,
     Request,
@@ -70,11 +72,12 @@ class Planner:
         *,
         local_dialects: Set[Dialect] = frozenset({Dialect.CHAT}),
         own: Mapping[str, Candidate] = MappingProxyType({}),
+        in_process: Mapping[Dialect, Target] = MappingProxyType({}),
     ) -> None:
         """`strategies` holds one built strategy for every name that groups and `routing.auto` use.
 
         `local_dialects` are those that the engine host takes as they are, `own` the models that this process serves
-        itself, by the name that clients use.
+        itself, by the name that clients use. `in_process` names, for dialects of which this process can answer every request, the target that does.
         """
         self._groups = groups
         self._strategies = strategies
@@ -82,6 +85,7 @@ class Planner:
         self._local = local
         self._local_dialects = local_dialects
         self._own = own
+        self._in_process = in_process
 
     @property
     def own_names(self) -> tuple[str, ...]:
@@ -121,6 +125,9 @@ class Planner:
         if request.model in self._own:
             return self._own_plan(self._own[request.model], features)
         named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
+        here = self._in_process.get(request.dialect)
+        if here is not None:
+            return self._in_process_plan(here, request, verdict, features, facts, is_local=named is not None)
         if named is not None or verdict.max_locality is Locality.LOCAL:
             if features.bound and named is None:
                 self._refuse_bound(request, verdict)
@@ -176,6 +183,23 @@ class Planner:
             raise InvalidRequest(f"{message}{here}", param="model")
         why = f"rule '{verdict.rule_id}' keeps this request local ({verdict.reason})"
         raise PolicyBlocked(f"{why}, and no other model can answer in place of '{request.model}'{here}")
+
+    def _in_process_plan(
+        self, own: Target, request: Request, verdict: Verdict, features: Features, facts: Facts, *, is_local: bool
+    ) -> Plan:
+        """Plan what this process can answer itself: a target comes before it only if it speaks the dialect, is up, would
+        be chosen, and the request holds nothing that must stay or be masked."""
+        last = self._step(own, None, alone=True)
+        stays = verdict.max_locality is Locality.LOCAL or verdict.masking is not Masking.NONE
+        if is_local or stays:
+            reason = f"policy:{verdict.rule_id}" if stays and verdict.rule_id else "explicit"
+            return Plan(steps=(last,), reason=reason, strategy="in-process")
+        choice = self._choose(request, features, facts)
+        allowed = [one for one, _ in choice.ranked if one.target.locality <= verdict.max_locality]
+        able = list(takewhile(lambda one: request.dialect in one.dialects and one.health.available, allowed))
+        steps = tuple(self._step(one.target, None, alone=False) for one in able)
+        reason = choice.reason if steps else "in-process"
+        return Plan(steps=(*steps, last), reason=reason, strategy=choice.strategy, scores=_scores(choice))
 
     def _nothing_allowed(self, verdict: Verdict) -> str:
         if verdict.max_locality is Locality.LOCAL:

@@ -18,11 +18,12 @@ from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import decisions, models, operations
 from router.server.routes.inference import Explain, Inference
+from router.server.routes.models import VERSION_HEADER
 from router.wire.dialects import codec
 
 _log = logging.getLogger(__name__)
 
-SERVED = (Dialect.CHAT, Dialect.COMPLETIONS, Dialect.EMBEDDINGS)
+SERVED = (Dialect.CHAT, Dialect.COMPLETIONS, Dialect.EMBEDDINGS, Dialect.MESSAGES, Dialect.COUNT_TOKENS)
 """The dialects that callers may speak."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
@@ -67,21 +68,33 @@ class Guard:
         exchange = Exchange(scope, receive, send)
         try:
             if scope["path"] not in OPEN_PATHS:
-                scope["sona.principal"] = self._authenticator.principal(exchange.headers.get("authorization"))
+                scope["sona.principal"] = self._authenticator.principal(
+                    exchange.headers.get("authorization"), exchange.headers.get("x-api-key")
+                )
             await self._app(scope, receive, noting)
         except RouterError as error:
-            await exchange.error(error, [("x-request-id", exchange.request_id)])
+            await exchange.error(error, [("x-request-id", exchange.request_id)], _body(exchange, error))
         except Exception as error:  # noqa: BLE001 the last of all resorts
             _log.error("request %s failed by a bug of the router\n%s", exchange.request_id, stack_of(error))
             if not started:
                 bug = InternalError("the router failed; its log says how")
-                await exchange.error(bug, [("x-request-id", exchange.request_id)])
+                await exchange.error(bug, [("x-request-id", exchange.request_id)], _body(exchange, bug))
+
+
+def _body(exchange: Exchange, error: RouterError) -> bytes:
+    """Encode an error in the shape of the API that the caller speaks: Anthropic's under its paths, or with its header."""
+    error.request_id = exchange.request_id
+    messages = codec(Dialect.MESSAGES)
+    is_under = exchange.path == messages.path or exchange.path.startswith(f"{messages.path}/")
+    is_told = exchange.path.startswith("/v1/models") and VERSION_HEADER in exchange.headers
+    return messages.error(error) if is_under or is_told else error.body()
 
 
 async def _router_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouterError)
-    headers = {"x-should-retry": "false", "x-request-id": Exchange(request.scope, request.receive, _nowhere).request_id}
-    return Response(error.body(), error.http_status, headers, media_type="application/json")
+    exchange = Exchange(request.scope, request.receive, _nowhere)
+    headers = {"x-should-retry": "false", "x-request-id": exchange.request_id}
+    return Response(_body(exchange, error), error.http_status, headers, media_type="application/json")
 
 
 async def _nowhere(_: Message) -> None:

@@ -16,14 +16,14 @@ ANONYMOUS = Principal(id="anonymous")
 
 
 class Authenticator:
-    """Maps `Authorization: Bearer` to a principal. The hash key is new at every start."""
+    """Maps `Authorization: Bearer` or `x-api-key` to a principal. The hash key is new at every start."""
 
     def __init__(self, keys: Sequence[KeyConfig]) -> None:
         self._pepper = secrets.token_bytes(32)
         self._principals = {self._digest(key.key.get_secret_value()): principal(key) for key in keys}
 
-    def principal(self, authorization: str | None) -> Principal:
-        """Find who a request's header speaks for.
+    def principal(self, authorization: str | None, api_key: str | None = None) -> Principal:
+        """Find who a request's headers speak for; where both are there, either may.
 
         Raises:
             Unauthenticated: keys are configured, and this is none of them.
@@ -31,13 +31,16 @@ class Authenticator:
         if not self._principals:
             return ANONYMOUS
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            raise Unauthenticated("send your key as 'Authorization: Bearer <key>'")
+        given = [token if scheme.lower() == "bearer" else "", api_key or ""]
+        keys = [key.strip() for key in given if key.strip()]
+        if not keys:
+            raise Unauthenticated("send your key as 'Authorization: Bearer <key>' or 'x-api-key: <key>'")
         # What is looked up is a keyed hash of the whole key: the time it takes says nothing of any key.
-        found = self._principals.get(self._digest(token.strip()))
-        if found is None:
+        found = [self._principals.get(self._digest(key)) for key in keys]
+        known = next((one for one in found if one is not None), None)
+        if known is None:
             raise Unauthenticated("this API key is not known to the router")
-        return found
+        return known
 
     def _digest(self, key: str) -> bytes:
         return hmac.new(self._pepper, key.encode(), hashlib.sha256).digest()

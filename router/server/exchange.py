@@ -41,6 +41,7 @@ class Exchange:
         self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         given = self.headers.get("x-request-id", "")
         self.request_id = given if _SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        self.path: str = scope["path"]
         self.principal: Principal = scope.get("sona.principal", NOBODY)
         self.started = False
         self.streaming = False
@@ -150,6 +151,8 @@ class Exchange:
 
     async def _start(self, status: int, headers: Headers) -> None:
         self.started = True
+        if self.path.startswith("/v1/messages"):
+            headers = [*headers, ("request-id", self.request_id)]  # what Anthropic calls it
         encoded = [(name.encode("latin-1"), _clean(value)) for name, value in headers]
         await self._out({"type": "http.response.start", "status": status, "headers": encoded})
 

@@ -98,6 +98,10 @@ class Cloud:
         """Text of an answer from the request's body; None = a fixed text."""
         self.payload: bytes | None = None
         """A whole answer to give instead."""
+        self.events: list[bytes] | None = None
+        """A stream's frames to give instead."""
+        self.cut: int | None = None
+        """After how many bytes of a stream's frames the connection is closed."""
         self.cancelled = 0
         """Answers whose reader left before their end."""
         self.count = itertools.count(1)
@@ -244,8 +248,10 @@ class _Connection(asyncio.Protocol):
             self._embeddings(body)
         elif url.partition(b"?")[0].endswith(b"/completions") and b"/chat/" not in url:
             self._old(body)
+        elif url.endswith(b"/messages/count_tokens"):
+            self._whole(200, b'{"input_tokens": 4711}')
         elif url.endswith(b"/messages"):
-            self._messages(stream=bool(body.get("stream")))
+            self._messages(body)
         elif body.get("stream") and mode != "wrong-type":
             await self._stream(body, mode)
         else:
@@ -287,24 +293,37 @@ class _Connection(asyncio.Protocol):
         head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
         self._write(head % len(lines) + lines)
 
-    def _messages(self, *, stream: bool) -> None:
-        text, usage = "word word", {"input_tokens": 9, "output_tokens": 2}
+    def _messages(self, body: dict[str, object]) -> None:
+        text = self._cloud.answer(body) if self._cloud.answer else "word word"
+        usage = {"input_tokens": 9, "output_tokens": 2}
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "usage": usage}
-        if not stream:
+        if not body.get("stream"):
             content = [{"type": "text", "text": text}]
-            self._whole(200, json.dumps({**message, "content": content, "stop_reason": "end_turn"}).encode())
+            whole = {**message, "content": content, "stop_reason": "end_turn", "stop_sequence": None}
+            self._whole(200, self._cloud.payload or json.dumps(whole).encode())
             return
+        start = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+        half = len(text) // 2
         events: list[dict[str, object]] = [
-            {"type": "message_start", "message": {**message, "content": [], "stop_reason": None}},
+            {"type": "message_start", "message": start},
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text[:half]}},
+            {"type": "ping"},
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text[half:]}},
             {"type": "content_block_stop", "index": 0},
-            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn", "stop_sequence": None}, "usage": usage},
             {"type": "message_stop"},
         ]
         lines = [f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in events]
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
-        self._write(head % sum(map(len, lines)) + b"".join(lines))
+        self._frames(self._cloud.events or lines)
+
+    def _frames(self, frames: list[bytes]) -> None:
+        """Send a stream at once, or what the cut leaves of it."""
+        data = b"".join(frames)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n" % len(data)
+        self._write(head + data[: self._cloud.cut])
+        if self._cloud.cut is not None and self._cloud.cut < len(data):
+            self._close()
 
     def _text(self, body: dict[str, object]) -> str:
         if body.get("model") == "echo":
@@ -330,6 +349,9 @@ class _Connection(asyncio.Protocol):
         self._whole(200, payload[:cut])
 
     async def _stream(self, body: dict[str, object], mode: str) -> None:
+        if self._cloud.events is not None:
+            self._frames(self._cloud.events)
+            return
         self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         words = self._text(body).split(" ")
         events = [chunk(mode, {"role": "assistant", "content": ""})]

@@ -151,6 +151,10 @@ def cloud_config(cloud: Cloud) -> dict[str, object]:
         mode: {"deployments": [{"provider": "cloud", "model": mode, "price": {"input": 1, "output": 2}}]}
         for mode in CLOUD_MODES
     }
+    models |= {
+        name: {"deployments": [{"provider": "claude", "model": "claude"}]} for name in ("claude", "claude-group")
+    }
+    base = cloud.url.removesuffix("/v1")
     return {
         "providers": {
             "cloud": {
@@ -158,7 +162,8 @@ def cloud_config(cloud: Cloud) -> dict[str, object]:
                 "base_url": cloud.url,
                 "api_key": "env:CLOUD_KEY",
                 "endpoints": ["chat", "completions", "embeddings"],
-            }
+            },
+            "claude": {"kind": "anthropic", "base_url": base, "api_key": "env:CLOUD_KEY"},
         },
         "models": models,
         "routing": {"auto": {"strategy": "cost", "among": ["ok"]}},

@@ -52,7 +52,8 @@ class Reply:
         if self.status != 200 or not self.complete:
             return False
         streamed = self.headers.get("content-type", "").startswith("text/event-stream")
-        return not streamed or self.body.rstrip().endswith(b"data: [DONE]")
+        last = self.body.rstrip().rpartition(b"\n\n")[2]
+        return not streamed or last == b"data: [DONE]" or last.startswith(b"event: message_stop\n")
 
 
 class _Parse:

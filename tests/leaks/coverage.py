@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tests.fakes.canaries import BARE, Body
+from tests.fakes.canaries_messages import MESSAGES_BARE
 from tests.fakes.sight import Sight
 from tests.fakes.stack import ROOT
 from tests.fakes.wire_client import Reply, WireClient
@@ -27,7 +28,8 @@ PAGE = ROOT / "docs" / "coverage.md"
 SECRET, HARMLESS = "4556 7375 8689 9855", "weather"
 HEADERS = (
     "x-request-id", "x-router-task", "x-router-tier", "x-router-session", "idempotency-key", "openai-organization",
-    "openai-project", "user-agent", "cookie", "traceparent", "x-forwarded-for", "x-anything-else",
+    "openai-project", "user-agent", "cookie", "traceparent", "x-forwarded-for", "anthropic-version",
+    "anthropic-beta", "x-anything-else",
 )  # fmt: skip
 QUESTION = "What is the capital of France?"
 WITHIN_S = 60.0
@@ -115,7 +117,7 @@ class Survey:
     async def _field(self, endpoint: Endpoint, field: str, put: Put) -> None:
         for key, text in COLUMNS:
             body = endpoint.make("ok", QUESTION)
-            bare = text is HARMLESS or field in BARE or field in TYPED
+            bare = text is HARMLESS or field in BARE | MESSAGES_BARE or field in TYPED
             put(body, text if bare else f"Note {text}")
             await self._ask(endpoint, key, msgspec.json.encode(body))
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from tests.fakes.canaries import FIELDS, Body
+from tests.fakes.canaries import FIELDS, UNREADABLE, Body
+from tests.fakes.canaries_messages import MESSAGES_FIELDS, MESSAGES_UNREADABLE
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -24,11 +25,20 @@ class Endpoint(msgspec.Struct, frozen=True):
     streams: bool = True
     calls: bool = True
     """Whether it calls a model; one that doesn't tells of the decision in its answer."""
+    unreadable: tuple[str, ...] = UNREADABLE
+    """Fields whose requests never get to a cloud, whatever they hold."""
+    here: bool = False
+    """Whether this process answers what is sensitive, and what would be masked, itself."""
 
 
 def chat(model: str, question: str) -> Body:
     """Make a chat request."""
     return {"model": model, "messages": [{"role": "user", "content": question}]}
+
+
+def messages(model: str, question: str) -> Body:
+    """Make a request of Anthropic's Messages."""
+    return {"model": model, "max_tokens": 64, "messages": [{"role": "user", "content": question}]}
 
 
 def say(body: Body, role: str, text: str) -> None:
@@ -108,6 +118,17 @@ ENDPOINTS = (
     Endpoint("/v1/chat/completions", chat, FIELDS, say, 9),
     Endpoint("/v1/completions", completion, COMPLETION_FIELDS, lead, 2),
     Endpoint("/v1/embeddings", embedding, EMBEDDING_FIELDS, preface, 1, streams=False),
+    Endpoint("/v1/messages", messages, MESSAGES_FIELDS, say, 5, unreadable=MESSAGES_UNREADABLE),
+    Endpoint(
+        "/v1/messages/count_tokens",
+        messages,
+        MESSAGES_FIELDS,
+        say,
+        1,
+        streams=False,
+        unreadable=MESSAGES_UNREADABLE,
+        here=True,
+    ),
     Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False, calls=False),
 )
 CALLING = frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.calls)

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import msgspec
 from faker import Faker
 
-from tests.fakes.canaries import BARE, UNREADABLE, Body, Canaries, Canary
+from tests.fakes.canaries import BARE, Body, Canaries, Canary
+from tests.fakes.canaries_messages import MESSAGES_BARE
 from tests.fakes.faulty_router import HEADER
 from tests.fakes.wire_client import Manner
 from tests.leaks.endpoints import ENDPOINTS, Endpoint
@@ -71,9 +72,9 @@ class Shots:
         harmless = chance.random() < (0.4 if travels else 0.15) and fault.detail not in ("mask", "unmask")
         canary, field = None, "none"
         if not harmless:
-            field = chance.choice([name for name in endpoint.fields if not (travels and name in UNREADABLE)])
+            field = chance.choice([name for name in endpoint.fields if not (travels and name in endpoint.unreadable)])
             canary = self._canaries.next()
-            bare = field in BARE or chance.random() < 0.5
+            bare = field in BARE | MESSAGES_BARE or chance.random() < 0.5
             endpoint.fields[field](body, canary.text if bare else _sentence(chance).format(canary.text))
         if pad:
             endpoint.say(body, "user", f"{self._faker.paragraph(20)} {'word ' * (pad // 5)}")

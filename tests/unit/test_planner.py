@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from router.core.errors import (
     PolicyBlocked,
     UnsupportedFeature,
 )
-from router.core.types import Candidate, Dialect, Features, Health, Locality, Principal
+from router.core.types import Candidate, Dialect, Features, Health, Locality, Masking, Principal, Verdict
 from router.routing.candidates import Group, LocalModels
 from router.routing.planner import Facts, Planner
 from router.routing.strategies import cost, ordered, weighted
@@ -203,3 +204,45 @@ def test_a_model_of_this_process_answers_whatever_the_verdict_and_only_its_own_d
         assert order(one.plan(request("local/vectors"), verdict(far), BOUND, facts())) == ["mine/vectors"]
     with pytest.raises(UnsupportedFeature):
         one.plan(request("local/vectors"), verdict(), FEATURES, facts())
+
+
+OWN = msgspec.structs.replace(candidate("counter/estimate").target, locality=Locality.LOCAL)
+SPEAKS = frozenset({Dialect.CHAT, Dialect.COUNT_TOKENS})
+COUNTING = {
+    "claude": Group(
+        name="claude",
+        candidates=(msgspec.structs.replace(candidate("claude/one"), dialects=SPEAKS),),
+        fallbacks=("claude2", "cheap"),
+    ),
+    "claude2": Group(
+        name="claude2",
+        candidates=(msgspec.structs.replace(candidate("claude/two"), dialects=SPEAKS, context_tokens=10),),
+    ),
+    **GROUPS,
+}
+
+
+def counted(model: str, limit: Verdict, *down: str, local: LocalConfig | None = ENGINE) -> list[str]:
+    one = Planner(COUNTING, STRATEGIES, RoutingConfig(), local, in_process={Dialect.COUNT_TOKENS: OWN})
+    asked = msgspec.structs.replace(request(model), dialect=Dialect.COUNT_TOKENS)
+    wanted = msgspec.structs.replace(FEATURES, native=Dialect.COUNT_TOKENS, untranslatable=("count_tokens",))
+    return order(one.plan(asked, limit, wanted, facts(down)))
+
+
+def test_what_this_process_can_answer_is_asked_elsewhere_first_only_where_it_speaks_the_dialect_and_is_up() -> None:
+    assert counted("claude", verdict()) == ["claude/one", "claude/two", "counter/estimate"]
+    assert counted("claude", verdict(), "claude/one") == ["counter/estimate"]
+    assert counted("cheap", verdict()) == ["counter/estimate"]
+
+
+def test_what_is_sensitive_or_local_is_answered_by_this_process_alone_even_without_an_engine() -> None:
+    masked = msgspec.structs.replace(verdict(), masking=Masking.PLACEHOLDER)
+    for limit in (verdict(Locality.LOCAL), masked):
+        for engine in (ENGINE, None):
+            assert counted("claude", limit, local=engine) == ["counter/estimate"]
+    assert counted("local", verdict()) == ["counter/estimate"]
+
+
+def test_other_dialects_never_come_to_it() -> None:
+    one = Planner(COUNTING, STRATEGIES, RoutingConfig(), ENGINE, in_process={Dialect.COUNT_TOKENS: OWN})
+    assert "counter/estimate" not in order(one.plan(request("cheap"), verdict(), FEATURES, facts()))

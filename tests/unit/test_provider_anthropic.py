@@ -30,7 +30,12 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality, Target, Usage
 from router.providers import anthropic
 from router.wire import sse
-from router.wire.outbound.anthropic import AnswerStream, decode_answer, encode_request
+from router.wire.outbound.anthropic import (
+    AnswerStream,
+    decode_answer,
+    encode_request,
+    translate_request,
+)
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "anthropic"
 USER = {"role": "user", "content": "hi"}
@@ -242,10 +247,20 @@ ARGUMENTS = "messages[1].tool_calls[0].function.arguments"
 IMAGE = "messages[0].content[1].image_url"
 REFUSED: dict[str, tuple[dict[str, object], type[RouterError], str]] = {
     "several choices": ({"n": 2}, UnsupportedFeature, "n"),
-    "a schema for the answer": (
+    "a format by a schema that isn't there": (
         {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
         UnsupportedFeature,
         "response_format",
+    ),
+    "a file that is neither a PDF nor text": (
+        user({"type": "file", "file": {"file_data": "data:application/zip;base64,UEsDBA=="}}),
+        InvalidRequest,
+        "messages[0].content[0].file.file_data",
+    ),
+    "a thinking block that is none": (
+        {"messages": [USER, {"role": "assistant", "thinking_blocks": [{"type": "text", "text": "x"}]}]},
+        InvalidRequest,
+        "messages[1].thinking_blocks[0].type",
     ),
     "json mode": ({"response_format": {"type": "json_object"}}, UnsupportedFeature, "response_format"),
     "logprobs": ({"logprobs": True}, UnsupportedFeature, "logprobs"),
@@ -327,6 +342,132 @@ def test_a_refusal_never_repeats_what_the_caller_wrote() -> None:
         assert "SECRET" not in caught.value.message
 
 
+DROPPED: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "knobs": ({"seed": 1, "presence_penalty": 1, "logit_bias": {}}, ("seed", "presence_penalty", "logit_bias")),
+    "nothing": ({"seed": None, "stream_options": {"include_usage": True}, "temperature": 0.3, "user": "u"}, ()),
+    "a field that nobody knows": ({"my name is Ann": 1}, ("unknown",)),
+    "one of two": ({"temperature": 0.2, "top_p": 0.9}, ("top_p",)),
+    "a temperature above the highest": ({"temperature": 1.7}, ("temperature",)),
+    "defaults": ({"temperature": 1, "top_p": 1}, ()),
+    "how a picture is seen": (
+        user({"type": "image_url", "image_url": {"url": "https://x/a.png", "detail": "high"}}),
+        ("image_url.detail",),
+    ),
+    "a name and thoughts without a signature": (
+        {"messages": [{**USER, "name": "Ann"}, {"role": "assistant", "content": "x", "reasoning_content": "Hm"}]},
+        ("messages.name", "messages.reasoning_content"),
+    ),
+    "a strict tool": ({"tools": [WEATHER]}, ("tools.strict",)),
+    "an effort that the model doesn't take": ({"reasoning_effort": "high"}, ("reasoning_effort",)),
+    "no effort": ({"reasoning_effort": "none"}, ()),
+}
+
+
+@pytest.mark.parametrize(("body", "names"), DROPPED.values(), ids=DROPPED)
+def test_what_is_left_out_is_named(body: dict[str, object], names: tuple[str, ...]) -> None:
+    full: Any = {"model": "group", "messages": [USER], **body}
+    assert translate_request(full, model="claude-x", stream=False, default_max_tokens=9).dropped == names
+
+
+TOOL_TURN = [
+    USER,
+    {"role": "assistant", "tool_calls": [call("c", "{}")]},
+    {"role": "tool", "tool_call_id": "c", "content": "x"},
+]
+EFFORTS: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+    "a budget": (
+        "claude-sonnet-4-5-20250929",
+        {"reasoning_effort": "medium"},
+        {"thinking": {"type": "enabled", "budget_tokens": 8192}, "max_tokens": 8192 + 4096},
+    ),
+    "a budget within the limit": (
+        "claude-3-7-sonnet-20250219",
+        {"reasoning_effort": "high", "max_tokens": 6000, "temperature": 0.2},
+        {"thinking": {"type": "enabled", "budget_tokens": 3000}, "max_tokens": 6000},
+    ),
+    "a limit too small": ("claude-sonnet-4-5", {"reasoning_effort": "low", "max_tokens": 1000}, {"max_tokens": 1000}),
+    "an effort": (
+        "claude-opus-4-7",
+        {"reasoning_effort": "xhigh"},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "xhigh"}, "max_tokens": 4096},
+    ),
+    "an effort of an earlier model": (
+        "anthropic.claude-opus-4-6-v1:0",
+        {"reasoning_effort": "minimal"},
+        {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}, "max_tokens": 4096},
+    ),
+    "a later model": (
+        "claude-sonnet-5",
+        {"reasoning_effort": "high", "response_format": {"type": "json_schema", "json_schema": {"schema": {"a": 1}}}},
+        {
+            "thinking": {"type": "adaptive"},
+            "output_config": {"format": {"type": "json_schema", "schema": {"a": 1}}, "effort": "high"},
+            "max_tokens": 4096,
+        },
+    ),
+    "a model that doesn't think": ("claude-3-5-haiku-20241022", {"reasoning_effort": "high"}, {"max_tokens": 4096}),
+    "a tool that must be called": (
+        "claude-sonnet-4-5",
+        {"reasoning_effort": "high", "tools": [WEATHER], "tool_choice": "required"},
+        {"max_tokens": 4096},
+    ),
+    "calls without their thinking": (
+        "claude-sonnet-4-5",
+        {"reasoning_effort": "high", "messages": TOOL_TURN},
+        {"max_tokens": 4096},
+    ),
+}
+
+
+@pytest.mark.parametrize(("model", "body", "expected"), EFFORTS.values(), ids=EFFORTS)
+def test_an_effort_is_translated_as_the_model_takes_it(
+    model: str, body: dict[str, object], expected: dict[str, object]
+) -> None:
+    full: Any = {"model": "group", "messages": [USER], **body}
+    payload, dropped = translate_request(full, model=model, stream=False, default_max_tokens=4096)
+    request = json.loads(payload)
+    assert {
+        name: request[name] for name in ("thinking", "output_config", "max_tokens", "temperature") if name in request
+    } == expected
+    assert ("reasoning_effort" in dropped) is ("thinking" not in expected)
+    params = pytest.importorskip("anthropic.types.message_create_params", reason="the vendor's SDK isn't installed")
+    adapter = TypeAdapter(params.MessageCreateParamsNonStreaming)
+    drain(adapter.validate_python(request))
+
+
+def test_a_schema_for_the_answer_and_files_are_translated() -> None:
+    schema = {"type": "object", "properties": {}}
+    wanted = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema, "strict": True}}
+    assert sent({"response_format": wanted})["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
+    files = user(
+        {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64,JVBERi0="}},
+        {"type": "file", "file": {"file_data": "data:text/plain;charset=utf-8;base64,aGVsbG8="}},
+    )
+    assert sent(files)["messages"][0]["content"] == [
+        {
+            "type": "document",
+            "source": {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="},
+            "title": "a.pdf",
+        },
+        {"type": "document", "source": {"type": "text", "media_type": "text/plain", "data": "hello"}},
+    ]
+
+
+def test_thinking_goes_back_first_and_untouched_and_a_result_s_mark_is_the_block_s() -> None:
+    thoughts = [{"type": "thinking", "thinking": "Hm", "signature": "EqQB"}, {"type": "redacted_thinking", "data": "x"}]
+    mark = {"type": "ephemeral"}
+    result = [{"type": "text", "text": "sun", "cache_control": mark}]
+    turns = conversation(
+        USER,
+        {"role": "assistant", "content": "Ok", "thinking_blocks": thoughts, "tool_calls": [call("c", "{}")]},
+        {"role": "tool", "tool_call_id": "c", "content": result},
+    )
+    assert turns[1]["content"][:3] == [*thoughts, {"type": "text", "text": "Ok"}]
+    assert turns[2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "sun"}], "cache_control": mark}
+    ]
+
+
 def drain(value: object) -> None:
     """Walk what the SDK's types check only when it is read."""
     if isinstance(value, Mapping):
@@ -370,7 +511,7 @@ def test_a_request_fits_the_vendors_own_types() -> None:
 
 # --- answers ----------------------------------------------------------------------------------------------------------
 
-TEXT_USAGE = Usage(input_tokens=100, output_tokens=7, cached_input_tokens=85)
+TEXT_USAGE = Usage(input_tokens=100, output_tokens=7, cached_input_tokens=85, cache_write_tokens=5)
 TOOLS_USAGE = Usage(input_tokens=100, output_tokens=40, reasoning_tokens=12)
 CALLS = [call("toolu_01", '{"city":"Köln","days":1.0}'), call("toolu_02", "{}", "now")]
 
@@ -397,7 +538,7 @@ def fold(deltas: Iterable[Delta]) -> dict[str, Any]:
         for choice in json.loads(delta.payload)["choices"]:
             for key, value in choice["delta"].items():
                 if key != "tool_calls":
-                    message[key] = message.get(key, "") + value
+                    message[key] = message[key] + value if key in message else value
             for part in choice["delta"].get("tool_calls", ()):
                 index = part.pop("index")
                 if index == len(calls):
@@ -430,7 +571,7 @@ def test_a_whole_text_answer_becomes_a_completion() -> None:
             "prompt_tokens": 100,
             "completion_tokens": 7,
             "total_tokens": 107,
-            "prompt_tokens_details": {"cached_tokens": 85},
+            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 5},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }
@@ -443,6 +584,7 @@ def test_thinking_and_tool_calls_of_a_whole_answer_are_kept() -> None:
         "role": "assistant",
         "content": "I'll look.",
         "reasoning_content": "Two cities, two calls.",
+        "thinking_blocks": [{"type": "thinking", "thinking": "Two cities, two calls.", "signature": "EqQB"}],
         "tool_calls": CALLS,
     }
     assert (delta.usage, delta.finish_reason) == (TOOLS_USAGE, "tool_calls")
@@ -564,7 +706,7 @@ def test_events_and_blocks_of_unknown_types_are_passed_over() -> None:
     sequence = events("text.sse")
     news = [
         {"type": "something_new", "delta": 3},
-        {"type": "content_block_start", "index": 9, "content_block": {"type": "redacted_thinking", "data": "x"}},
+        {"type": "content_block_start", "index": 9, "content_block": {"type": "something_thinking", "data": "x"}},
         {"type": "content_block_delta", "index": 9, "delta": {"type": "something_delta", "value": 1}},
         {"type": "content_block_delta", "index": 9, "delta": {"type": "input_json_delta", "partial_json": "{}"}},
         {"type": "content_block_stop", "index": 9},
@@ -836,4 +978,4 @@ def test_an_unknown_key_of_the_configuration_is_refused() -> None:
 
 
 def test_the_capabilities_are_what_the_translation_can_do() -> None:
-    assert frozenset({"tools", "vision"}) == anthropic.CAPABILITIES
+    assert frozenset({"tools", "vision", "files", "json_schema"}) == anthropic.CAPABILITIES

@@ -41,10 +41,19 @@ class ChatRestorer:
                 text = holder[name]
                 assert isinstance(text, str)
                 holder[name] = self._vault.unmask(text, in_json=field in self._in_json)
+        self._thoughts(message)
         for _, function in _functions(message):
             arguments = function.get("arguments")
             if isinstance(arguments, str):
                 function["arguments"] = self._vault.unmask(arguments, in_json=True)
+
+    def _thoughts(self, message: JsonObject) -> None:
+        """Restore thinking blocks, which a chunk too holds whole."""
+        blocks = message.get("thinking_blocks")
+        for block in blocks if isinstance(blocks, list) else ():
+            text = block.get("thinking") if isinstance(block, dict) else None
+            if isinstance(block, dict) and isinstance(text, str):
+                block["thinking"] = self._vault.unmask(text)
 
     def _chunk(self, choice: JsonObject, index: int) -> None:
         delta = choice.get("delta")
@@ -57,6 +66,7 @@ class ChatRestorer:
                 text = holder[name]
                 assert isinstance(text, str)
                 holder[name] = self._stream((index, field, 0)).feed(text)
+        self._thoughts(delta)
         for number, function in _functions(delta):
             arguments = function.get("arguments")
             if isinstance(arguments, str):

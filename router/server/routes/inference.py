@@ -86,6 +86,7 @@ class Endpoint(ABC):
 
     async def _fail(self, exchange: Exchange, trace: Trace, error: RouterError) -> None:
         trace.failed(error)
+        error.request_id = exchange.request_id
         with suppress(ClientGone):
             if not exchange.started:
                 await exchange.error(error, trace.headers(final=True), self._codec.error(error))

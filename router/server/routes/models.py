@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import msgspec
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from router.core.errors import ModelNotFound
 from router.core.plugin import nearest
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE
 from router.runtime import Runtime
+
+VERSION_HEADER = "anthropic-version"
+"""With it, a client asks for Anthropic's shape."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +23,12 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     created: int
     owned_by: str
     object: str = "model"
+
+
+def _anthropic(model: Model) -> dict[str, str]:
+    """Say the same in Anthropic's shape; a name's date is that of the router's start, for it has no other."""
+    created = datetime.fromtimestamp(model.created, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": "model", "id": model.id, "display_name": model.id, "created_at": created, "lifecycle": "active"}
 
 
 def models(runtime: Runtime) -> list[Model]:
@@ -35,14 +46,18 @@ def build(runtime: Runtime) -> APIRouter:
     """Make the routes."""
     routes = APIRouter()
 
-    async def list_models() -> Response:
+    async def list_models(request: Request) -> Response:
+        if VERSION_HEADER in request.headers:
+            listed = [_anthropic(model) for model in models(runtime)]
+            ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
+            return _json({"data": listed, "has_more": False, **ends})
         return _json({"object": "list", "data": models(runtime)})
 
-    async def one_model(model: str) -> Response:
+    async def one_model(model: str, request: Request) -> Response:
         known = {entry.id: entry for entry in models(runtime)}
         if model not in known:
             raise ModelNotFound(f"there is no model '{model}'{nearest(model, sorted(known))}", param="model")
-        return _json(known[model])
+        return _json(_anthropic(known[model]) if VERSION_HEADER in request.headers else known[model])
 
     async def list_adapters() -> Response:
         return _json(runtime.directory.listing)

@@ -1,4 +1,4 @@
-"""Anthropic's Messages dialect: OpenAI's chat completions translated into it, its answers translated back; no I/O.
+"""Anthropic's Messages dialect: OpenAI's chat completions translated into it; no I/O. Its answers: `_anthropic_answer`.
 
 Source: the types of Anthropic's Python SDK 2.11.0, which document https://platform.claude.com/docs/en/api/messages.
 """
@@ -6,20 +6,47 @@ Source: the types of Anthropic's Python SDK 2.11.0, which document https://platf
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from router.core.errors import InvalidRequest, UnsupportedFeature, UpstreamProtocolError, UpstreamUnavailable
-from router.core.types import Delta, JsonObject, Usage
+from router.core.errors import InvalidRequest, UnsupportedFeature
+from router.core.types import JsonObject
+from router.wire.outbound._anthropic_answer import AnswerStream, NativeStream, decode_answer, read_answer, read_count
+from router.wire.outbound._anthropic_parts import attached, image
+
+__all__ = [
+    "AnswerStream",
+    "Encoded",
+    "NativeStream",
+    "decode_answer",
+    "encode_request",
+    "read_answer",
+    "read_count",
+    "translate_request",
+]
 
 _Fields: TypeAlias = dict[str, object]
 """A JSON object about to be encoded."""
 
 
+class Encoded(NamedTuple):
+    """A request in Anthropic's dialect."""
+
+    payload: bytes
+    dropped: tuple[str, ...]
+    """Tuning knobs that have no counterpart, and so were left out."""
+
+
 class _ImageUrl(msgspec.Struct):
     url: str
+    detail: str | None = None
+
+
+class _File(msgspec.Struct):
+    filename: str | None = None
+    file_data: str | None = None
 
 
 class _Part(msgspec.Struct):
@@ -27,6 +54,7 @@ class _Part(msgspec.Struct):
     text: str = ""
     refusal: str = ""
     image_url: _ImageUrl | None = None
+    file: _File | None = None
     cache_control: _Fields | None = None
 
 
@@ -45,12 +73,14 @@ class _Message(msgspec.Struct):
     content: str | list[_Part] | None = None
     tool_calls: list[_ToolCall] | None = None
     tool_call_id: str | None = None
+    thinking_blocks: list[_Fields] | None = None
 
 
 class _Declared(msgspec.Struct):
     name: str
     description: str | None = None
     parameters: _Fields | None = None
+    strict: bool | None = None
 
 
 class _Tool(msgspec.Struct):
@@ -66,8 +96,13 @@ class _ToolChoice(msgspec.Struct):
     function: _Named | None = None
 
 
-class _Typed(msgspec.Struct):
+class _Schema(msgspec.Struct):
+    schema: _Fields | None = None
+
+
+class _Format(msgspec.Struct):
     type: str
+    json_schema: _Schema | None = None
 
 
 class _Request(msgspec.Struct):
@@ -82,24 +117,41 @@ class _Request(msgspec.Struct):
     tool_choice: str | _ToolChoice | None = None
     parallel_tool_calls: bool | None = None
     n: int | None = None
-    response_format: _Typed | None = None
+    response_format: _Format | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
     modalities: list[str] | None = None
     audio: _Fields | None = None
     functions: list[_Fields] | None = None
     web_search_options: _Fields | None = None
+    reasoning_effort: str | None = None
 
 
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _NOT_IN_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
-_IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _OBJECT = msgspec.json.Decoder(_Fields)
 
 
+_BODY = frozenset(
+    (
+        "model messages max_tokens max_completion_tokens temperature top_p stop user tools tool_choice "
+        "parallel_tool_calls n response_format logprobs top_logprobs modalities audio functions web_search_options "
+        "reasoning_effort stream stream_options"
+    ).split()
+)
+"""Fields that are translated, or refused by name where they ask for more than their default."""
+_MESSAGE = frozenset("role content tool_calls tool_call_id thinking_blocks refusal annotations".split())
+_FIELD = re.compile(r"[a-z][a-z_]{0,39}")
+
+
 def encode_request(body: JsonObject, *, model: str, stream: bool, default_max_tokens: int) -> bytes:
-    """Encode a chat completion request as a Messages request. Tuning knobs without a counterpart are dropped.
+    """Encode a chat completion request as a Messages request; see `translate_request`."""
+    return translate_request(body, model=model, stream=stream, default_max_tokens=default_max_tokens).payload
+
+
+def translate_request(body: JsonObject, *, model: str, stream: bool, default_max_tokens: int) -> Encoded:
+    """Encode a chat completion request as a Messages request; name the tuning knobs that are left out.
 
     Raises:
         InvalidRequest: a field that is needed is missing, or isn't what it should be; `param` names it.
@@ -111,9 +163,11 @@ def encode_request(body: JsonObject, *, model: str, stream: bool, default_max_to
         path = _PATH.search(str(error))
         raise InvalidRequest(f"invalid request: {error}", param=path.group(1) if path else None) from None
     _check_supported(request)
+    dropped = _left_out(body, request)
+    limit = request.max_completion_tokens or request.max_tokens
     fields: _Fields = {
         "model": model,
-        "max_tokens": request.max_completion_tokens or request.max_tokens or default_max_tokens,
+        "max_tokens": limit or default_max_tokens,
         "messages": _turns(request.messages),
     }
     if system := _system(request.messages):
@@ -128,13 +182,84 @@ def encode_request(body: JsonObject, *, model: str, stream: bool, default_max_to
         fields["metadata"] = {"user_id": request.user}
     if stream:
         fields["stream"] = True
-    return msgspec.json.encode(fields | _sampling(request.temperature, request.top_p))
+    if request.response_format is not None and request.response_format.type == "json_schema":
+        schema = request.response_format.json_schema
+        fields["output_config"] = {"format": {"type": "json_schema", "schema": schema.schema if schema else None}}
+    thought = _thinking(request, model, limit, default_max_tokens)
+    if thought is None and request.reasoning_effort not in (None, "none"):
+        dropped["reasoning_effort"] = None
+    sampling = _sampling(request.temperature, request.top_p)
+    if thought:
+        # With thinking, Claude takes neither: "Thinking isn't compatible with temperature … modifications".
+        sampling = {}
+        output = {**_inner(fields.get("output_config")), **_inner(thought.get("output_config"))}
+        fields |= thought | ({"output_config": output} if output else {})
+    for name, value in (("temperature", request.temperature), ("top_p", request.top_p)):
+        if value is not None and value != 1 and sampling.get(name) != value:
+            dropped[name] = None
+    return Encoded(msgspec.json.encode(fields | sampling), tuple(dropped))
+
+
+def _inner(value: object) -> _Fields:
+    return msgspec.convert(value, _Fields) if value is not None else {}
+
+
+def _left_out(body: JsonObject, request: _Request) -> dict[str, None]:
+    """Name what is left out; a name that isn't like one of an API's may be text, and isn't repeated."""
+
+    def known(name: str) -> str:
+        return name if _FIELD.fullmatch(name) else "unknown"
+
+    dropped = {known(name): None for name, value in body.items() if name not in _BODY and value is not None}
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        for name in message if isinstance(message, dict) else ():
+            if name not in _MESSAGE:
+                dropped[f"messages.{known(name)}"] = None
+    if any(tool.function is not None and tool.function.strict for tool in request.tools or ()):
+        dropped["tools.strict"] = None
+    parts = [part for one in request.messages if isinstance(one.content, list) for part in one.content]
+    if any(part.image_url is not None and part.image_url.detail not in (None, "auto") for part in parts):
+        dropped["image_url.detail"] = None
+    return dropped
+
+
+BUDGET_TOKENS = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16_384, "xhigh": 32_000, "max": 32_000}
+"""Effort -> budget for thinking, of models that take one."""
+LEAST_BUDGET_TOKENS = 1024
+_VERSION = re.compile(r"claude-(?:[a-z]+-)?(?P<major>\d{1,2})(?:[-.](?P<minor>\d{1,2}))?(?=$|[^\d.])", re.IGNORECASE)
+_ADAPTIVE, _BUDGETED, _XHIGH = (4, 6), (3, 7), (4, 7)
+"""The first versions that choose how long to think by effort, that take a budget, and that know `xhigh`."""
+
+
+def _thinking(request: _Request, model: str, limit: int | None, default_max_tokens: int) -> _Fields | None:
+    """Translate the effort into what the model takes; None = it takes none, or not in this request.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking and …/extended-thinking (2026): a model
+    that is forced to call a tool doesn't think, and one with a budget wants each call of the last turn behind its thinking.
+    """
+    effort, version = request.reasoning_effort, _VERSION.search(model)
+    is_forced = isinstance(request.tool_choice, _ToolChoice) or request.tool_choice == "required"
+    if effort not in BUDGET_TOKENS or version is None or is_forced:
+        return None
+    number = (int(version["major"]), int(version["minor"] or 0))
+    if number >= _ADAPTIVE:
+        known = {"minimal": "low", "xhigh": "xhigh" if number >= _XHIGH else "high"}
+        return {"thinking": {"type": "adaptive"}, "output_config": {"effort": known.get(effort, effort)}}
+    turn = next((one for one in reversed(request.messages) if one.role == "assistant"), None)
+    if number < _BUDGETED or (turn is not None and turn.tool_calls and not turn.thinking_blocks):
+        return None
+    budget = BUDGET_TOKENS[effort] if limit is None else min(BUDGET_TOKENS[effort], limit // 2)
+    if budget < LEAST_BUDGET_TOKENS:
+        return None
+    enough = {} if limit is not None else {"max_tokens": budget + default_max_tokens}
+    return {**enough, "thinking": {"type": "enabled", "budget_tokens": budget}}
 
 
 def _check_supported(request: _Request) -> None:
     wanted = {
         "n": (request.n or 1) > 1,
-        "response_format": request.response_format is not None and request.response_format.type != "text",
+        "response_format": not _can_format(request.response_format),
         "logprobs": request.logprobs,
         "top_logprobs": request.top_logprobs,
         "modalities": any(kind != "text" for kind in request.modalities or ()),
@@ -146,6 +271,14 @@ def _check_supported(request: _Request) -> None:
         if asked:
             what = "'n' above 1" if param == "n" else f"this '{param}'"
             raise UnsupportedFeature(f"{what} can't be translated for an Anthropic target", param=param)
+
+
+def _can_format(wanted: _Format | None) -> bool:
+    """Say whether an answer can be had in this format: as text, or by a schema."""
+    if wanted is None or wanted.type == "text":
+        return True
+    has_schema = wanted.json_schema is not None and wanted.json_schema.schema is not None
+    return wanted.type == "json_schema" and has_schema
 
 
 def _sampling(temperature: float | None, top_p: float | None) -> _Fields:
@@ -204,7 +337,9 @@ def _content(content: str | list[_Part] | None, where: str, *, text_only: bool =
             text = part.text or part.refusal
             block: _Fields | None = {"type": "text", "text": text} if text else None
         elif part.type == "image_url" and not text_only:
-            block = _image(part.image_url, f"{param}.image_url")
+            block = image(part.image_url.url if part.image_url else "", f"{param}.image_url")
+        elif part.type == "file" and not text_only and part.file is not None and part.file.file_data:
+            block = attached(part.file.file_data, part.file.filename, f"{param}.file.file_data")
         else:
             raise UnsupportedFeature("this content part can't be translated for an Anthropic target", param=param)
         if block is not None:
@@ -216,21 +351,14 @@ def _cached(block: _Fields, cache_control: _Fields | None) -> _Fields:
     return {**block, "cache_control": cache_control} if cache_control else block
 
 
-def _image(image: _ImageUrl | None, param: str) -> _Fields:
-    url = image.url if image else ""
-    if url[:8].lower() == "https://":
-        return {"type": "image", "source": {"type": "url", "url": url}}
-    head, _, data = url.partition(",")
-    head = head.lower()
-    media_type = head.removeprefix("data:").partition(";")[0].replace("image/jpg", "image/jpeg")
-    if not (head.startswith("data:") and head.endswith(";base64") and media_type in _IMAGE_TYPES and data):
-        known = ", ".join(_IMAGE_TYPES)
-        raise InvalidRequest(f"an image must be an https URL, or base64 in a data URL of type {known}", param=param)
-    return {"type": "image", "source": {"type": "base64", "media_type": media_type, "data": data}}
-
-
 def _assistant(message: _Message, where: str) -> list[_Fields]:
-    blocks = _content(message.content, f"{where}.content", text_only=True)
+    thoughts = message.thinking_blocks or []
+    for index, block in enumerate(thoughts):
+        if block.get("type") not in ("thinking", "redacted_thinking"):
+            what = "a thinking block must be of type thinking or redacted_thinking"
+            raise InvalidRequest(what, param=f"{where}.thinking_blocks[{index}].type")
+    # Claude wants them first, and as they came: their signatures are checked.
+    blocks = [*thoughts, *_content(message.content, f"{where}.content", text_only=True)]
     for index, call in enumerate(message.tool_calls or ()):
         param = f"{where}.tool_calls[{index}]"
         if call.function is None:
@@ -250,9 +378,13 @@ def _tool_result(message: _Message, where: str) -> _Fields:
     if not message.tool_call_id:
         raise InvalidRequest("a tool message must say which call it answers", param=f"{where}.tool_call_id")
     block: _Fields = {"type": "tool_result", "tool_use_id": _tool_id(message.tool_call_id)}
-    if content := _content(message.content, f"{where}.content"):
+    content = _content(message.content, f"{where}.content")
+    # A mark inside of a result is refused; it belongs to the result.
+    # Source: https://github.com/caozhiyuan/copilot-api/issues/241 (May 2026).
+    marks = [part.pop("cache_control") for part in content if "cache_control" in part]
+    if content:
         block["content"] = content
-    return block
+    return _cached(block, msgspec.convert(marks[-1], _Fields)) if marks else block
 
 
 def _tool_id(call_id: str) -> str:
@@ -285,276 +417,3 @@ def _tool_choice(request: _Request) -> _Fields | None:
     if request.parallel_tool_calls is False and fields["type"] != "none":
         fields["disable_parallel_tool_use"] = True
     return fields
-
-
-class _OutputDetails(msgspec.Struct):
-    thinking_tokens: int | None = None
-
-
-class _Counts(msgspec.Struct):
-    input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    output_tokens: int | None = None
-    output_tokens_details: _OutputDetails | None = None
-
-
-class _Block(msgspec.Struct):
-    type: str
-    text: str = ""
-    thinking: str = ""
-    id: str = ""
-    name: str = ""
-    input: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _Answer(msgspec.Struct):
-    id: str
-    model: str
-    content: list[_Block]
-    usage: _Counts
-    stop_reason: str | None = None
-
-
-class _Change(msgspec.Struct):
-    type: str = ""
-    text: str = ""
-    thinking: str = ""
-    partial_json: str = ""
-    stop_reason: str | None = None
-
-
-class _Error(msgspec.Struct):
-    type: str = ""
-
-
-class _Event(msgspec.Struct):
-    type: str
-    message: _Answer | None = None
-    index: int = 0
-    content_block: _Block | None = None
-    delta: _Change | None = None
-    usage: _Counts | None = None
-    error: _Error | None = None
-
-
-_ANSWER = msgspec.json.Decoder(_Answer)
-_KIND = msgspec.json.Decoder(_Typed)
-_EVENT = msgspec.json.Decoder(_Event)
-_FINISH = {
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-    "refusal": "content_filter",
-}
-"""Stop reason -> finish reason; every other one is `stop`."""
-
-
-def decode_answer(payload: bytes, who: str, created_s: int) -> Delta:
-    """Translate a whole answer into a `chat.completion`. `created_s` is Unix time, for Anthropic doesn't send it.
-
-    Raises:
-        UpstreamProtocolError: it isn't a Messages answer, or doesn't say why it stopped.
-    """
-    try:
-        answer = _ANSWER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise UpstreamProtocolError(f"{who}: the answer isn't a Messages answer") from None
-    if answer.stop_reason is None:
-        raise UpstreamProtocolError(f"{who}: the answer has no stop reason")
-    text = "".join(block.text for block in answer.content if block.type == "text")
-    thinking = "".join(block.thinking for block in answer.content if block.type == "thinking")
-    calls = [_call(block) for block in answer.content if block.type == "tool_use"]
-    message: _Fields = {"role": "assistant", "content": None if calls and not text else text}
-    if thinking:
-        message["reasoning_content"] = thinking
-    if calls:
-        message["tool_calls"] = calls
-    finish, usage = _FINISH.get(answer.stop_reason, "stop"), _usage(answer.usage)
-    completion: _Fields = {
-        "id": answer.id,
-        "object": "chat.completion",
-        "created": created_s,
-        "model": answer.model,
-        "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": finish}],
-        "usage": _usage_fields(usage),
-    }
-    return Delta(payload=msgspec.json.encode(completion), usage=usage, finish_reason=finish)
-
-
-def _call(block: _Block, arguments: str | None = None) -> _Fields:
-    function = {"name": block.name, "arguments": bytes(block.input).decode() if arguments is None else arguments}
-    return {"id": block.id, "type": "function", "function": function}
-
-
-def _usage(*reports: _Counts) -> Usage:
-    """Read usage; of several reports of one stream the largest count, since each is cumulative."""
-
-    def most(counts: Iterable[int | None]) -> int:
-        return max((count or 0 for count in counts), default=0)
-
-    cached = most(report.cache_read_input_tokens for report in reports)
-    created = most(report.cache_creation_input_tokens for report in reports)
-    details = [report.output_tokens_details for report in reports if report.output_tokens_details]
-    return Usage(
-        input_tokens=most(report.input_tokens for report in reports) + cached + created,
-        output_tokens=most(report.output_tokens for report in reports),
-        cached_input_tokens=cached,
-        reasoning_tokens=most(detail.thinking_tokens for detail in details),
-    )
-
-
-def _usage_fields(usage: Usage) -> _Fields:
-    return {
-        "prompt_tokens": usage.input_tokens,
-        "completion_tokens": usage.output_tokens,
-        "total_tokens": usage.input_tokens + usage.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
-
-
-class _OpenCall:
-    """A tool call of a stream while its block is open."""
-
-    def __init__(self, number: int, block: _Block) -> None:
-        self.number = number
-        self.input = bytes(block.input).decode()
-        self.streamed = False
-
-
-class AnswerStream:
-    """Translates one stream's events, in order, into `chat.completion.chunk`s.
-
-    Nothing is yielded before the first piece of content, so that a stream that fails at once may still fall back.
-    """
-
-    def __init__(self, who: str, created_s: int) -> None:
-        self._who = who
-        self._created_s = created_s
-        self._start: _Answer | None = None
-        self._reports: list[_Counts] = []
-        self._blocks: dict[int, _OpenCall | None] = {}
-        """Started blocks by their index; None = not a tool call."""
-        self._calls = 0
-        self._stop_reason: str | None = None
-        self._role: _Fields = {"role": "assistant"}
-        self.finished = False
-        """Whether `message_stop` was seen; what follows is of no interest."""
-
-    def feed(self, data: bytes) -> list[Delta]:
-        """Take one event's data; return the chunks it makes. Events of unknown types make none.
-
-        Raises:
-            UpstreamProtocolError: not JSON, of a wrong shape, or out of order.
-            UpstreamUnavailable: the upstream says that it failed.
-        """
-        try:
-            kind = _KIND.decode(data).type
-            if kind not in _HANDLED:
-                return []
-            event = _EVENT.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise UpstreamProtocolError(f"{self._who}: an event of the stream can't be read") from None
-        if event.type == "error":
-            why = f" ({event.error.type[:64]})" if event.error and event.error.type else ""
-            raise UpstreamUnavailable(f"{self._who}: the upstream reports an error in the stream{why}")
-        if event.message is not None:
-            self._start = event.message
-            self._reports.append(event.message.usage)
-            return []
-        if self._start is None:
-            raise UpstreamProtocolError(f"{self._who}: the stream doesn't begin with its message")
-        return self._content(event, self._start)
-
-    def _content(self, event: _Event, start: _Answer) -> list[Delta]:
-        match event.type, event.content_block, event.delta:
-            case "content_block_start", _Block() as block, _:
-                fields = self._opened(event.index, block)
-            case "content_block_delta", _, _Change() as change:
-                fields = self._changed(event.index, change)
-            case "content_block_stop", _, _:
-                fields = self._closed(event.index)
-            case "message_delta", _, _Change() as change:
-                self._stop_reason = change.stop_reason or self._stop_reason
-                self._reports += [event.usage] if event.usage else []
-                return []
-            case "message_stop", _, _:
-                return self._end(start)
-            case _:
-                raise UpstreamProtocolError(f"{self._who}: an event of the stream lacks what it is for")
-        return [Delta(payload=self._chunk(start, fields))] if fields else []
-
-    def _opened(self, index: int, block: _Block) -> _Fields | None:
-        self._blocks[index] = None
-        if block.type != "tool_use":
-            return _text_fields(block.text, block.thinking)
-        call = self._blocks[index] = _OpenCall(self._calls, block)
-        self._calls += 1
-        return {"tool_calls": [{"index": call.number, **_call(block, "")}]}
-
-    def _changed(self, index: int, change: _Change) -> _Fields | None:
-        if index not in self._blocks:
-            raise UpstreamProtocolError(f"{self._who}: a piece of a block that never started")
-        call = self._blocks[index]
-        if call is None or not change.partial_json:
-            return _text_fields(change.text, change.thinking)
-        call.streamed = True
-        return _arguments(call.number, change.partial_json)
-
-    def _closed(self, index: int) -> _Fields | None:
-        """A call whose arguments never came has those it started with, by default an empty object."""
-        call = self._blocks.get(index)
-        return None if call is None or call.streamed else _arguments(call.number, call.input)
-
-    def _end(self, start: _Answer) -> list[Delta]:
-        if self._stop_reason is None:
-            raise UpstreamProtocolError(f"{self._who}: the stream is done without a stop reason")
-        self.finished = True
-        finish, usage = _FINISH.get(self._stop_reason, "stop"), _usage(*self._reports)
-        return [
-            Delta(payload=self._chunk(start, {}, finish), finish_reason=finish),
-            Delta(payload=self._chunk(start, None, usage=usage), usage=usage, usage_only=True),
-        ]
-
-    def _chunk(
-        self, start: _Answer, delta: _Fields | None, finish: str | None = None, usage: Usage | None = None
-    ) -> bytes:
-        """Encode a chunk; `delta=None` makes one without a choice. The first one made carries the role."""
-        choices: list[_Fields] = []
-        if delta is not None:
-            choices.append({"index": 0, "delta": self._role | delta, "logprobs": None, "finish_reason": finish})
-            self._role = {}
-        chunk: _Fields = {
-            "id": start.id,
-            "object": "chat.completion.chunk",
-            "created": self._created_s,
-            "model": start.model,
-            "choices": choices,
-        }
-        if usage is not None:
-            chunk["usage"] = _usage_fields(usage)
-        return msgspec.json.encode(chunk)
-
-
-_HANDLED = frozenset(
-    {
-        "message_start",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "message_delta",
-        "message_stop",
-        "error",
-    }
-)
-
-
-def _text_fields(text: str, thinking: str) -> _Fields | None:
-    if text:
-        return {"content": text}
-    return {"reasoning_content": thinking} if thinking else None
-
-
-def _arguments(number: int, piece: str) -> _Fields:
-    return {"tool_calls": [{"index": number, "function": {"arguments": piece}}]}
