@@ -30,6 +30,7 @@ from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.pricing import list_price
 from router.record.recorder import Recorder
+from router.response_store import ResponseStore
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.runtime import Runtime
@@ -90,6 +91,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         metrics=metrics,
         prices=prices,
         disabled=disabled,
+        responses=ResponseStore(config.responses),
     )
 
 

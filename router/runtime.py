@@ -21,6 +21,7 @@ from router.providers.local import EngineHost
 from router.record.metrics import Metrics
 from router.record.recorder import Recorder
 from router.record.trace import Trace
+from router.response_store import ResponseStore
 from router.routing.planner import Planner
 
 _LAG_PROBE_S = 0.25
@@ -56,6 +57,7 @@ class Runtime:
         metrics: Metrics,
         prices: Mapping[str, Price],
         disabled: Mapping[str, str],
+        responses: ResponseStore,
     ) -> None:
         self.config = config
         self.planner = planner
@@ -66,6 +68,7 @@ class Runtime:
         self.recorder = recorder
         self.metrics = metrics
         self.disabled = disabled
+        self.responses = responses
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers

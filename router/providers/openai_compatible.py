@@ -1,8 +1,10 @@
-"""Any upstream that speaks OpenAI's chat completions: the answer's bytes pass through as they are."""
+"""Any upstream that speaks OpenAI's chat completions, and perhaps its responses: answers' bytes pass through as they are."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Set
+from contextlib import aclosing
+from urllib.parse import urlsplit
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -12,8 +14,10 @@ from pyreqwest.response import Response
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
+from router.providers import _responses
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.wire import openai_chat, sse
+from router.wire.outbound import responses as native
 
 
 class Config(BaseModel):
@@ -28,21 +32,31 @@ class Config(BaseModel):
     connect_s: float = Field(3.0, gt=0)
     headers: dict[str, str] = {}
     """Further headers for every request, e.g. an organisation's id."""
+    responses: bool | None = None
+    """Whether it speaks the Responses API too; None = only api.openai.com does."""
 
 
 class OpenAICompatible:
-    """The provider. `path` is where chat completions live under the base URL."""
+    """The provider. `path` is where chat completions live under the base URL, `responses_path` where responses do."""
 
-    dialects = frozenset({Dialect.CHAT})
-
-    def __init__(self, egress: Egress, name: str, path: str = "/chat/completions") -> None:
+    def __init__(
+        self, egress: Egress, name: str, path: str = "/chat/completions", *, responses_path: str | None = None
+    ) -> None:
+        """`responses_path` None = it speaks chat completions only."""
+        self.dialects: Set[Dialect] = {Dialect.CHAT, Dialect.RESPONSES} if responses_path else {Dialect.CHAT}
         self._egress = egress
         self._name = name
         self._path = path
+        self._responses_path = responses_path
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
+        if cleared.dialect is Dialect.RESPONSES:
+            async with aclosing(self._respond(cleared)) as deltas:
+                async for delta in deltas:
+                    yield delta
+            return
         body = msgspec.json.encode(upstream_body(cleared))
         async with self._egress.post(self._path, body, cleared) as response:
             if cleared.stream:
@@ -50,6 +64,18 @@ class OpenAICompatible:
                     yield delta
             else:
                 yield await whole(response, self._name)
+
+    async def _respond(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+        """Send a request of the Responses API; what was left out of it is named on the first delta."""
+        assert self._responses_path is not None
+        body, dropped = native.upstream_body(cleared.body, cleared.target.upstream_model)
+        async with self._egress.post(self._responses_path, msgspec.json.encode(body), cleared) as response:
+            if not cleared.stream:
+                yield msgspec.structs.replace(await _responses.whole(response, self._name), dropped=dropped)
+                return
+            async for delta in _responses.stream(response, self._name):
+                yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                dropped = ()
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -143,4 +169,6 @@ def build(config: Config, name: str) -> OpenAICompatible:
     if config.api_key is not None:
         headers["authorization"] = f"Bearer {config.api_key.get_secret_value()}"
     egress = Egress(name, config.base_url, headers, connect_s=config.connect_s, local=False)
-    return OpenAICompatible(egress, name)
+    is_openai = urlsplit(config.base_url).hostname == "api.openai.com"
+    speaks = is_openai if config.responses is None else config.responses
+    return OpenAICompatible(egress, name, responses_path="/responses" if speaks else None)
