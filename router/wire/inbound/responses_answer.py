@@ -43,7 +43,7 @@ class _Event(msgspec.Struct):
 
     type: str = ""
     sequence_number: int | None = None
-    response: msgspec.Raw | None = None
+    response: msgspec.Raw = msgspec.Raw()
 
 
 _EVENT = msgspec.json.Decoder(_Event)
@@ -102,7 +102,7 @@ class ResponsesEncoder:
             raise UpstreamProtocolError("an event of the stream isn't one of a response") from None
         if event.sequence_number is not None:
             self.next_number = event.sequence_number + 1
-        if event.type.encode() in _FINAL and event.response is not None:
+        if event.type.encode() in _FINAL and bytes(event.response):
             self.final = bytes(event.response)
         return sse.frame(delta.payload, delta.event)
 
@@ -144,7 +144,8 @@ class _Answer:
 
     def events(self) -> list[JsonObject]:
         """Take the events that came up since the last time."""
-        events, self._events = self._events, []
+        events = [*self._events]
+        self._events.clear()  # the items go on writing to this very list
         return events
 
     def begin(self) -> None:

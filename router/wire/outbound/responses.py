@@ -57,7 +57,7 @@ class _Response(msgspec.Struct):
 
 class _Event(msgspec.Struct):
     type: str
-    response: msgspec.Raw | None = None
+    response: msgspec.Raw = msgspec.Raw()
 
 
 _RESPONSE = msgspec.json.Decoder(_Response)
@@ -117,7 +117,7 @@ def event(payload: bytes, named: bytes | None, name: str, *, is_begun: bool) -> 
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")
     if one.type not in _FINAL:
         return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or one.type.encode())
-    response = _response(bytes(one.response or b""), name)
+    response = _response(bytes(one.response), name)
     if one.type == "response.failed" and not is_begun:
         raise _failure(response, name)
     return Delta(
