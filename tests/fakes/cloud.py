@@ -120,7 +120,7 @@ class Cloud:
         self.turn: Callable[[dict[str, object]], dict[str, object]] | None = None
         """A chat answer's message from the request's body, in place of the text."""
         self.frames: list[bytes] | None = None
-        """What a stream of responses sends instead; an empty one closes the connection."""
+        """What a stream sends instead; an empty one closes the connection."""
         self.payload: bytes | None = None
         """A whole answer to give instead."""
         self.cancelled = 0
@@ -350,7 +350,7 @@ class _Connection(asyncio.Protocol):
             if isinstance(options, dict) and options.get("include_usage"):
                 events.append(usage_chunk(mode))
             events.append(b"data: [DONE]\n\n")
-        await self._send(events, mode)
+        await self._send(events if self._cloud.frames is None else self._cloud.frames, mode)
 
     async def _send(self, events: list[bytes], mode: str) -> None:
         self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
