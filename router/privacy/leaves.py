@@ -12,6 +12,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from router.core.types import JsonObject, JsonValue
+from router.privacy.opaque import is_client, is_sealed, seals
 
 Path = tuple[str | int, ...]
 
@@ -22,6 +23,9 @@ READABLE = frozenset(
     ).split()
 )
 """Types of content parts that hold their meaning as text. Any other part in a content list is unreadable."""
+
+ENCRYPTED_ITEMS = frozenset(("reasoning", "compaction"))
+"""Types of a conversation's items whose `encrypted_content` comes from a provider and goes back to it."""
 
 READABLE_ITEMS = READABLE | frozenset(
     (
@@ -147,6 +151,10 @@ class Walk:
         self._stack: list[_Frame] = []
         self._joints: list[tuple[int, ...]] = []
         self._chain: list[int] = []
+        self._sealed: Path = ()
+        """Where the opaque field of the block that is being read would stand."""
+        self._is_assistants = False
+        """Whether the message that is being read is an assistant's."""
         self.nodes = 0
         self.chars = self.bytes = 0
         self._visit(value, path, path, key, len(path), readable=True)
@@ -198,16 +206,27 @@ class Walk:
             self._unreadable["nesting"] = None
         elif isinstance(value, str):
             is_data = _DATA_URI.match(value) is not None and not _is_text_uri(value)
+            is_data = is_data or (not readable and path[-2:] == ("source", "data"))
             if is_data and readable:
                 self._unreadable["data"] = None
             is_protocol = is_data or (len(value) <= _LONGEST_CONSTANT and value in CONSTANTS)
+            is_protocol = is_protocol or self._is_opaque(value, path)
             self._add(path, safe, "" if is_protocol else value, key)
         elif isinstance(value, dict):
-            if len(path) == 2 and path[0] == "messages" and value.get("audio") is not None:
-                self._unreadable["audio"] = None
-            if len(path) == 2 and path[0] == "input" and not _is_read_item(value):
-                self._part(value)
-                readable = False
+            if len(path) == 2 and path[0] == "messages":
+                self._is_assistants = value.get("role") == "assistant"
+                if value.get("audio") is not None:
+                    self._unreadable["audio"] = None
+            if len(path) == 2 and path[0] == "input":
+                self._is_assistants = value.get("type") in ENCRYPTED_ITEMS
+                if self._is_assistants:
+                    self._sealed = (*path, "encrypted_content")
+                elif not _is_read_item(value):
+                    self._part(value)
+                    readable = False
+            field = seals(value.get("type")) if self._is_assistants and len(path) == 4 else None
+            if field is not None and path[0] in _TALK and path[2:3] in (("content",), ("thinking_blocks",)):
+                self._sealed = (*path, field)
             self._add(path, safe, "", key)
             self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
         elif isinstance(value, list):
@@ -225,6 +244,12 @@ class Walk:
                 self._unreadable["number"] = None
                 digits = ""
             self._add(path, safe, digits, key)
+
+    def _is_opaque(self, value: str, path: Path) -> bool:
+        """Say whether a text holds none, in its one place: see `privacy.opaque`."""
+        if path == self._sealed and path:
+            return is_sealed(value)
+        return path == ("metadata", "user_id") and is_client(value)
 
     def _add(self, path: Path, safe: Path, text: str, key: str) -> None:
         """Note one text, made fit to travel to a worker."""
@@ -304,6 +329,10 @@ def _is_text_file(item: JsonValue) -> bool:
     """Say whether a part brings its file along, as text; one that is only named by an id or a URL can't be read."""
     if not isinstance(item, dict):
         return False
+    source = item.get("source")
+    if isinstance(source, dict):  # Anthropic's: text, or blocks of content that are looked at by themselves
+        own = source.get("data" if source.get("type") == "text" else "content")
+        return source.get("type") in ("text", "content") and isinstance(own, str | list)
     file = item.get("file", item)
     if not isinstance(file, dict) or "file_id" in file or "file_url" in file:
         return False

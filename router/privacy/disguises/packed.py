@@ -60,7 +60,7 @@ _UNPACKERS = (
 )
 
 
-def _unpack(raw: bytes) -> bytes:
+def unpack(raw: bytes) -> bytes:
     """Unpack gzip, zlib, bzip2 or xz data, or give back what it is."""
     for magic, make in _UNPACKERS:
         if raw.startswith(magic):
@@ -75,7 +75,7 @@ def _unpack(raw: bytes) -> bytes:
 
 def _readable(raw: bytes) -> str:
     """Return a text of enough readable characters, or nothing."""
-    data = _unpack(raw)
+    data = unpack(raw)
     try:
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
     except ValueError:
