@@ -19,8 +19,8 @@ LEAST_BYTES = 24
 """Fewer tell nothing of how they were drawn, and are read as text."""
 LEAST_ENTROPY_RATIO = 0.85
 """Of the entropy that so many bytes can have at most. Random bytes have 0.95 and more, texts under 0.75."""
-LONGEST_RUN = 16
-"""Printable characters in a row that chance makes once in some thousand signatures."""
+LONGEST_RUN = 20
+"""Printable characters in a row that chance makes once in a hundred thousand values of a few thousand bytes."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _RUN = re.compile(rb"[\t\n\r\x20-\x7e]{%d,}" % LONGEST_RUN)
