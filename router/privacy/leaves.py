@@ -218,7 +218,8 @@ class Walk:
                 if value.get("audio") is not None:
                     self._unreadable["audio"] = None
             if len(path) == 2 and path[0] == "input":
-                self._is_assistants = value.get("type") in ENCRYPTED_ITEMS
+                kind = value.get("type")
+                self._is_assistants = isinstance(kind, str) and kind in ENCRYPTED_ITEMS
                 if self._is_assistants:
                     self._sealed = (*path, "encrypted_content")
                 elif not _is_read_item(value):

@@ -10,6 +10,9 @@ from enum import Enum
 
 import httptools
 
+_ENDS = (b"response.completed", b"response.incomplete", b"response.failed")
+"""Events that end a stream in dialects that name theirs."""
+
 
 class Manner(Enum):
     """How a request is sent."""
@@ -52,7 +55,9 @@ class Reply:
         if self.status != 200 or not self.complete:
             return False
         streamed = self.headers.get("content-type", "").startswith("text/event-stream")
-        return not streamed or self.body.rstrip().endswith(b"data: [DONE]")
+        text = self.body.rstrip()
+        named = text.rpartition(b"event: ")[2].partition(b"\n")[0]
+        return not streamed or text.endswith(b"data: [DONE]") or named in _ENDS
 
 
 class _Parse:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from tests.fakes.canaries import FIELDS, Body
+from tests.fakes.responses_fields import FIELDS as RESPONSES_FIELDS
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -36,8 +37,21 @@ def say(body: Body, role: str, text: str) -> None:
     body["messages"].insert(0, {"role": role, "content": text})
 
 
+def respond(model: str, question: str) -> Body:
+    """Make a request of the Responses API."""
+    return {"model": model, "input": [{"role": "user", "content": question}]}
+
+
+def say_item(body: Body, role: str, text: str) -> None:
+    """Put a turn in front of one."""
+    if isinstance(body["input"], str):
+        body["input"] = [{"role": "user", "content": body["input"]}]
+    body["input"].insert(0, {"role": role, "content": text})
+
+
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", chat, FIELDS, say, 9),
+    Endpoint("/v1/responses", respond, RESPONSES_FIELDS, say_item, 4),
     Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False, calls=False),
 )
 CALLING = frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.calls)

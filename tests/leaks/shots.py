@@ -164,8 +164,9 @@ def _spoil(body: Body, fault: Fault) -> bytes:
     text = json.dumps(body, ensure_ascii=False)
     match fault.detail if fault.kind is Kind.BODY else "":
         case "a key stands twice":
-            first = json.dumps(body["messages"], ensure_ascii=False)
-            return f'{{"messages": {first}, {text[1:-1]}, "messages": [{{"role": "user", "content": "Hi"}}]}}'.encode()
+            talk = "messages" if "messages" in body else "input"
+            first = json.dumps(body[talk], ensure_ascii=False)
+            return f'{{"{talk}": {first}, {text[1:-1]}, "{talk}": [{{"role": "user", "content": "Hi"}}]}}'.encode()
         case "half a surrogate pair":
             return (text[:-1] + r', "x": "\ud83d"}').encode()
         case "NUL":

@@ -45,7 +45,7 @@ def config(site: Site) -> dict[str, Any]:
         ]},
         "local": {"url": site.engine.url.removesuffix("/v1"), "ttft_s": 2, "total_s": 2},
         "providers": {
-            "cloud": {"kind": "openai_compatible", "base_url": site.cloud.url, **key},
+            "cloud": {"kind": "openai_compatible", "base_url": site.cloud.url, "responses": True, **key},
             "refused": {"kind": "openai_compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1", **key},
             "unnamed": {"kind": "openai_compatible", "base_url": "http://cloud.invalid/v1", **key},
             "tls": {"kind": "openai_compatible", "base_url": site.cloud.url.replace("http:", "https:"), **key},

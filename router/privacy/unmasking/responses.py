@@ -11,7 +11,7 @@ _CONTENT = "response.output_text"
 _PLACE = ("item_id", "output_index", "content_index", "summary_index")
 _ENDS = frozenset(("response.completed", "response.incomplete", "response.failed"))
 
-_Key = tuple[str, object, object]
+_Key = tuple[str, int | str | None, int | None]
 """Which text of a stream: what it is, the index of its item, that of its part."""
 
 
@@ -99,7 +99,8 @@ class ResponsesRestorer:
 def _key(text: str, payload: JsonObject) -> _Key:
     """Name a text by its indexes: some upstreams give its item another id in every event."""
     item = payload.get("output_index", payload.get("item_id"))
-    return text, item, payload.get("content_index", payload.get("summary_index"))
+    part = payload.get("content_index", payload.get("summary_index"))
+    return text, item if isinstance(item, int | str) else None, part if isinstance(part, int) else None
 
 
 def _ends(kind: str, payload: JsonObject, key: _Key) -> bool:
@@ -108,7 +109,7 @@ def _ends(kind: str, payload: JsonObject, key: _Key) -> bool:
         return True
     text, item, part = key
     if kind == "response.output_item.done":
-        return payload.get("output_index") == item
+        return _key(text, payload)[1] == item
     if kind in ("response.content_part.done", "response.reasoning_summary_part.done"):
         _, own_item, own_part = _key(text, payload)
         return (own_item, own_part) == (item, part)
