@@ -15,8 +15,8 @@ from math import log2
 
 from router.privacy.disguises.packed import unpack
 
-LEAST_BYTES = 24
-"""Fewer tell nothing of how they were drawn, and are read as text."""
+LEAST_BYTES = 150
+"""Fewer may be a key or a token, which is drawn at random too: they are read as text."""
 LEAST_ENTROPY_RATIO = 0.85
 """Of the entropy that so many bytes can have at most. Random bytes have 0.95 and more, texts under 0.75."""
 LONGEST_RUN = 20

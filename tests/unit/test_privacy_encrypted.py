@@ -65,6 +65,9 @@ def test_anywhere_else_they_are_read_as_text(item: dict[str, Any]) -> None:
     "said",
     [
         "My SSN is 536-22-8726",
+        "sk_live_5KEjuCApYaziLriKggM71aMh",
+        "sk-proj-" + base64.urlsafe_b64encode(random.Random(5).randbytes(117)).decode(),
+        base64.b64encode(random.Random(6).randbytes(48)).decode(),
         base64.b64encode(b"My SSN is 536-22-8726 and my card is 4111 1111 1111 1111").decode(),
         base64.b64encode(
             random.Random(3).randbytes(900) + b" My SSN is 536-22-8726 " + random.Random(4).randbytes(900)
