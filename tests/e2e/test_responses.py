@@ -17,6 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.fakes.cloud import chunk
 from tests.fakes.cloud_responses import call, events, frames, message, thought
+from tests.fakes.responses_fields import WEATHER, bodies
 from tests.fakes.stack import Stack, cloud_config, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
@@ -25,10 +26,6 @@ KEYS = {name: f"sk-router-{name}-0123456789" for name in ("plain", "mask", "othe
 PLACEHOLDER = re.compile(r"<[A-Z_]+_[A-Z2-7]{6,}>")
 EVENT = TypeAdapter[Any](ResponseStreamEvent)
 RESPONSE = TypeAdapter(Response)
-WEATHER = {
-    "type": "function", "name": "weather", "strict": True, "description": "Tells the weather",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
-}  # fmt: skip
 SSN = "My SSN is 536-22-8726"
 
 
@@ -371,43 +368,6 @@ async def test_hosted_tools_reach_the_upstream_that_has_them_whoever_else_is_in_
 
 
 # -- native requests
-
-
-def bodies(count: int) -> list[dict[str, Any]]:
-    """Generate bodies with every field, known and unknown, harmless all."""
-    chance = random.Random(11)
-    fields: list[dict[str, Any]] = [
-        {"instructions": "Be brief"}, {"temperature": 0.5}, {"top_p": 0.25}, {"max_output_tokens": 50}, {"store": True}, {"store": False},
-        {"metadata": {"team": "blue"}}, {"include": ["message.output_text.logprobs"]}, {"top_logprobs": 2}, {"truncation": "auto"},
-        {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False}, {"tools": [{"type": "web_search"}]},
-        {"tools": [{"type": "custom", "name": "run", "description": "Runs code"}]}, {"text": {"verbosity": "low"}}, {"max_tool_calls": 3},
-        {"text": {"format": {"type": "json_schema", "name": "out", "schema": {"type": "object"}}}}, {"service_tier": "flex"},
-        {"prompt_cache_key": "blue"}, {"x_custom": {"deep": [1, None, "word"]}}, {"stream_options": {"include_obfuscation": False}},
-    ]  # fmt: skip
-    items: list[dict[str, Any]] = [
-        {"role": "user", "content": "Hello"},
-        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be kind"}]},
-        {**message("I look"), "phase": "commentary"},
-        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAA"},
-        call("weather", {"city": "Paris"}, "call_1"),
-        {"type": "function_call_output", "call_id": "call_1", "output": [{"type": "input_text", "text": "sun"}]},
-        {
-            "type": "web_search_call",
-            "id": "ws_1",
-            "status": "completed",
-            "action": {"type": "search", "query": "weather"},
-        },
-    ]
-    found: list[dict[str, Any]] = []
-    for _ in range(count):
-        body: dict[str, Any] = {
-            "model": "native-ok",
-            "input": "Hello" if chance.random() < 0.3 else chance.sample(items, chance.randint(1, 7)),
-        }
-        for field in chance.sample(fields, chance.randint(0, 6)):
-            body.update(field)
-        found.append(body)
-    return found
 
 
 async def test_an_upstream_that_speaks_it_gets_the_callers_json_but_for_what_is_said(stack: Stack) -> None:

@@ -1,15 +1,17 @@
-"""Every place of a Responses request that can hold a text, and how one gets into it."""
+"""Every place of a Responses request that can hold a text, and how one gets into it; harmless requests of every kind."""
 
 from __future__ import annotations
 
 import base64
 import copy
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
 from tests.fakes.canaries import Body
+from tests.fakes.cloud_responses import call, message
 
 _TOOL = {
     "type": "function",
@@ -139,3 +141,47 @@ FIELDS: dict[str, Callable[[Body, str], None]] = {
     "URL": lambda b, t: _item(b, role="user", content=f"Open https://example.com/search?q={quote(t)}&page=2"),
 }  # fmt: skip
 """Field of a Responses request -> how a text gets into it."""
+
+
+WEATHER = {
+    "type": "function", "name": "weather", "strict": True, "description": "Tells the weather",
+    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], "additionalProperties": False},
+}  # fmt: skip
+"""A tool."""
+
+
+def bodies(count: int) -> list[dict[str, Any]]:
+    """Generate bodies with every field, known and unknown, harmless all."""
+    chance = random.Random(11)
+    fields: list[dict[str, Any]] = [
+        {"instructions": "Be brief"}, {"temperature": 0.5}, {"top_p": 0.25}, {"max_output_tokens": 50}, {"store": True}, {"store": False},
+        {"metadata": {"team": "blue"}}, {"include": ["message.output_text.logprobs"]}, {"top_logprobs": 2}, {"truncation": "auto"},
+        {"tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False}, {"tools": [{"type": "web_search"}]},
+        {"tools": [{"type": "custom", "name": "run", "description": "Runs code"}]}, {"text": {"verbosity": "low"}}, {"max_tool_calls": 3},
+        {"text": {"format": {"type": "json_schema", "name": "out", "schema": {"type": "object"}}}}, {"service_tier": "flex"},
+        {"prompt_cache_key": "blue"}, {"x_custom": {"deep": [1, None, "word"]}}, {"stream_options": {"include_obfuscation": False}},
+    ]  # fmt: skip
+    items: list[dict[str, Any]] = [
+        {"role": "user", "content": "Hello"},
+        {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Be kind"}]},
+        {**message("I look"), "phase": "commentary"},
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAAAA"},
+        call("weather", {"city": "Paris"}, "call_1"),
+        {"type": "function_call_output", "call_id": "call_1", "output": [{"type": "input_text", "text": "sun"}]},
+        {
+            "type": "web_search_call",
+            "id": "ws_1",
+            "status": "completed",
+            "action": {"type": "search", "query": "weather"},
+        },
+    ]
+    found: list[dict[str, Any]] = []
+    for _ in range(count):
+        body: dict[str, Any] = {
+            "model": "native-ok",
+            "input": "Hello" if chance.random() < 0.3 else chance.sample(items, chance.randint(1, 7)),
+        }
+        for field in chance.sample(fields, chance.randint(0, 6)):
+            body.update(field)
+        found.append(body)
+    return found
