@@ -36,6 +36,7 @@ from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
+from router.response_store import ResponseStore
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.runtime import Runtime
@@ -113,6 +114,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         recent=recent,
         tariffs=tariffs,
         disabled=disabled,
+        responses=ResponseStore(config.responses),
     )
 
 

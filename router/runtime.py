@@ -26,6 +26,7 @@ from router.record.pricing import Tariff
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.record.trace import Trace
+from router.response_store import ResponseStore
 from router.routing.planner import Planner
 
 _LAG_PROBE_S = 0.25
@@ -62,6 +63,7 @@ class Runtime:
         recent: Recent,
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
+        responses: ResponseStore,
     ) -> None:
         self.config = config
         self.planner = planner
@@ -73,6 +75,7 @@ class Runtime:
         self.metrics = metrics
         self.recent = recent
         self.disabled = disabled
+        self.responses = responses
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers

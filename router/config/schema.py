@@ -244,8 +244,9 @@ class Combination(Section):
 class SessionsConfig(Section):
     """A conversation that held something local stays local, also when the client trims its history."""
 
-    by: tuple[Literal["header", "user"], ...] = ("header", "user")
-    """What names a conversation: the header `x-router-session`, the body's `user`. Empty = nothing is remembered."""
+    by: tuple[Literal["header", "user", "response"], ...] = ("header", "user", "response")
+    """What names a conversation: the header `x-router-session`, the body's `user`, a chain of `previous_response_id`.
+    Empty = nothing is remembered."""
     ttl_s: float = Field(default=3600.0, gt=0)
     """Seconds after its last sensitive turn that a conversation stays local."""
     max_sessions: int = Field(default=100_000, ge=1)
@@ -330,6 +331,17 @@ class RecordConfig(Section):
     sinks: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
 
 
+class ResponsesConfig(Section):
+    """What is kept of answers of the Responses API, so that callers may go on from them. In memory only."""
+
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=0)
+    """Of all that is kept; with more, the key that has most loses its oldest answers. 0 = nothing is kept."""
+    max_per_key: int = Field(default=10_000, ge=1)
+    """Answers kept of one key; one more pushes out its oldest."""
+    ttl_s: float = Field(default=86_400.0, gt=0)
+    """Seconds that an answer is kept."""
+
+
 class RouterConfig(Section):
     """The whole file."""
 
@@ -341,3 +353,4 @@ class RouterConfig(Section):
     privacy: PrivacyConfig = PrivacyConfig()
     sona: SonaConfig = SonaConfig()
     record: RecordConfig = RecordConfig()
+    responses: ResponsesConfig = ResponsesConfig()

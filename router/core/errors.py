@@ -3,7 +3,7 @@
 RouterError
 ├── InvalidRequest  UnsupportedFeature  ContextTooLong  RequestTooLarge  RequestTimeout
 ├── Unauthenticated  PermissionDenied  PolicyBlocked
-├── ModelNotFound  AdapterNotFound  AdapterIncompatible  NotFound  MethodNotAllowed
+├── ModelNotFound  AdapterNotFound  AdapterIncompatible  ResponseNotFound  NotFound  MethodNotAllowed
 ├── RateLimited  BudgetExceeded
 ├── UpstreamError
 │   ├── UpstreamRejected  UpstreamFiltered
@@ -117,6 +117,12 @@ class ModelNotFound(RouterError):
 
 class AdapterNotFound(RouterError):
     status, type, code, blame = 404, "invalid_request_error", "adapter_not_found", Blame.CALLER
+
+
+class ResponseNotFound(RouterError):
+    """An answer to go on from isn't kept here: it never was this caller's, or it is gone."""
+
+    status, type, code, blame = 400, "invalid_request_error", "previous_response_not_found", Blame.CALLER
 
 
 class NotFound(RouterError):

@@ -111,6 +111,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     dialect: Dialect = Dialect.CHAT
     headers: tuple[tuple[str, str], ...] = ()
     """Headers that travel on to an upstream of the same dialect; of a fixed shape that can hold no text."""
+    conversation: str | None = None
+    """What the router calls the chain of stored answers that this request continues or begins; None = there is none."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

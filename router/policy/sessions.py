@@ -42,9 +42,13 @@ class Sessions:
             self._count -= 1
 
     def _names(self, request: Request) -> list[bytes]:
-        """Hash each name the caller gave the conversation; another key's conversation of that name is another one."""
+        """Hash each name that the conversation has; another key's conversation of that name is another one."""
         user = request.body.get("user")
-        given = {"header": request.hints.session, "user": user if isinstance(user, str) else None}
+        given = {
+            "header": request.hints.session,
+            "user": user if isinstance(user, str) else None,
+            "response": request.conversation,
+        }
         return [
             hashlib.blake2b(
                 f"{by}\0{request.principal.id}\0{value}".encode(), key=self._secret, digest_size=16

@@ -20,8 +20,9 @@ _ENCODER = msgspec.json.Encoder(order="deterministic")
 class Conversations:
     """Gives each conversation a key of its own. Nothing but keys and hashes is kept, in memory only.
 
-    A conversation is what the caller names by `x-router-session`; without that, all requests that begin with the same
-    messages up to the first of the user's. A request without an answer in it begins a new conversation.
+    A conversation is what the caller names by `x-router-session`; without that, a chain of `previous_response_id`; else all
+    requests that begin with the same messages up to the first of the user's. A request without an answer in it begins a
+    new conversation.
     """
 
     def __init__(self) -> None:
@@ -32,12 +33,21 @@ class Conversations:
         """Return the key (32 bytes) of the request's conversation."""
         if request.hints.session is not None:
             return self._digest(b"session", request, request.hints.session.encode())
+        if request.conversation is None:
+            return self._by_opening(request)
+        chain = self._digest(b"chain", request, request.conversation.encode())
+        return self._openings.get(chain) or self._remember(chain, self._by_opening(request))
+
+    def _by_opening(self, request: Request) -> bytes:
         messages = request.body.get("messages")
         opening, goes_on = _opening(messages if isinstance(messages, list) else [])
         name = self._digest(b"opening", request, _ENCODER.encode(opening))
         if goes_on:
             return self._openings.get(name, name)
-        key = self._openings[name] = secrets.token_bytes(32)
+        return self._remember(name, secrets.token_bytes(32))
+
+    def _remember(self, name: bytes, key: bytes) -> bytes:
+        self._openings[name] = key
         self._openings.move_to_end(name)
         if len(self._openings) > MAX_OPENINGS:
             self._openings.popitem(last=False)

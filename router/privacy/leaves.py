@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from router.core.types import JsonValue
+from router.core.types import JsonObject, JsonValue
 from router.privacy.opaque import is_client, is_sealed, seals
 
 Path = tuple[str | int, ...]
@@ -23,6 +23,19 @@ READABLE = frozenset(
     ).split()
 )
 """Types of content parts that hold their meaning as text. Any other part in a content list is unreadable."""
+
+ENCRYPTED_ITEMS = frozenset(("reasoning", "compaction"))
+"""Types of a conversation's items whose `encrypted_content` comes from a provider and goes back to it."""
+
+READABLE_ITEMS = READABLE | frozenset(
+    (
+        "custom_tool_call custom_tool_call_output web_search_call file_search_call code_interpreter_call "
+        "computer_call local_shell_call local_shell_call_output shell_call shell_call_output apply_patch_call "
+        "apply_patch_call_output mcp_call mcp_list_tools mcp_approval_request mcp_approval_response compaction "
+        "tool_search_call tool_search_output additional_tools"
+    ).split()
+)
+"""Types of a conversation's items that do; a reference, a picture or a screenshot doesn't."""
 
 CONSTANTS = frozenset(
     (
@@ -67,7 +80,8 @@ JOINT = 64
 OPAQUE = frozenset(
     (
         "image_url input_image image input_audio audio file input_file document video_url input_video "
-        "video container_upload computer_screenshot search_result item_reference"
+        "video container_upload computer_screenshot search_result item_reference image_generation_call "
+        "computer_call_output"
     ).split()
 )
 """Types that a report may name; any other is `unknown`, since a caller can write anything there."""
@@ -203,8 +217,16 @@ class Walk:
                 self._is_assistants = value.get("role") == "assistant"
                 if value.get("audio") is not None:
                     self._unreadable["audio"] = None
+            if len(path) == 2 and path[0] == "input":
+                kind = value.get("type")
+                self._is_assistants = isinstance(kind, str) and kind in ENCRYPTED_ITEMS
+                if self._is_assistants:
+                    self._sealed = (*path, "encrypted_content")
+                elif not _is_read_item(value):
+                    self._part(value)
+                    readable = False
             field = seals(value.get("type")) if self._is_assistants and len(path) == 4 else None
-            if field is not None and path[:1] == ("messages",) and path[2:3] in (("content",), ("thinking_blocks",)):
+            if field is not None and path[0] in _TALK and path[2:3] in (("content",), ("thinking_blocks",)):
                 self._sealed = (*path, field)
             self._add(path, safe, "", key)
             self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
@@ -212,7 +234,7 @@ class Walk:
             numbers = _numbers(value)
             if numbers or not value:
                 self._add(path, safe, _grouped(numbers), key)
-            is_content = bool(path) and path[-1] == "content"
+            is_content = bool(path) and (path[-1] == "content" or _is_output(path, value))
             holds_tokens = path[:1] in (("input",), ("prompt",))
             items = enumerate(enumerate(value), 1)
             is_vector = len(numbers) >= MANY_NUMBERS and float in map(type, numbers)
@@ -278,6 +300,18 @@ class Walk:
             return True
         self._unreadable[kind if isinstance(kind, str) and kind in OPAQUE else "unknown"] = None
         return False
+
+
+def _is_read_item(item: JsonObject) -> bool:
+    """Say whether an item of a conversation holds its meaning as text: a message, unless it says that it is something else."""
+    kind = item.get("type")
+    return kind is None or (isinstance(kind, str) and kind in READABLE_ITEMS)
+
+
+def _is_output(path: Path, items: list[JsonValue]) -> bool:
+    """Say whether it is what a tool gave, as parts of content; the outputs of a shell have no type."""
+    is_output = len(path) == 3 and path[0] == "input" and path[2] == "output"
+    return is_output and any(isinstance(item, dict) and "type" in item for item in items)
 
 
 def _is_text_uri(value: str) -> bool:

@@ -15,15 +15,15 @@ from math import log2
 
 from router.privacy.disguises.packed import unpack
 
-LEAST_BYTES = 60
-"""Fewer tell nothing of how they were drawn, and are read as text."""
+LEAST_BYTES = 150
+"""Fewer may be a key or a token, which is drawn at random too: they are read as text."""
 LEAST_CHANGES_RATIO = 0.5
 """How often capitals, small letters and digits must change places: in base64 of random bytes they do at two of three
 places, in words without spaces, hex or base32 at less than half."""
 LEAST_ENTROPY_RATIO = 0.85
 """Of the entropy that so many bytes can have at most. Random bytes have 0.95 and more, texts under 0.75."""
-LONGEST_RUN = 16
-"""Printable characters in a row that chance makes once in some thousand signatures."""
+LONGEST_RUN = 20
+"""Printable characters in a row that chance makes once in a hundred thousand values of a few thousand bytes."""
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]+={0,2}")
 _RUN = re.compile(rb"[\t\n\r\x20-\x7e]{%d,}" % LONGEST_RUN)

@@ -14,9 +14,11 @@ from pyreqwest.response import Response
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
+from router.providers import _responses
 from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
+from router.wire.outbound import responses as native
 from router.wire.outbound.chat import narrowed
 
 PATHS: Mapping[Dialect, str] = {
@@ -70,7 +72,10 @@ class OpenAICompatible:
         """See `core.ports.Provider`."""
         del clocks  # connect is the client's own; the executor holds the others
         narrow, unsaid = narrowed(cleared.body) if cleared.translated else (cleared.body, ())
-        body, refused = adapt(upstream_body(cleared, narrow, self._quirks), cleared.dialect, self._quirks)
+        if cleared.dialect is Dialect.RESPONSES:
+            body, refused = native.upstream_body(cleared.body, cleared.target.upstream_model)
+        else:
+            body, refused = adapt(upstream_body(cleared, narrow, self._quirks), cleared.dialect, self._quirks)
         dropped = (*unsaid, *refused)
         path, headers = self._path(cleared), dict(cleared.headers)
         async with (
@@ -92,9 +97,15 @@ class OpenAICompatible:
         if cleared.dialect is Dialect.EMBEDDINGS:
             yield await embeddings(response, self._name)
         elif cleared.stream:
-            async with aclosing(stream(response, self._name, self._quirks)) as deltas:
+            is_response = cleared.dialect is Dialect.RESPONSES
+            parts = (
+                _responses.stream(response, self._name) if is_response else stream(response, self._name, self._quirks)
+            )
+            async with aclosing(parts) as deltas:
                 async for delta in deltas:
                     yield delta
+        elif cleared.dialect is Dialect.RESPONSES:
+            yield await _responses.whole(response, self._name)
         else:
             yield await whole(response, self._name, self._quirks)
 

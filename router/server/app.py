@@ -16,15 +16,26 @@ from router.core.types import Dialect
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
-from router.server.routes import decisions, models, operations
+from router.server.routes import decisions, models, operations, responses
 from router.server.routes.inference import Explain, Inference
 from router.server.routes.models import VERSION_HEADER
+from router.server.routes.responses import Responses
 from router.wire.dialects import codec
 
 _log = logging.getLogger(__name__)
 
-SERVED = (Dialect.CHAT, Dialect.COMPLETIONS, Dialect.EMBEDDINGS, Dialect.MESSAGES, Dialect.COUNT_TOKENS)
+SERVED = (
+    Dialect.CHAT,
+    Dialect.COMPLETIONS,
+    Dialect.EMBEDDINGS,
+    Dialect.RESPONSES,
+    Dialect.MESSAGES,
+    Dialect.COUNT_TOKENS,
+)
 """The dialects that callers may speak."""
+
+_ENDPOINTS = {Dialect.RESPONSES: Responses}
+"""Those that need more than `Inference` does."""
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths that need no key: a probe has none, and they tell nothing of anybody's traffic."""
@@ -35,11 +46,13 @@ def create_app(runtime: Runtime) -> FastAPI:
     app = FastAPI(title="sona-router", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.redirect_slashes = False
     for dialect in SERVED:
-        app.router.routes.append(Route(codec(dialect).path, Inference(runtime, dialect), methods=["POST"]))
+        endpoint = _ENDPOINTS.get(dialect, Inference)(runtime, dialect)
+        app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
+    app.include_router(responses.build(runtime))
     app.add_middleware(Guard, authenticator=Authenticator(runtime.config.server.keys))
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -21,7 +21,7 @@ from tests.leaks.site import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-NO_TEXT = frozenset[str]()
+NO_TEXT = frozenset(("/v1/responses/{response_id}",))  # DELETE has no body
 """Routes whose bodies hold no text of a caller's; each needs a reason here."""
 
 

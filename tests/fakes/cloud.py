@@ -1,10 +1,10 @@
-"""A cloud that speaks OpenAI's completions, of chats and of prompts, its embeddings, and Anthropic's Messages over real HTTP, records every byte it gets,
+"""A cloud that speaks OpenAI's chat completions, completions, embeddings and responses, and Anthropic's Messages, over real HTTP, records every byte it gets,
 and fails on demand.
 
 How it behaves is chosen by the model's name, so that one process serves tests and load: `ok`, `slow`, `http-500` (any
 status), `http-429-bare` (without Retry-After), `hang`, `hang-body`, `cut`, `garbage`, `wrong-type`, `truncated`,
 `empty`, `error-event`, `no-finish`, `flaky` (every other request fails), `bad-gzip`, `gzip-bomb`, `redirect`,
-`huge-header`, `drip`, `echo`, `reset`. `python -m tests.fakes.cloud PORT` runs it alone.
+`huge-header`, `drip`, `echo`, `reset`; of responses also `failed`, `failed-late`, `incomplete`. `python -m tests.fakes.cloud PORT` runs it alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from typing import ClassVar, NamedTuple, cast
 import httptools
 import uvloop
 
+from tests.fakes import cloud_responses
+from tests.fakes.cloud_responses import Items
+
 WORDS = 16
 """Words (and chunks) in an answer."""
 
@@ -31,7 +34,7 @@ _CODES = {500: "server_error", 429: "rate_limit_exceeded", 400: "invalid_value",
 
 
 def completion(model: str, text: str, **message: object) -> bytes:
-    """A whole answer."""
+    """A whole answer; `message` adds to its message, or changes it."""
     return json.dumps(
         {
             "id": "chatcmpl-1",
@@ -56,6 +59,24 @@ def chunk(model: str, delta: dict[str, object], finish: str | None = None) -> by
     choices = [{"index": 0, "delta": delta, "finish_reason": finish}]
     data = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": model, "choices": choices}
     return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+
+def pieces(message: dict[str, object]) -> list[dict[str, object]]:
+    """Cut a message into the deltas of a stream; the pieces of several calls come mixed."""
+    found: list[dict[str, object]] = [{"role": "assistant", "content": ""}]
+    for field in ("reasoning_content", "content", "refusal"):
+        text = str(message.get(field) or "")
+        found += ({field: text[start : start + 4]} for start in range(0, len(text), 4))
+    calls = cast("list[dict[str, dict[str, str]]]", message.get("tool_calls") or [])
+    for index, call in enumerate(calls):
+        begun = {**call, "function": {**call["function"], "arguments": ""}}
+        found.append({"tool_calls": [{"index": index, **begun}]})
+    for start in range(0, max((len(call["function"]["arguments"]) for call in calls), default=0), 4):
+        for index, call in enumerate(calls):
+            piece = call["function"]["arguments"][start : start + 4]
+            if piece:
+                found.append({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    return found
 
 
 def usage_chunk(model: str) -> bytes:
@@ -96,6 +117,12 @@ class Cloud:
         """While true every request gets a 500, whatever its model."""
         self.answer: Callable[[dict[str, object]], str] | None = None
         """Text of an answer from the request's body; None = a fixed text."""
+        self.respond: Callable[[dict[str, object]], Items] | None = None
+        """Output items of a response from the request's body; None = a message with the text."""
+        self.turn: Callable[[dict[str, object]], dict[str, object]] | None = None
+        """A chat answer's message from the request's body, in place of the text."""
+        self.frames: list[bytes] | None = None
+        """What a stream sends instead; an empty one closes the connection."""
         self.payload: bytes | None = None
         """A whole answer to give instead."""
         self.events: list[bytes] | None = None
@@ -250,12 +277,25 @@ class _Connection(asyncio.Protocol):
             self._old(body)
         elif url.endswith(b"/messages/count_tokens"):
             self._whole(200, b'{"input_tokens": 4711}')
+        elif url.endswith(b"/responses"):
+            await self._responses(body, mode)
         elif url.endswith(b"/messages"):
             self._messages(body)
         elif body.get("stream") and mode != "wrong-type":
             await self._stream(body, mode)
         else:
             await self._complete(body, mode)
+
+    async def _responses(self, body: dict[str, object], mode: str) -> None:
+        text = self._text(body)
+        output = self._cloud.respond(body) if self._cloud.respond else [cloud_responses.message(text)]
+        if body.get("stream") and mode != "wrong-type":
+            frames = self._cloud.frames
+            await self._send(cloud_responses.stream(body, output, mode) if frames is None else frames, mode)
+            return
+        status = mode if mode in ("failed", "incomplete") else "completed"
+        payload = json.dumps(cloud_responses.response(body, output, status)).encode()
+        await self._complete(body, mode, payload)
 
     def _embeddings(self, body: dict[str, object]) -> None:
         """Make one vector for each text, of its length."""
@@ -330,8 +370,10 @@ class _Connection(asyncio.Protocol):
             return json.dumps(body)
         return self._cloud.answer(body) if self._cloud.answer else " ".join(["word"] * WORDS)
 
-    async def _complete(self, body: dict[str, object], mode: str) -> None:
-        payload = self._cloud.payload or completion(mode, self._text(body))
+    async def _complete(self, body: dict[str, object], mode: str, payload: bytes | None = None) -> None:
+        turn = self._cloud.turn(body) if self._cloud.turn and payload is None else None
+        said = completion(mode, "", **turn) if turn is not None else completion(mode, self._text(body))
+        payload = self._cloud.payload or payload or said
         if mode == "slow":
             await asyncio.sleep(1)
         if mode == "cut":
@@ -352,10 +394,12 @@ class _Connection(asyncio.Protocol):
         if self._cloud.events is not None:
             self._frames(self._cloud.events)
             return
-        self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         words = self._text(body).split(" ")
         events = [chunk(mode, {"role": "assistant", "content": ""})]
+        turn = self._cloud.turn(body) if self._cloud.turn else None
         events += [chunk(mode, {"content": word if index == 0 else f" {word}"}) for index, word in enumerate(words)]
+        if turn is not None:
+            events = [chunk(mode, piece) for piece in pieces(turn)]
         if mode == "cut":
             events = [*events[: random.randrange(len(events))], b""]
         elif mode == "empty":
@@ -365,11 +409,15 @@ class _Connection(asyncio.Protocol):
         elif mode == "error-event":
             events = [*events[:3], b'data: {"error": {"message": "no luck", "code": "server_error"}}\n\n']
         elif mode != "no-finish":
-            events.append(chunk(mode, {}, "stop"))
+            events.append(chunk(mode, {}, "tool_calls" if turn and "tool_calls" in turn else "stop"))
             options = body.get("stream_options")
             if isinstance(options, dict) and options.get("include_usage"):
                 events.append(usage_chunk(mode))
             events.append(b"data: [DONE]\n\n")
+        await self._send(events if self._cloud.frames is None else self._cloud.frames, mode)
+
+    async def _send(self, events: list[bytes], mode: str) -> None:
+        self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         for event in events:
             if event == b"":
                 self._close()

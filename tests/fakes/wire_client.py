@@ -10,6 +10,9 @@ from enum import Enum
 
 import httptools
 
+_ENDS = (b"response.completed", b"response.incomplete", b"response.failed", b"message_stop")
+"""Events that end a stream in dialects that name theirs."""
+
 
 class Manner(Enum):
     """How a request is sent."""
@@ -52,8 +55,9 @@ class Reply:
         if self.status != 200 or not self.complete:
             return False
         streamed = self.headers.get("content-type", "").startswith("text/event-stream")
-        last = self.body.rstrip().rpartition(b"\n\n")[2]
-        return not streamed or last == b"data: [DONE]" or last.startswith(b"event: message_stop\n")
+        text = self.body.rstrip()
+        named = text.rpartition(b"event: ")[2].partition(b"\n")[0]
+        return not streamed or text.endswith(b"data: [DONE]") or named in _ENDS
 
 
 class _Parse:

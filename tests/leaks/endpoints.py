@@ -8,6 +8,7 @@ import msgspec
 
 from tests.fakes.canaries import FIELDS, UNREADABLE, Body
 from tests.fakes.canaries_messages import MESSAGES_FIELDS, MESSAGES_UNREADABLE
+from tests.fakes.responses_fields import FIELDS as RESPONSES_FIELDS
 
 
 class Endpoint(msgspec.Struct, frozen=True):
@@ -114,6 +115,19 @@ EMBEDDING_FIELDS: dict[str, Callable[[Body, str], None]] = {
 }  # fmt: skip
 """Field of an embeddings request -> how a text gets into it."""
 
+
+def respond(model: str, question: str) -> Body:
+    """Make a request of the Responses API."""
+    return {"model": model, "input": [{"role": "user", "content": question}]}
+
+
+def say_item(body: Body, role: str, text: str) -> None:
+    """Put a turn in front of one."""
+    if isinstance(body["input"], str):
+        body["input"] = [{"role": "user", "content": body["input"]}]
+    body["input"].insert(0, {"role": role, "content": text})
+
+
 ENDPOINTS = (
     Endpoint("/v1/chat/completions", chat, FIELDS, say, 9),
     Endpoint("/v1/completions", completion, COMPLETION_FIELDS, lead, 2),
@@ -129,6 +143,7 @@ ENDPOINTS = (
         unreadable=MESSAGES_UNREADABLE,
         here=True,
     ),
+    Endpoint("/v1/responses", respond, RESPONSES_FIELDS, say_item, 4),
     Endpoint("/v1/route/explain", chat, FIELDS, say, 1, streams=False, calls=False),
 )
 CALLING = frozenset(endpoint.path for endpoint in ENDPOINTS if endpoint.calls)

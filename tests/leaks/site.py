@@ -35,7 +35,7 @@ def config(site: Site) -> dict[str, Any]:
     models["dead-chain"] = {
         "deployments": [{"provider": "cloud", "model": "http-503"}], "fallbacks": ["reset", "refused", "http-429"],
     }  # fmt: skip
-    endpoints = ["chat", "completions", "embeddings"]
+    endpoints = ["chat", "completions", "embeddings", "responses"]
     key = {"api_key": "env:CLOUD_KEY", "connect_s": 0.5}
     return {
         "server": {"port": site.port, "deadline_s": DEADLINE_S, "keys": [

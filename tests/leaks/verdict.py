@@ -18,12 +18,15 @@ from tests.leaks.site import DEADLINE_S
 SLACK_S = 12.0
 """Allowed past the deadline, for a machine under load."""
 _CODES = {
-    400: {"invalid_value", "unsupported_feature", "upstream_rejected", "content_filter", "context_length_exceeded"},
+    400: {
+        "invalid_value", "unsupported_feature", "upstream_rejected", "content_filter", "context_length_exceeded",
+        "previous_response_not_found",
+    },
     403: {"privacy_policy_blocked"},
     503: {"no_healthy_target", "server_overloaded"},
     504: {"upstream_timeout"},
     200: {"stream_interrupted"},
-}
+}  # fmt: skip
 """How a sensitive request may be refused, or end when the engine does."""
 
 

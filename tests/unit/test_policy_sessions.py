@@ -121,3 +121,15 @@ def test_a_rule_can_name_models() -> None:
     policy = PrivacyConfig(rules=(rule,))
     assert judge(turn(model="m"), SSN, policy).max_locality is Locality.ANY
     assert judge(turn(model="n"), SSN, policy).max_locality is Locality.LOCAL
+
+
+def test_a_chain_of_stored_answers_is_a_conversation() -> None:
+    one = Judge(PrivacyConfig(), {})
+    chained = msgspec.structs.replace(turn(None), conversation="c")
+    one.verdict(chained, SSN)
+    assert one.verdict(chained, report()).rule_id == "session"
+    for other in (msgspec.structs.replace(chained, conversation="d"), turn(None)):
+        assert one.verdict(other, report()).max_locality is Locality.ANY
+    forgetful = Judge(PrivacyConfig(sessions=SessionsConfig(by=("user",))), {})
+    forgetful.verdict(chained, SSN)
+    assert forgetful.verdict(chained, report()).max_locality is Locality.ANY

@@ -55,3 +55,11 @@ def test_odd_messages_do_no_harm_and_memory_is_bounded() -> None:
     for number in range(conversation.MAX_OPENINGS):
         one.key(turn({"role": "user", "content": str(number)}))
     assert one.key(turn(HELLO, ANSWER)) != first
+
+
+def test_a_chain_of_stored_answers_keeps_its_key_whatever_it_begins_with() -> None:
+    one = Conversations()
+    first = one.key(msgspec.structs.replace(turn(HELLO), conversation="c"))
+    assert one.key(msgspec.structs.replace(turn(MORE, HELLO, ANSWER), conversation="c")) == first
+    assert one.key(turn(HELLO, ANSWER, MORE)) == first, "the client may send the whole of it instead"
+    assert one.key(msgspec.structs.replace(turn(HELLO), conversation="d")) != first

@@ -100,8 +100,11 @@ class Inference(Endpoint):
 
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
         """Answer whole or as a stream."""
+        await self.answer(exchange, request, trace, self._codec.encoder(request.body))
+
+    async def answer(self, exchange: Exchange, request: Request, trace: Trace, encoder: Encoder) -> None:
+        """Answer by way of an encoder."""
         self._runtime.recorder.admit()
-        encoder = self._codec.encoder(request.body)
         async with aclosing(self._runtime.pipeline.answer(request, trace)) as deltas:
             if request.stream:
                 await _stream(exchange, encoder, trace, deltas)

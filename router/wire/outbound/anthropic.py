@@ -157,11 +157,7 @@ def translate_request(body: JsonObject, *, model: str, stream: bool, default_max
         InvalidRequest: a field that is needed is missing, or isn't what it should be; `param` names it.
         UnsupportedFeature: it asks for what this dialect can't do; `param` says what.
     """
-    try:
-        request = msgspec.convert(body, _Request)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        raise InvalidRequest(f"invalid request: {error}", param=path.group(1) if path else None) from None
+    request = convert(body, _Request)
     _check_supported(request)
     dropped = _left_out(body, request)
     limit = request.max_completion_tokens or request.max_tokens

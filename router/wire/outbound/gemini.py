@@ -197,14 +197,7 @@ def encode_request(body: JsonObject, *, model: str) -> Encoded:
         InvalidRequest: a field that is needed is missing, or isn't what it should be; `param` names it.
         UnsupportedFeature: it asks for what this dialect can't do; `param` says what.
     """
-    try:
-        request = msgspec.convert(body, _Request)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        param = path.group(1) if path else None
-        if "unknown field" in str(error):
-            raise UnsupportedFeature("this field of 'extra_body' can't be translated", param="extra_body") from None
-        raise InvalidRequest(f"invalid request: {error}", param=param) from None
+    request = convert(body, _Request)
     dropped = {name for name in _DROPPED if body.get(name) not in (None, False, [], {})}
     _check_supported(body, request)
     generation = version(model)

@@ -1,0 +1,67 @@
+"""Reads what an upstream of the Responses API answers: bytes as they are, complete or an error; no request is made here."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from pyreqwest import exceptions as foreign
+from pyreqwest.response import Response
+
+from router.core.errors import UpstreamProtocolError
+from router.core.types import Delta
+from router.providers._http import MAX_ANSWER_BYTES, read_bounded, translate
+from router.wire import sse
+from router.wire.outbound import responses
+
+
+async def whole(response: Response, name: str) -> Delta:
+    """Read a whole answer.
+
+    Raises:
+        UpstreamError: it is cut, too large, not a finished response, or one that failed.
+    """
+    payload = await read_bounded(response, MAX_ANSWER_BYTES)
+    if payload is None:
+        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    return responses.whole(payload, name)
+
+
+async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
+    """Read a stream's events up to the one that ends the response.
+
+    The first events, which only say that it begins, are held back until something of the answer comes: an upstream that
+    fails at once has then committed the router to nothing.
+
+    Raises:
+        UpstreamError: not an event stream, it ends before the response does, says that it failed, or breaks.
+    """
+    content_type = response.get_header("content-type") or ""
+    if not content_type.startswith("text/event-stream"):
+        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
+    parser = sse.Parser()
+    held: list[Delta] = []
+    is_begun = False
+    while (chunk := await _read(response, name)) is not None:
+        for event in parser.feed(chunk):
+            if event.data == b"[DONE]":
+                continue
+            delta = responses.event(event.data, event.name, name, is_begun=is_begun)
+            if not is_begun and delta.event in responses.PRELUDE:
+                held.append(delta)
+                continue
+            is_begun = True
+            for earlier in held:
+                yield earlier
+            held.clear()
+            yield delta
+            if delta.finish_reason is not None:
+                return
+    raise UpstreamProtocolError(f"{name}: the stream ended before the response did")
+
+
+async def _read(response: Response, name: str) -> bytes | None:
+    try:
+        chunk = await response.body_reader.read_chunk()
+    except foreign.PyreqwestError as error:
+        raise translate(error, name) from None
+    return None if chunk is None else bytes(chunk)
