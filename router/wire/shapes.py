@@ -14,6 +14,8 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 MAX_MODEL_CHARS = 256
 
+_QUOTED = re.compile(r"^Invalid (?:enum )?value .*(?= - at `)", re.DOTALL)
+"""What a message quotes of the caller's text; it may be anything."""
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 
@@ -28,7 +30,8 @@ def convert(body: JsonObject, shape: type[Shape]) -> Shape:
     except msgspec.ValidationError as error:
         path = _PATH.search(str(error))
         param = path.group(1) if path else None
-        raise InvalidRequest(f"invalid request: {error}", param=param) from None
+        text = _QUOTED.sub("Invalid value", str(error))
+        raise InvalidRequest(f"invalid request: {text}", param=param) from None
 
 
 def check_model(model: str) -> None:

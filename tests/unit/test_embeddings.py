@@ -50,6 +50,13 @@ def test_what_can_not_be_embedded_is_refused_by_the_field_s_name(fields: JsonObj
     assert caught.value.param == param or f"`{param}`" in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["SSN 040-02-0738", "a' - at `$.x`\nb"])
+def test_a_refusal_quotes_nothing_of_the_caller_s_text(text: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        CODEC.decode(json.dumps({"model": "m", "input": "a", "encoding_format": text}).encode())
+    assert str(caught.value.message) == "invalid request: Invalid value - at `$.encoding_format`"
+
+
 @pytest.mark.parametrize("given", ["a", ["a", "b"], [1, 2], [[1], [2, 3]]])
 def test_a_chat_can_not_ask_for_a_vector_and_nothing_stands_in_for_the_model(given: object) -> None:
     body = CODEC.decode(json.dumps({"model": "m", "input": given, "user": "u"}).encode()).body
