@@ -8,7 +8,6 @@ from typing import TypeVar
 import msgspec
 
 from router.core.errors import InvalidRequest
-from router.core.types import JsonObject
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -19,8 +18,10 @@ _QUOTED = re.compile(r"^Invalid (?:enum )?value .*(?= - at `)", re.DOTALL)
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 
 
-def convert(body: JsonObject, shape: type[Shape]) -> Shape:
+def convert(body: object, shape: type[Shape], where: str = "") -> Shape:
     """Read the fields that a shape names; what it doesn't name is nobody's business here.
+
+    `where` is the path of `body` in the request, for the error.
 
     Raises:
         InvalidRequest: a field is missing or of the wrong type; `param` names it.
@@ -29,9 +30,10 @@ def convert(body: JsonObject, shape: type[Shape]) -> Shape:
         return msgspec.convert(body, shape)
     except msgspec.ValidationError as error:
         path = _PATH.search(str(error))
-        param = path.group(1) if path else None
+        inner = path.group(1) if path else ""
+        dot = "." if where and inner and not inner.startswith("[") else ""
         text = _QUOTED.sub("Invalid value", str(error))
-        raise InvalidRequest(f"invalid request: {text}", param=param) from None
+        raise InvalidRequest(f"invalid request: {text}", param=f"{where}{dot}{inner}" or None) from None
 
 
 def check_model(model: str) -> None:

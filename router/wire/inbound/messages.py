@@ -17,7 +17,7 @@ from router.core.types import JsonObject, JsonValue
 from router.wire import json_body
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
 from router.wire.inbound import _messages_answer
-from router.wire.shapes import check_model, in_bounds
+from router.wire.shapes import check_model, convert, in_bounds
 
 _T = TypeVar("_T")
 _Fields: TypeAlias = dict[str, object]
@@ -108,7 +108,7 @@ def decode(data: bytes, *, counts_only: bool = False) -> Decoded:
         InvalidRequest: as `Codec.decode`.
     """
     body = json_body.decode(data)
-    shape = _read(body, Shape, "")
+    shape = convert(body, Shape, "")
     check_model(shape.model)
     if not shape.messages:
         raise InvalidRequest("'messages' is empty; send at least one message", param="messages")
@@ -125,18 +125,6 @@ def decode(data: bytes, *, counts_only: bool = False) -> Decoded:
     in_bounds("max_tokens", shape.max_tokens, 0)
     in_bounds("top_k", shape.top_k, 0)
     return Decoded(body=body, model=shape.model, stream=bool(shape.stream) and not counts_only)
-
-
-def _read(value: object, kind: type[_T], where: str) -> _T:
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        inner = path.group(1) if path else ""
-        dot = "." if where and inner and not inner.startswith("[") else ""
-        param = f"{where}{dot}{inner}" or None
-        reason = str(error) if path is None else str(error)[: path.start()]
-        raise InvalidRequest(f"invalid request: {reason}", param=param) from None
 
 
 class _Message(msgspec.Struct):
@@ -219,7 +207,7 @@ class _Translator:
 
     def chat(self, body: JsonObject) -> _Fields:
         """Return the chat request."""
-        request = _read(body, _Request, "")
+        request = convert(body, _Request, "")
         messages = self._system(request.system)
         chat: _Fields = {"model": body.get("model"), "messages": messages}
         for index, turn in enumerate(request.messages):
@@ -287,7 +275,7 @@ class _Translator:
                 case "thinking" | "redacted_thinking":
                     thoughts.append(block)
                 case "tool_use":
-                    used = _read(block, _ToolUse, where)
+                    used = convert(block, _ToolUse, where)
                     if used.cache_control:
                         self.dropped["tool_use.cache_control"] = None
                     arguments = msgspec.json.encode(used.input).decode()
@@ -304,7 +292,7 @@ class _Translator:
 
     def _result(self, block: _Fields, where: str) -> tuple[_Fields, list[_Fields]]:
         """Return the tool's message, and what of its result is no text."""
-        result = _read(block, _ToolResult, where)
+        result = convert(block, _ToolResult, where)
         inner: list[_Fields] = (
             [{"type": "text", "text": result.content}] if isinstance(result.content, str) else result.content or []
         )
@@ -326,12 +314,12 @@ class _Translator:
         """Translate what a user or a result says or shows."""
         match block.get("type"):
             case "text":
-                text = _read(block, _Text, where)
+                text = convert(block, _Text, where)
                 return [_part({"type": "text", "text": text.text}, text.cache_control)]
             case "image":
-                return self._image(_read(block, _Attached, where), where)
+                return self._image(convert(block, _Attached, where), where)
             case "document":
-                return self._document(_read(block, _Attached, where), where)
+                return self._document(convert(block, _Attached, where), where)
             case _:
                 self.unsupported[where] = None
                 return []

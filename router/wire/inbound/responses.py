@@ -7,8 +7,6 @@ https://platform.openai.com/docs/api-reference/responses.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from router.core.errors import InvalidRequest, RouterError

@@ -15,6 +15,7 @@ from router.core.errors import InvalidRequest, UnsupportedFeature
 from router.core.types import JsonObject
 from router.wire.outbound._anthropic_answer import AnswerStream, NativeStream, decode_answer, read_answer, read_count
 from router.wire.outbound._anthropic_parts import attached, image
+from router.wire.shapes import convert
 
 __all__ = [
     "AnswerStream",

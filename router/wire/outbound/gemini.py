@@ -15,8 +15,9 @@ from typing import TypeAlias, cast
 import msgspec
 
 from router.core.errors import InvalidRequest, UnsupportedFeature
-from router.core.types import JsonObject
+from router.core.types import JsonObject, JsonValue
 from router.wire.outbound import gemini_media as media
+from router.wire.shapes import convert
 
 Fields: TypeAlias = dict[str, object]
 """A JSON object about to be encoded."""
@@ -140,17 +141,17 @@ class _Format(msgspec.Struct):
     json_schema: _Schema | None = None
 
 
-class _Thinking(msgspec.Struct, forbid_unknown_fields=True):
+class _Thinking(msgspec.Struct):
     include_thoughts: bool | None = None
     thinking_budget: int | None = None
     thinking_level: str | None = None
 
 
-class _GoogleBody(msgspec.Struct, forbid_unknown_fields=True):
+class _GoogleBody(msgspec.Struct):
     thinking_config: _Thinking | None = None
 
 
-class _ExtraBody(msgspec.Struct, forbid_unknown_fields=True):
+class _ExtraBody(msgspec.Struct):
     """Google's own extension of chat completions. Source: https://ai.google.dev/gemini-api/docs/openai (2026-11)."""
 
     google: _GoogleBody | None = None
@@ -190,6 +191,15 @@ class Encoded(msgspec.Struct, frozen=True, kw_only=True):
     """Names of the tuning knobs that were left out, sorted."""
 
 
+def _unknown(value: JsonValue, shape: type[msgspec.Struct]) -> bool:
+    """Say whether an object, or one in it, holds a key that its shape doesn't name."""
+    inner = {"google": _GoogleBody, "thinking_config": _Thinking}
+    return isinstance(value, dict) and any(
+        name not in shape.__struct_fields__ or (name in inner and _unknown(item, inner[name]))
+        for name, item in value.items()
+    )
+
+
 def encode_request(body: JsonObject, *, model: str) -> Encoded:
     """Encode a chat completion request as a generateContent request. `model` decides what its generation can do.
 
@@ -197,6 +207,8 @@ def encode_request(body: JsonObject, *, model: str) -> Encoded:
         InvalidRequest: a field that is needed is missing, or isn't what it should be; `param` names it.
         UnsupportedFeature: it asks for what this dialect can't do; `param` says what.
     """
+    if _unknown(body.get("extra_body"), _ExtraBody):
+        raise UnsupportedFeature("this field of 'extra_body' can't be translated", param="extra_body")
     request = convert(body, _Request)
     dropped = {name for name in _DROPPED if body.get(name) not in (None, False, [], {})}
     _check_supported(body, request)
