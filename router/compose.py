@@ -181,7 +181,10 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {"kind": row.kind, "base_url": str((row.model_extra or {}).get("base_url", ""))}
+            name: {
+                "kind": row.kind,
+                **{key: str((row.model_extra or {}).get(key) or "") for key in ("base_url", "region")},
+            }
             for name, row in config.providers.items()
         },
     }
@@ -214,14 +217,19 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     disabled: dict[str, str] = {}
     for name, row in config.providers.items():
         settings = _provider_config(config, source, name)
-        if getattr(settings, "optional", False) and getattr(settings, "api_key", None) is None:
-            disabled[name] = "it is optional and its api_key is not set"
+        if getattr(settings, "optional", False) and not _has_key(settings):
+            disabled[name] = "it is optional and its key is not set"
             continue
         try:
             built[name] = load_plugin("router.providers", row.kind).build(settings, name)
         except ConfigError as error:
             raise source.error(("providers", name), error.message) from None
     return built, disabled
+
+
+def _has_key(settings: BaseModel) -> bool:
+    """Whether a provider can prove who calls; where that isn't its `api_key` alone, its settings say so."""
+    return bool(getattr(settings, "has_key", getattr(settings, "api_key", None) is not None))
 
 
 def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], prices: dict[str, Price]) -> Group:

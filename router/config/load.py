@@ -29,6 +29,9 @@ def without_secrets(loc: Loc) -> str:
     return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
 
 
+SECRETS = frozenset({"key", "api_key", "access_key_id", "secret_access_key", "session_token"})
+"""Keys of a configuration whose values stand elsewhere: in the environment or in a file."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -164,12 +167,12 @@ def _unwrapped(annotation: object) -> object:
 
 
 def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> object:
-    """Replace `env:NAME` and `file:PATH` under keys named `key` or `api_key` by what they refer to."""
+    """Replace `env:NAME` and `file:PATH` under the keys in `SECRETS` by what they refer to."""
     if isinstance(value, dict):
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in ("key", "api_key")
+            if key in SECRETS
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

@@ -294,12 +294,22 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
-    """Token counts as the upstream reported them."""
+    """Token counts as the upstream reported them; all but the first two are parts of one of those."""
 
     input_tokens: int = 0
+    """All of the prompt: read from a cache, written to one, and neither."""
     output_tokens: int = 0
+    """All of the answer, reasoning included."""
     cached_input_tokens: int = 0
+    """Of the input: read from the upstream's prompt cache."""
     reasoning_tokens: int = 0
+    """Of the output."""
+    cache_write_tokens: int = 0
+    """Of the input: written to the upstream's prompt cache."""
+    audio_input_tokens: int = 0
+    """Of the input."""
+    audio_output_tokens: int = 0
+    """Of the output."""
 
 
 class Delta(msgspec.Struct, frozen=True, kw_only=True):

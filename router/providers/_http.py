@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -78,6 +78,9 @@ def translate(error: foreign.PyreqwestError, who: str) -> RouterError:
     return InternalError(f"{who}: {type(error).__name__}")
 
 
+Refusal = Callable[[str, int, Mapping[str, str], bytes], RouterError | None]
+"""A vendor's own way to read (who, status, headers by lower-case name, body) of an error answer; None = as any other's."""
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
 
@@ -85,7 +88,16 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Egress:
     """Connections to one upstream."""
 
-    def __init__(self, name: str, base_url: str, headers: Mapping[str, str], *, connect_s: float, local: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        headers: Mapping[str, str],
+        *,
+        connect_s: float,
+        local: bool,
+        refusal: Refusal | None = None,
+    ) -> None:
         """Open no connection yet. `local` marks the engine host, the only one text may reach uncleared of policy.
 
         Raises:
@@ -99,6 +111,7 @@ class Egress:
         self._name = name
         self._base = base_url.rstrip("/")
         self._local = local
+        self._own_refusal = refusal
         builder = (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=connect_s))
@@ -171,6 +184,10 @@ class Egress:
 
     async def _refusal(self, response: Response) -> RouterError:
         body = await read_bounded(response, MAX_ERROR_BYTES)
+        if self._own_refusal is not None:
+            headers = {key.lower(): value for key, value in response.headers.items()}
+            if (own := self._own_refusal(self._name, response.status, headers, body or b"")) is not None:
+                return own
         return refusal(self._name, response.status, body or b"", response.get_header("retry-after"), local=self._local)
 
 

@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 from local_inference import settings
 from router import compose
-from router.config.load import load
+from router.config.load import SECRETS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -70,7 +70,7 @@ def test_the_default_configuration_needs_no_key(monkeypatch: pytest.MonkeyPatch)
 def test_no_configuration_holds_a_key() -> None:
     for file in CONFIGS:
         text = re.sub(r"#.*", "", file.read_text())
-        for value in re.findall(r"(?<![\w.])(?:api_)?key: *([^\s,}]+)", text):
+        for value in re.findall(rf"(?<![\w.])(?:{'|'.join(SECRETS)}): *([^\s,}}]+)", text):
             assert value.startswith(("env:", "file:")), f"{file}: {value}"
 
 

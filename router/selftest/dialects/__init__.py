@@ -8,6 +8,11 @@ What a new kind needs, and all of it:
 - a `base_url` among the provider's options, where its requests go. Any other option that names a host stops the
   self-test, since nothing could replace that host.
 
+Where it differs from most:
+
+- `STREAM_TYPE`: the media type of a stream that isn't one of server-sent events,
+- `options(given)`: the provider's options with what would reach beyond this machine, other than `base_url`, replaced.
+
 A provider of a kind without a module here gets a mock that records what it is sent and answers 501.
 """
 
@@ -18,7 +23,7 @@ from typing import Protocol
 
 from router.core.errors import ConfigError
 from router.core.plugin import load
-from router.core.types import JsonObject
+from router.core.types import JsonObject, JsonValue
 
 
 class Dialect(Protocol):
@@ -29,6 +34,17 @@ class Dialect(Protocol):
     def whole(self, model: str, text: str) -> bytes: ...
 
     def events(self, model: str, text: str) -> Iterable[bytes]: ...
+
+
+def stream_type(one: Dialect | None) -> str:
+    """Return the media type of a dialect's streams."""
+    return str(getattr(one, "STREAM_TYPE", "text/event-stream"))
+
+
+def replaced(one: Dialect | None, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return a provider's options as the self-test may use them."""
+    own = getattr(one, "options", None)
+    return options if own is None else own(options)
 
 
 def dialect(kind: str) -> Dialect | None:
