@@ -172,8 +172,8 @@ def unknown(body: JsonObject, known: Set[str]) -> set[str]:
     A name that isn't one becomes `other`: it goes into a header.
     """
     asked = {name for name, value in body.items() if value is not None and value is not False and value not in ([], {})}
-    if body.get("parallel_tool_calls") is True:  # is what every model does that calls tools
-        asked.discard("parallel_tool_calls")
+    # Calls at once are what every model makes that calls tools: not wanting them is the wish.
+    asked ^= {"parallel_tool_calls"} if isinstance(body.get("parallel_tool_calls"), bool) else set()
     return {name if _PLAIN.fullmatch(name) else "other" for name in asked - known - _ELSEWHERE}
 
 
