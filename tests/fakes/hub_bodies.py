@@ -91,7 +91,7 @@ _CHOICES = st.sampled_from(
     ]
 )
 _BUDGET = st.none() | st.integers(-5, 50_000)
-BODIES: st.SearchStrategy[dict[str, Any]] = st.builds(
+_MAD: st.SearchStrategy[dict[str, Any]] = st.builds(
     lambda messages, fields, more: {**more, "model": "m", "messages": messages, **fields},
     st.lists(_MESSAGES, min_size=1, max_size=4),
     _sometimes(
@@ -123,4 +123,74 @@ BODIES: st.SearchStrategy[dict[str, Any]] = st.builds(
     ),
     st.dictionaries(TEXTS, ANYTHING, max_size=2),
 )
-"""Bodies whose fields have the types that the chat dialect checks, but no need to make sense."""
+_GOOD_PARTS = st.one_of(
+    st.builds(lambda text, more: {"type": "text", "text": text, **more}, TEXTS, _sometimes(cache_control=_CACHE)),
+    st.just({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}),
+)
+_GOOD_CALLS = st.builds(
+    lambda call_id, name, given: {
+        "id": call_id,
+        "type": "function",
+        "function": {"name": name, "arguments": json.dumps(given)},
+    },
+    st.sampled_from(["c1", "functions.weather:0", "x" * 80, "ä/ö"]),
+    st.sampled_from(["weather", "now"]),
+    st.dictionaries(TEXTS, ANYTHING, max_size=2),
+)
+_GOOD_TURNS = st.one_of(
+    st.builds(lambda content: {"role": "user", "content": content}, TEXTS | st.lists(_GOOD_PARTS, max_size=3)),
+    st.builds(lambda role, text: {"role": role, "content": text}, st.sampled_from(["system", "developer"]), TEXTS),
+    st.builds(
+        lambda content, more: {"role": "assistant", "content": content, **more},
+        st.none() | TEXTS,
+        _sometimes(
+            tool_calls=st.lists(_GOOD_CALLS, max_size=2),
+            reasoning_content=TEXTS,
+            thinking_blocks=st.lists(_BLOCKS, max_size=2),
+        ),
+    ),
+    st.builds(
+        lambda call_id, text, more: {"role": "tool", "tool_call_id": call_id, "content": text, **more},
+        st.sampled_from(["c1", "functions.weather:0", "x" * 80, "ä/ö"]),
+        TEXTS,
+        _sometimes(is_error=st.booleans()),
+    ),
+)
+_GOOD_TOOLS = [
+    {"type": "function", "function": {"name": "weather", "strict": True, "parameters": {"type": "object"}}},
+    {"type": "function", "function": {"name": "now"}, "cache_control": {"type": "ephemeral"}},
+]
+_GOOD: st.SearchStrategy[dict[str, Any]] = st.builds(
+    lambda turns, fields, more: {
+        **more,
+        "model": "m",
+        "messages": [{"role": "user", "content": "hi"}, *turns],
+        **fields,
+    },
+    st.lists(_GOOD_TURNS, max_size=6),
+    _sometimes(
+        max_tokens=st.integers(1, 100_000),
+        temperature=st.floats(0, 2),
+        top_p=st.floats(0, 1),
+        top_k=st.integers(-5, 2**70),
+        seed=st.integers(-(2**70), 2**70),
+        frequency_penalty=st.floats(-2, 2),
+        stop=TEXTS | st.lists(TEXTS, max_size=4),
+        tools=st.sampled_from([_GOOD_TOOLS, _GOOD_TOOLS[:1], []]),
+        tool_choice=st.sampled_from(["auto", "required"]),
+        parallel_tool_calls=st.booleans(),
+        response_format=st.sampled_from(
+            [{"type": "text"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}]
+        ),
+        reasoning_effort=st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max", "x"]),
+        thinking=st.builds(
+            lambda kind, budget: {"type": kind, "budget_tokens": budget},
+            st.sampled_from(["enabled", "disabled", "adaptive"]),
+            _BUDGET,
+        ),
+        service_tier=st.sampled_from(["auto", "default", "flex", "priority", "x"]),
+    ),
+    st.dictionaries(TEXTS, ANYTHING, max_size=1),
+)
+BODIES: st.SearchStrategy[dict[str, Any]] = _GOOD | _MAD
+"""Bodies whose fields have the types that the chat dialect checks: half of them make some sense, the others needn't."""
