@@ -151,7 +151,7 @@ def _installed(package: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("router", ()), ("local_inference", ("train",)), ("sona", ("train", "dev"))]
+    ("package", "extras"), [("router", ("bedrock",)), ("local_inference", ("train",)), ("sona", ("train", "dev"))]
 )
 def test_every_import_is_declared(package: str, extras: tuple[str, ...]) -> None:
     project = pyproject()["project"]
@@ -240,7 +240,15 @@ def test_docker_compose_accepts_the_file(profile: list[str]) -> None:
 
 
 KNOWN_HOSTS = frozenset(
-    {"127.0.0.1", "engine", "api.anthropic.com", "api.openai.com", "download.pytorch.org", "llm.example.com"}
+    {
+        "127.0.0.1",
+        "engine",
+        "api.anthropic.com",
+        "api.cohere.com",
+        "api.openai.com",
+        "download.pytorch.org",
+        "llm.example.com",
+    }
 )
 """All that the set-up, packaging and configuration files may name: clouds, PyTorch's wheels, and examples."""
 
