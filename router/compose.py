@@ -36,6 +36,9 @@ from router.runtime import Runtime
 from sona.embedder import load_embedder
 from sona.selector import Selector
 
+_PLACES = ("base_url", "location", "project", "region")
+"""Options of providers that say where requests go."""
+
 
 def check(config: RouterConfig, source: Source) -> None:
     """Check what no schema can: names that refer to each other, plug-ins and their options, open doors.
@@ -181,11 +184,8 @@ def policy_version(config: RouterConfig) -> str:
         **config.model_dump(mode="json", include={"privacy", "routing", "models"}),
         "keys": [key.model_dump(mode="json", exclude={"key"}) for key in config.server.keys],
         "providers": {
-            name: {
-                "kind": row.kind,
-                **{key: str((row.model_extra or {}).get(key) or "") for key in ("base_url", "region")},
-            }
-            for name, row in config.providers.items()
+            name: {"kind": row.kind, "base_url": "", **{key: str(extra[key]) for key in _PLACES if key in extra}}
+            for name, row, extra in ((name, row, row.model_extra or {}) for name, row in config.providers.items())
         },
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
@@ -228,8 +228,9 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
 
 
 def _has_key(settings: BaseModel) -> bool:
-    """Whether a provider can prove who calls; where that isn't its `api_key` alone, its settings say so."""
-    return bool(getattr(settings, "has_key", getattr(settings, "api_key", None) is not None))
+    """Whether a provider can prove who calls; where a key or credentials alone don't tell, its settings say so."""
+    given = any(getattr(settings, key, None) is not None for key in ("api_key", "credentials"))
+    return bool(getattr(settings, "has_key", given))
 
 
 def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], prices: dict[str, Price]) -> Group:

@@ -29,8 +29,11 @@ def without_secrets(loc: Loc) -> str:
     return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
 
 
-SECRETS = frozenset({"key", "api_key", "access_key_id", "secret_access_key", "session_token"})
+SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_access_key", "session_token"})
 """Keys of a configuration whose values stand elsewhere: in the environment or in a file."""
+
+_NO_SECRET = "chain"
+"""What may stand there instead: whoever is asked finds the secret itself."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -172,7 +175,7 @@ def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> o
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in SECRETS
+            if key in SECRETS and not (key == "credentials" and item == _NO_SECRET)
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

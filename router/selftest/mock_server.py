@@ -15,7 +15,7 @@ import msgspec
 
 from router.core.types import AdapterListing, JsonObject
 from router.selftest.canaries import Eye, strings
-from router.selftest.dialects import Dialect, openai_compatible, stream_type
+from router.selftest.dialects import AsksAnotherHost, Dialect, openai_compatible, stream_type
 
 
 class Fault(Enum):
@@ -127,6 +127,8 @@ class Cloud(Mock):
         body = asked.body
         if self._dialect is None:
             return Answer(501, (b'{"error": {"message": "the self-test has no mock of this dialect"}}',))
+        if isinstance(self._dialect, AsksAnotherHost) and (other := self._dialect.beside(asked.path)) is not None:
+            return Answer(200, (other,))
         text, model = " | ".join(strings(body)), str(body.get("model", ""))
         if self._dialect.wants_stream(asked.path, body):
             pieces = tuple(self._dialect.events(model, text))

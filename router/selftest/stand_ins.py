@@ -14,10 +14,11 @@ import msgspec
 
 from router.config.load import SECRETS, Loc, Source, load, without_secrets
 from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, ProviderConfig, RouterConfig
+from router.core.types import JsonValue
 from router.record.pricing import list_price
 from router.selftest.canaries import Eye, strings
 from router.selftest.cases import Caller
-from router.selftest.dialects import dialect, replaced
+from router.selftest.dialects import AsksAnotherHost, dialect
 from router.selftest.mock_server import Cloud, LocalEngine
 
 FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S = 0.8, 1.0, 8.0, 0.3
@@ -123,10 +124,13 @@ def _hurried(local: LocalConfig) -> LocalConfig:
 def _provider(config: RouterConfig, source: Source, name: str, cloud: Cloud) -> ProviderConfig:
     """Point one provider row at its mock. The path is kept, so that what is sent stays what it was."""
     row = config.providers[name]
-    options = replaced(dialect(row.kind), dict(row.model_extra or {}))
+    options: dict[str, JsonValue] = dict(row.model_extra or {})
     path = urlsplit(str(options.get("base_url", ""))).path
     options = {**options, "base_url": cloud.url + path}
-    for text in strings({key: value for key, value in options.items() if key not in SECRETS and key != "headers"}):
+    spoken = dialect(row.kind)
+    if isinstance(spoken, AsksAnotherHost):
+        options = spoken.redirected(options, cloud.url)
+    for text in strings({key: value for key, value in options.items() if key not in (*SECRETS, "headers")}):
         if "://" in text and not text.startswith(cloud.url):
             message = "beside base_url it names a host that the self-test can't replace, and won't call"
             raise source.error(("providers", name), message)

@@ -17,7 +17,10 @@ from botocore.config import Config as BotoConfig
 from botocore.session import Session
 from pydantic import ValidationError
 
+from router import compose
+from router.config.load import load
 from router.core.errors import (
+    ConfigError,
     LocalityViolation,
     RouterError,
     UnsupportedFeature,
@@ -362,3 +365,44 @@ def test_keys_show_nothing_of_themselves() -> None:
 
 def test_the_capabilities_are_what_the_translation_can_do() -> None:
     assert frozenset({"tools", "vision", "files", "json_schema"}) == bedrock.CAPABILITIES
+
+
+# --- from a file ------------------------------------------------------------------------------------------------------
+
+ROW = "{kind: bedrock, region: eu-central-1, %s}"
+PAIR = "access_key_id: env:AWS_ACCESS_KEY_ID, secret_access_key: env:AWS_SECRET_ACCESS_KEY"
+
+
+def file_with(folder: Path, row: str) -> Path:
+    file = folder / "router.yaml"
+    file.write_text(f"providers:\n  aws: {ROW % row}\n")
+    return file
+
+
+def test_keys_of_a_file_come_from_the_environment_and_an_optional_row_without_them_is_left_out(
+    bare: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config, source = load(file_with(tmp_path, f"{PAIR}, optional: true"))
+    assert compose.build(config, source, engine=None, records=False).disabled.keys() == {"aws"}
+    with pytest.raises(ConfigError, match="AWS_ACCESS_KEY_ID is not set"):
+        load(file_with(tmp_path, PAIR))
+    bare.setenv("AWS_ACCESS_KEY_ID", ID)
+    bare.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+    config, source = load(file_with(tmp_path, PAIR))
+    assert compose.build(config, source, engine=None, records=False).disabled == {}
+    assert SECRET_KEY not in repr(config)
+
+
+def test_a_key_that_stands_in_the_file_stops_the_start_and_the_word_for_the_chain_does_not(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="must not stand in the file"):
+        load(file_with(tmp_path, f"access_key_id: {ID}, secret_access_key: {SECRET_KEY}"))
+    compose.check(*load(file_with(tmp_path, "credentials: chain")))
+
+
+def test_the_policys_version_knows_the_region(tmp_path: Path) -> None:
+    versions: set[str] = set()
+    for region in ("eu-central-1", "us-east-1"):
+        file = file_with(tmp_path, "credentials: chain")
+        file.write_text(file.read_text().replace("eu-central-1", region))
+        versions.add(compose.policy_version(load(file)[0]))
+    assert len(versions) == 2

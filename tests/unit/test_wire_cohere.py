@@ -125,6 +125,12 @@ def test_a_field_is_translated(body: dict[str, object], expected: dict[str, obje
     assert named == dropped
 
 
+def test_no_caller_makes_a_header_of_any_length_or_shape() -> None:
+    _, dropped = encoded({f"knob{number:03}": 1 for number in range(500)} | {"a\r\nset-cookie: b": 1})
+    assert len(dropped) == 33 - 1
+    assert "other" in dropped
+
+
 CHOICES: dict[str, tuple[dict[str, object], dict[str, object]]] = {
     "not said": ({}, {"tools": [WEATHER, NOW_SENT]}),
     "auto": ({"tool_choice": "auto"}, {"tools": [WEATHER, NOW_SENT]}),

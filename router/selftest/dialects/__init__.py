@@ -8,10 +8,12 @@ What a new kind needs, and all of it:
 - a `base_url` among the provider's options, where its requests go. Any other option that names a host stops the
   self-test, since nothing could replace that host.
 
-Where it differs from most:
+What a kind may have beside it, for a provider that also asks another host, like one that gives tokens:
 
-- `STREAM_TYPE`: the media type of a stream that isn't one of server-sent events,
-- `options(given)`: the provider's options with what would reach beyond this machine, other than `base_url`, replaced.
+- `redirected(options, url)`: the provider's options with that host replaced by the mock at `url`,
+- `beside(path)`: the body that the mock answers with there; None for the paths of the model's own requests.
+
+Where a stream isn't one of server-sent events, `STREAM_TYPE` is its media type.
 
 A provider of a kind without a module here gets a mock that records what it is sent and answers 501.
 """
@@ -19,7 +21,7 @@ A provider of a kind without a module here gets a mock that records what it is s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from router.core.errors import ConfigError
 from router.core.plugin import load
@@ -36,15 +38,18 @@ class Dialect(Protocol):
     def events(self, model: str, text: str) -> Iterable[bytes]: ...
 
 
-def stream_type(one: Dialect | None) -> str:
+@runtime_checkable
+class AsksAnotherHost(Protocol):
+    """What the module of a kind that also asks another host offers beside it."""
+
+    def beside(self, path: str) -> bytes | None: ...
+
+    def redirected(self, options: dict[str, JsonValue], url: str) -> dict[str, JsonValue]: ...
+
+
+def stream_type(one: Dialect) -> str:
     """Return the media type of a dialect's streams."""
     return str(getattr(one, "STREAM_TYPE", "text/event-stream"))
-
-
-def replaced(one: Dialect | None, options: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return a provider's options as the self-test may use them."""
-    own = getattr(one, "options", None)
-    return options if own is None else own(options)
 
 
 def dialect(kind: str) -> Dialect | None:

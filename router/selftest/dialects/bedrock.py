@@ -17,12 +17,19 @@ _TEXT = 7
 """The type of a header whose value is a text."""
 
 
-def options(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Replace AWS's own credential chain, which would look for real ones, by made-up keys."""
-    if given.get("credentials") is None:
-        return given
-    rest = {key: value for key, value in given.items() if key != "credentials"}
+def redirected(options: dict[str, JsonValue], url: str) -> dict[str, JsonValue]:
+    """Replace AWS's own credential chain, which would ask whoever has real ones, by made-up keys."""
+    del url
+    if options.get("credentials") is None:
+        return options
+    rest = {key: value for key, value in options.items() if key != "credentials"}
     return {**rest, "access_key_id": "made-up", "secret_access_key": "made-up"}
+
+
+def beside(path: str) -> bytes | None:
+    """Encode the answer to a request that is none for the model: there is none, with keys that don't expire."""
+    del path
+    return None
 
 
 def wants_stream(path: str, body: JsonObject) -> bool:

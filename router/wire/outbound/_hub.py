@@ -147,6 +147,7 @@ class Request(msgspec.Struct):
 
 
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
+_MAX_NAMES = 32
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OBJECT = msgspec.json.Decoder(Fields)
 _ELSEWHERE = frozenset({"model", "stream", "stream_options"})
@@ -169,12 +170,14 @@ def read(body: JsonObject) -> Request:
 def unknown(body: JsonObject, known: Set[str]) -> set[str]:
     """Name the fields of a request that a translator doesn't know and that ask for something.
 
-    A name that isn't one becomes `other`: it goes into a header.
+    What isn't a name, and what comes after the first `_MAX_NAMES`, becomes `other`: they go into a header.
     """
     asked = {name for name, value in body.items() if value is not None and value is not False and value not in ([], {})}
     # Calls at once are what every model makes that calls tools: not wanting them is the wish.
     asked ^= {"parallel_tool_calls"} if isinstance(body.get("parallel_tool_calls"), bool) else set()
-    return {name if _PLAIN.fullmatch(name) else "other" for name in asked - known - _ELSEWHERE}
+    names = sorted(asked - known - _ELSEWHERE)
+    plain = [name if _PLAIN.fullmatch(name) else "other" for name in names[:_MAX_NAMES]]
+    return {*plain, *(["other"] if len(names) > _MAX_NAMES else [])}
 
 
 def check(request: Request, who: str, *refused: str) -> None:
