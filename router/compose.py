@@ -43,7 +43,7 @@ from router.runtime import Runtime
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
-_PLACES = ("base_url", "location", "project")
+_PLACES = ("base_url", "location", "project", "region")
 """Options of providers that say where requests go."""
 
 
@@ -246,15 +246,20 @@ def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider
     disabled: dict[str, str] = {}
     for name, row in config.providers.items():
         settings = _provider_config(config, source, name)
-        has_key = any(getattr(settings, key, None) is not None for key in ("api_key", "credentials"))
-        if getattr(settings, "optional", False) and not has_key:
-            disabled[name] = "it is optional and its api_key is not set"
+        if getattr(settings, "optional", False) and not _has_key(settings):
+            disabled[name] = "it is optional and its key is not set"
             continue
         try:
             built[name] = load_plugin("router.providers", row.kind).build(settings, name)
         except ConfigError as error:
             raise source.error(("providers", name), error.message) from None
     return built, disabled
+
+
+def _has_key(settings: BaseModel) -> bool:
+    """Whether a provider can prove who calls; where a key or credentials alone don't tell, its settings say so."""
+    given = any(getattr(settings, key, None) is not None for key in ("api_key", "credentials"))
+    return bool(getattr(settings, "has_key", given))
 
 
 def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], tariffs: dict[str, Tariff]) -> Group:

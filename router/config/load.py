@@ -23,13 +23,17 @@ from router.core.types import JsonValue
 Loc = tuple[str | int, ...]
 StandIn = Callable[[Loc], str | None]
 
-_SECRET_KEYS = frozenset({"key", "api_key", "credentials"})
-
 
 def without_secrets(loc: Loc) -> str:
     """Stand in for every secret, each with a text of its own; a sink that could have a key has none."""
     return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
 
+
+SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_access_key", "session_token"})
+"""Keys of a configuration whose values stand elsewhere: in the environment or in a file."""
+
+_NO_SECRET = "chain"
+"""What may stand there instead: whoever is asked finds the secret itself."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -166,12 +170,12 @@ def _unwrapped(annotation: object) -> object:
 
 
 def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> object:
-    """Replace `env:NAME` and `file:PATH` under the keys that hold secrets by what they refer to."""
+    """Replace `env:NAME` and `file:PATH` under the keys in `SECRETS` by what they refer to."""
     if isinstance(value, dict):
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in _SECRET_KEYS
+            if key in SECRETS and not (key == "credentials" and item == _NO_SECRET)
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
+from collections.abc import Mapping
 
 import msgspec
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -187,8 +188,9 @@ class Tokens:
         """
         self._name = f"{name}: the token host"
         self._account = account
-        refused = self._refused
-        self._egress = Egress(self._name, account.token_uri, {}, connect_s=connect_s, local=False, refused=refused)
+        self._egress = Egress(
+            self._name, account.token_uri, {}, connect_s=connect_s, local=False, refusal=_token_refusal
+        )
         self._token: str | None = None
         self._good_until_s = 0.0
         self._fetching = asyncio.Lock()
@@ -222,15 +224,16 @@ class Tokens:
         self._token = token.access_token
         return token.access_token
 
-    def _refused(self, status: int, body: bytes, retry_after: str | None) -> RouterError:
-        """400 and 401 are `invalid_grant` and its like (RFC 6749): the key was deleted, or the clock is wrong."""
-        del body
-        if status in (400, 401, 403):
-            what = "refused the service account's key; make a new one, and check this machine's clock"
-            return UpstreamAuthFailed(f"{self._name} {what}")
-        wait_s = min(retry_after_s(retry_after) or 0.0, MAX_RETRY_AFTER_S) or None
-        return UpstreamUnavailable(f"{self._name} answered {status}", retry_after_s=wait_s)
-
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()
+
+
+def _token_refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError:
+    """400 and 401 are `invalid_grant` and its like (RFC 6749): the key was deleted, or the clock is wrong."""
+    del body
+    if status in (400, 401, 403):
+        what = "refused the service account's key; make a new one, and check this machine's clock"
+        return UpstreamAuthFailed(f"{who} {what}")
+    wait_s = min(retry_after_s(headers.get("retry-after")) or 0.0, MAX_RETRY_AFTER_S) or None
+    return UpstreamUnavailable(f"{who} answered {status}", retry_after_s=wait_s)

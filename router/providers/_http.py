@@ -10,7 +10,6 @@ import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TypeAlias
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -79,12 +78,11 @@ def translate(error: foreign.PyreqwestError, who: str) -> RouterError:
     return InternalError(f"{who}: {type(error).__name__}")
 
 
+Refusal = Callable[[str, int, Mapping[str, str], bytes], RouterError | None]
+"""A vendor's own way to read (who, status, headers by lower-case name, body) of an error answer; None = as any other's."""
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
-
-
-Refusal: TypeAlias = Callable[[int, bytes, str | None], RouterError]
-"""Makes our error of an upstream's status, error body and Retry-After header."""
 
 
 class Egress:
@@ -98,11 +96,11 @@ class Egress:
         *,
         connect_s: float,
         local: bool,
-        refused: Refusal | None = None,
+        refusal: Refusal | None = None,
     ) -> None:
         """Open no connection yet. `local` marks the engine host, the only one text may reach uncleared of policy.
 
-        `refused` reads error answers of an upstream that doesn't write them as OpenAI does.
+        `refusal` reads error answers of an upstream that doesn't write them as OpenAI does.
 
         Raises:
             ConfigError: the base URL isn't http(s), or holds credentials.
@@ -115,7 +113,7 @@ class Egress:
         self._name = name
         self._base = base_url.rstrip("/")
         self._local = local
-        self._refused = refused
+        self._own_refusal = refusal
         builder = (
             ClientBuilder()
             .connect_timeout(timedelta(seconds=connect_s))
@@ -205,10 +203,12 @@ class Egress:
             raise LocalityViolation(f"{self._name}: the clearance is for {cleared.target.label}")
 
     async def _refusal(self, response: Response) -> RouterError:
-        body, retry_after = await read_bounded(response, MAX_ERROR_BYTES) or b"", response.get_header("retry-after")
-        if self._refused is not None:
-            return self._refused(response.status, body, retry_after)
-        return refusal(self._name, response.status, body, retry_after, local=self._local)
+        body = await read_bounded(response, MAX_ERROR_BYTES)
+        if self._own_refusal is not None:
+            headers = {key.lower(): value for key, value in response.headers.items()}
+            if (own := self._own_refusal(self._name, response.status, headers, body or b"")) is not None:
+                return own
+        return refusal(self._name, response.status, body or b"", response.get_header("retry-after"), local=self._local)
 
 
 async def read_bounded(response: Response, limit: int) -> bytes | None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack
-from functools import partial
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -14,7 +13,7 @@ from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core import clock
-from router.core.errors import ConfigError, UpstreamProtocolError
+from router.core.errors import ConfigError, RouterError, UpstreamProtocolError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers._google import Account, TokenRefused, Tokens, google_refusal
@@ -155,6 +154,10 @@ async def _read(response: Response, name: str) -> bytes | None:
     return None if chunk is None else bytes(chunk)
 
 
+def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError:
+    return google_refusal(who, status, body, headers.get("retry-after"))
+
+
 def build(config: Config, name: str) -> Gemini:
     """Build the provider of one configuration row; opens no connection yet.
 
@@ -162,14 +165,13 @@ def build(config: Config, name: str) -> Gemini:
         ConfigError: the key file can't be used, or the keys of both ways are mixed.
     """
     headers = {key.lower(): value for key, value in config.headers.items()}
-    refused = partial(google_refusal, name)
     if config.credentials is None:
         if config.project is not None:
             raise ConfigError("'project' is Vertex AI's; give 'credentials' too: file:PATH of a service account's key")
         if config.api_key is not None:
             headers["x-goog-api-key"] = config.api_key.get_secret_value()
         base_url = config.base_url or API_URL
-        egress = Egress(name, base_url, headers, connect_s=config.connect_s, local=False, refused=refused)
+        egress = Egress(name, base_url, headers, connect_s=config.connect_s, local=False, refusal=_refusal)
         return Gemini(egress, name, "/", "models/", None)
     if config.api_key is not None:
         raise ConfigError("give either 'api_key' (Gemini API) or 'credentials' (Vertex AI), not both")
@@ -183,7 +185,7 @@ def build(config: Config, name: str) -> Gemini:
     if host.scheme != "https" and not is_loopback(host.hostname or ""):
         raise ConfigError("the credentials' token_uri must be https; take the key file as Google wrote it")
     base_url = config.base_url or vertex_url(config.location)
-    egress = Egress(name, base_url, headers, connect_s=config.connect_s, local=False, refused=refused)
+    egress = Egress(name, base_url, headers, connect_s=config.connect_s, local=False, refusal=_refusal)
     root = f"/v1/projects/{project}/locations/{config.location}/"
     tokens = Tokens(name, account, connect_s=config.connect_s)
     return Gemini(egress, name, root, "publishers/google/models/", tokens)

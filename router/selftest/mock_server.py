@@ -15,7 +15,7 @@ import msgspec
 
 from router.core.types import AdapterListing, JsonObject
 from router.selftest.canaries import Eye, strings
-from router.selftest.dialects import AsksAnotherHost, Dialect, openai_compatible
+from router.selftest.dialects import AsksAnotherHost, Dialect, openai_compatible, stream_type
 
 
 class Fault(Enum):
@@ -56,6 +56,7 @@ class Answer(msgspec.Struct, frozen=True):
     status: int
     pieces: tuple[bytes, ...]
     stream: bool = False
+    stream_type: str = "text/event-stream"
 
 
 class Mock(ABC):
@@ -130,7 +131,8 @@ class Cloud(Mock):
             return Answer(200, (other,))
         text, model = " | ".join(strings(body)), str(body.get("model", ""))
         if self._dialect.wants_stream(asked.path, body):
-            return Answer(200, tuple(self._dialect.events(model, text)), stream=True)
+            pieces = tuple(self._dialect.events(model, text))
+            return Answer(200, pieces, stream=True, stream_type=stream_type(self._dialect))
         return Answer(200, (self._dialect.whole(model, text),))
 
 
@@ -224,7 +226,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self, answer: Answer) -> None:
         head = [f"HTTP/1.1 {answer.status} X"]
         if answer.stream:
-            head += ["content-type: text/event-stream", "transfer-encoding: chunked"]
+            head += [f"content-type: {answer.stream_type}", "transfer-encoding: chunked"]
         else:
             head += ["content-type: application/json", f"content-length: {len(answer.pieces[0])}"]
         self._write("\r\n".join([*head, "", ""]).encode())

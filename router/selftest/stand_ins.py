@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from router import compose
-from router.config.load import Loc, Source, load, without_secrets
+from router.config.load import SECRETS, Loc, Source, load, without_secrets
 from router.config.schema import DeploymentConfig, LocalConfig, PriceConfig, ProviderConfig, RouterConfig
 from router.core.types import JsonValue
 from router.selftest.canaries import Eye, strings
@@ -130,9 +130,7 @@ def _provider(config: RouterConfig, source: Source, name: str, cloud: Cloud) -> 
     spoken = dialect(row.kind)
     if isinstance(spoken, AsksAnotherHost):
         options = spoken.redirected(options, cloud.url)
-    for text in strings(
-        {key: value for key, value in options.items() if key not in ("api_key", "credentials", "headers")}
-    ):
+    for text in strings({key: value for key, value in options.items() if key not in (*SECRETS, "headers")}):
         if "://" in text and not text.startswith(cloud.url):
             message = "beside base_url it names a host that the self-test can't replace, and won't call"
             raise source.error(("providers", name), message)

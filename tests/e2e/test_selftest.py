@@ -67,6 +67,20 @@ async def command(*arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), errors.decode()
 
 
+def test_vendors_with_dialects_of_their_own_pass(tmp_path: Path) -> None:
+    keys = {"access_key_id": "env:NOT_SET_THREE", "secret_access_key": "env:NOT_SET_FOUR"}
+    vendors: dict[str, object] = {
+        "cohere": {"kind": "cohere", "base_url": "http://127.0.0.1:9", "api_key": "env:NOT_SET_ONE"},
+        "keys": {"kind": "bedrock", "region": "eu-central-1", **keys},
+        "chain": {"kind": "bedrock", "region": "eu-central-1", "credentials": "chain"},
+    }
+    models = {name: {"deployments": [{"provider": name, "model": "m"}]} for name in vendors}
+    result = run_calm(tmp_path, {**CONFIG, "providers": vendors, "models": models})
+    assert result.passed, result.problems
+    assert not result.notes
+    assert sum(one.harmless_answered for one in result.checks) == sum(one.harmless for one in result.checks)
+
+
 # -- as a command
 
 

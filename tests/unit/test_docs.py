@@ -107,7 +107,7 @@ def all_keys() -> Iterator[tuple[str, str, str]]:
     """Yield (heading, key path, default) of everything that a configuration file may hold."""
     for path, default in keys(RouterConfig):
         yield "Router", path, default
-    for kind in ("openai_compatible", "anthropic", "gemini"):
+    for kind in ("openai_compatible", "anthropic", "gemini", "cohere", "bedrock"):
         for path, default in keys(importlib.import_module(f"router.providers.{kind}").Config):
             yield f"Provider kind `{kind}`", path, default
     for kind in kinds("router.routing.strategies"):

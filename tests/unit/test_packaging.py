@@ -21,7 +21,7 @@ from packaging.utils import canonicalize_name
 
 from local_inference import settings
 from router import compose
-from router.config.load import load
+from router.config.load import SECRETS, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / "configs").rglob("*.yaml"))
@@ -70,7 +70,7 @@ def test_the_default_configuration_needs_no_key(monkeypatch: pytest.MonkeyPatch)
 def test_no_configuration_holds_a_key() -> None:
     for file in CONFIGS:
         text = re.sub(r"#.*", "", file.read_text())
-        for value in re.findall(r"(?<![\w.])(?:api_)?key: *([^\s,}]+)", text):
+        for value in re.findall(rf"(?<![\w.])(?:{'|'.join(SECRETS)}): *([^\s,}}]+)", text):
             assert value.startswith(("env:", "file:")), f"{file}: {value}"
 
 
@@ -151,7 +151,7 @@ def _installed(package: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("router", ()), ("local_inference", ("train",)), ("sona", ("train", "dev"))]
+    ("package", "extras"), [("router", ("bedrock",)), ("local_inference", ("train",)), ("sona", ("train", "dev"))]
 )
 def test_every_import_is_declared(package: str, extras: tuple[str, ...]) -> None:
     project = pyproject()["project"]
@@ -240,7 +240,15 @@ def test_docker_compose_accepts_the_file(profile: list[str]) -> None:
 
 
 KNOWN_HOSTS = frozenset(
-    {"127.0.0.1", "engine", "api.anthropic.com", "api.openai.com", "download.pytorch.org", "llm.example.com"}
+    {
+        "127.0.0.1",
+        "engine",
+        "api.anthropic.com",
+        "api.cohere.com",
+        "api.openai.com",
+        "download.pytorch.org",
+        "llm.example.com",
+    }
 )
 """All that the set-up, packaging and configuration files may name: clouds, PyTorch's wheels, and examples."""
 

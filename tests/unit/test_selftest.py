@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+import yaml
 
 from router.config.load import load
 from router.config.schema import RouterConfig
@@ -18,7 +19,7 @@ from router.core.errors import ConfigError
 from router.core.types import Sensitivity
 from router.selftest.canaries import CARD, EMAIL, IBAN, PATIENT, PHONE, SSN, Canaries, Canary, Kind
 from router.selftest.cases import FIELDS, Caller, Case, Cases
-from router.selftest.dialects import anthropic, gemini, openai_compatible
+from router.selftest.dialects import anthropic, bedrock, cohere, gemini, openai_compatible
 from router.selftest.expectations import Action, Promises
 from router.selftest.mock_server import Cloud, Fault
 from router.selftest.stand_ins import callers, load_without_secrets, redirected, stand_ins
@@ -260,7 +261,7 @@ def test_a_key_asks_only_for_what_it_may(tmp_path: Path) -> None:
     assert [one.id for one in callers(open_one)] == ["anonymous"]
 
 
-@pytest.mark.parametrize("dialect", [openai_compatible, anthropic, gemini])
+@pytest.mark.parametrize("dialect", [openai_compatible, anthropic, gemini, cohere])
 @pytest.mark.parametrize("fault", [None, *Fault])
 async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object, fault: Fault | None) -> None:
     source, made = canaries(1)
@@ -283,7 +284,7 @@ async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object
         if fault is None:
             assert status == 200
             ends = ("data: [DONE]\n\n", 'data: {"type":"message_stop"}\n\n', '"responseId":"r-1"}\r\n\r\n')
-            assert whole.endswith(ends)
+            assert whole.endswith(ends) or 'data: {"type":"message-end"' in whole
         elif fault in (Fault.GARBLED, Fault.EMPTY):
             assert status == 200
             assert "data:" not in whole
@@ -291,6 +292,30 @@ async def test_a_mock_cloud_records_first_and_then_fails_as_told(dialect: object
             assert status == expected.get(fault, 0)
     finally:
         await cloud.stop()
+
+
+async def test_a_mock_cloud_streams_in_its_dialects_own_framing() -> None:
+    cloud = Cloud("one", bedrock, Canaries(random.Random(0)).eye, random.Random(0))
+    await cloud.start()
+    try:
+        async with httpx.AsyncClient(trust_env=False) as client:
+            answer = await client.post(f"{cloud.url}/model/m/converse-stream", json={"messages": []})
+    finally:
+        await cloud.stop()
+    assert answer.headers["content-type"] == bedrock.STREAM_TYPE
+    assert b"messageStop" in answer.content
+
+
+def test_a_chain_of_credentials_is_never_asked_by_the_self_test(tmp_path: Path) -> None:
+    rows = {"kind": "bedrock", "region": "eu-central-1", "credentials": "chain"}
+    config, source = load_without_secrets(
+        written(tmp_path, yaml.safe_dump({"providers": {"aws": rows}})), real_engine=False
+    )
+    mocks = stand_ins(config, Canaries(random.Random(0)).eye, random.Random(0), real_engine=False)
+    row = redirected(config, source, mocks, tmp_path).providers["aws"].model_extra or {}
+    assert "credentials" not in row
+    assert row["access_key_id"] == "made-up"
+    assert str(row["base_url"]).startswith("http://127.0.0.1:")
 
 
 async def test_a_mock_that_is_gone_and_comes_back_has_the_same_address() -> None:

@@ -13,6 +13,8 @@ What a kind may have beside it, for a provider that also asks another host, like
 - `redirected(options, url)`: the provider's options with that host replaced by the mock at `url`,
 - `beside(path)`: the body that the mock answers with there; None for the paths of the model's own requests.
 
+Where a stream isn't one of server-sent events, `STREAM_TYPE` is its media type.
+
 A provider of a kind without a module here gets a mock that records what it is sent and answers 501.
 """
 
@@ -43,6 +45,11 @@ class AsksAnotherHost(Protocol):
     def beside(self, path: str) -> bytes | None: ...
 
     def redirected(self, options: dict[str, JsonValue], url: str) -> dict[str, JsonValue]: ...
+
+
+def stream_type(one: Dialect) -> str:
+    """Return the media type of a dialect's streams."""
+    return str(getattr(one, "STREAM_TYPE", "text/event-stream"))
 
 
 def dialect(kind: str) -> Dialect | None:

@@ -1,0 +1,126 @@
+"""Cohere's v2 chat API: chat completions go in, are sent in Cohere's dialect, and come back as they went in."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pyreqwest import exceptions as foreign
+from pyreqwest.response import Response
+
+from router.core import clock
+from router.core.errors import RouterError, UpstreamAuthFailed, UpstreamProtocolError, UpstreamTimeout
+from router.core.ports import Clocks
+from router.core.types import Cleared, Delta, Dialect
+from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
+from router.wire import sse
+from router.wire.outbound.cohere import AnswerStream, decode_answer, encode_request
+
+CAPABILITIES: frozenset[str] = frozenset({"tools", "vision", "json_schema", "json_object", "logprobs"})
+"""What the dialect as translated here can do, whatever the model."""
+
+
+class Config(BaseModel):
+    """The keys of a provider row of this kind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    base_url: str
+    """Without `/v2`, e.g. https://api.cohere.com."""
+    api_key: SecretStr | None = None
+    optional: bool = False
+    """Without its key the provider is left out, instead of stopping the start."""
+    connect_s: float = Field(3.0, gt=0)
+    headers: dict[str, str] = {}
+    """Further headers for every request, e.g. `x-client-name`."""
+
+
+class Cohere:
+    """The provider."""
+
+    dialects = frozenset({Dialect.CHAT})
+
+    def __init__(self, egress: Egress, name: str) -> None:
+        self._egress = egress
+        self._name = name
+
+    async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
+        """See `core.ports.Provider`.
+
+        Raises:
+            InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
+        """
+        del clocks  # connect is the client's own; the executor holds the others
+        model = cleared.target.upstream_model
+        body, dropped = encode_request(cleared.body, model=model, stream=cleared.stream)
+        async with self._egress.post("/v2/chat", body, cleared) as response:
+            if not cleared.stream:
+                delta = decode_answer(await _whole(response, self._name), self._name, model, int(clock.unix_s()))
+                yield msgspec.structs.replace(delta, dropped=dropped)
+                return
+            async for delta in _stream(response, self._name, model):
+                yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                dropped = ()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._egress.aclose()
+
+
+async def _whole(response: Response, name: str) -> bytes:
+    payload = await read_bounded(response, MAX_ANSWER_BYTES)
+    if payload is None:
+        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    return payload
+
+
+async def _stream(response: Response, name: str, model: str) -> AsyncGenerator[Delta, None]:
+    """Read a stream's events up to `message-end`.
+
+    Raises:
+        UpstreamProtocolError: not an event stream, or it ends before that.
+        UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
+    """
+    content_type = response.get_header("content-type") or ""
+    if not content_type.startswith("text/event-stream"):
+        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
+    parser, answer = sse.Parser(), AnswerStream(name, model, int(clock.unix_s()))
+    while (chunk := await _read(response, name)) is not None:
+        for event in parser.feed(chunk):
+            for delta in answer.feed(event.data):
+                yield delta
+            if answer.finished:
+                return
+    raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
+
+
+async def _read(response: Response, name: str) -> bytes | None:
+    try:
+        chunk = await response.body_reader.read_chunk()
+    except foreign.PyreqwestError as error:
+        raise translate(error, name) from None
+    return None if chunk is None else bytes(chunk)
+
+
+def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError | None:
+    """Read the statuses that mean something else, or more, here than elsewhere.
+
+    Source: the errors of Cohere's Python SDK 7.3.1, and https://docs.cohere.com/reference/errors, 2026-11.
+    """
+    del headers, body  # a message and an id: words, and nothing to tell errors by
+    match status:
+        case 498:
+            return UpstreamAuthFailed(f"{who} refused the router's key for it ({status}); check its api_key")
+        case 504:
+            return UpstreamTimeout(f"{who} answered {status}")
+        case _:
+            return None
+
+
+def build(config: Config, name: str) -> Cohere:
+    """Build the provider of one configuration row; opens no connection yet."""
+    headers = {key.lower(): value for key, value in config.headers.items()}
+    if config.api_key is not None:
+        headers["authorization"] = f"Bearer {config.api_key.get_secret_value()}"
+    egress = Egress(name, config.base_url, headers, connect_s=config.connect_s, local=False, refusal=_refusal)
+    return Cohere(egress, name)
