@@ -17,7 +17,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonValue, Locality, Target
 
 NAME = "counter"
-TARGET = Target(group=NAME, deployment=NAME, provider=NAME, upstream_model="estimate", locality=Locality.LOCAL)
+TARGET = Target(group=NAME, deployment=NAME, provider=NAME, upstream_model="counter/estimate", locality=Locality.LOCAL)
 """Its label, `counter/estimate`, says to the caller what the number is."""
 
 LONGEST_WORD, PIECE_CHARS = 6, 3

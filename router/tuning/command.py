@@ -23,6 +23,9 @@ from router.tuning.view import View, as_json, console
 PATIENT = ScanConfig(deadline_ms=10_000)
 """Without a configuration nobody waits: long texts are read whole."""
 
+_CACHE = ".cache/sona-router/scan"
+"""Below the home folder: where what the scan compiles is kept where no configuration says where."""
+
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line asks for."""
@@ -45,7 +48,8 @@ def run(file: Path, stdin: bytes | None, wanted: Wanted) -> Sensitivity:
     """
     config = _config(wanted)
     documents = list(read(file, stdin))
-    examined = asyncio.run(examine(config, documents, _principal(config, wanted.key)))
+    compiled = config.record.path / "scan" if wanted.config is not None else Path.home() / _CACHE
+    examined = asyncio.run(examine(config, documents, _principal(config, wanted.key), compiled))
     if wanted.as_json:
         sys.stdout.write(as_json(examined).decode() + "\n")
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import msgspec
 
@@ -31,10 +32,10 @@ class Examined(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def examine(
-    config: RouterConfig, documents: Iterable[Document | Unreadable], principal: Principal
+    config: RouterConfig, documents: Iterable[Document | Unreadable], principal: Principal, folder: Path
 ) -> Sequence[Examined]:
-    """Scan and judge all documents, as many at a time as there are workers."""
-    scanner = Scanner(config.privacy)
+    """Scan and judge all documents, as many at a time as there are workers; `folder` keeps what takes long to compile."""
+    scanner = Scanner(config.privacy, folder)
     judge = Judge(config.privacy, group_actions(config))
     gate = asyncio.Semaphore(config.privacy.scan.workers)
 

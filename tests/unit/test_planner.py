@@ -206,7 +206,9 @@ def test_a_model_of_this_process_answers_whatever_the_verdict_and_only_its_own_d
         one.plan(request("local/vectors"), verdict(), FEATURES, facts())
 
 
-OWN = msgspec.structs.replace(candidate("counter/estimate").target, locality=Locality.LOCAL)
+OWN = msgspec.structs.replace(
+    candidate("counter/estimate").target, locality=Locality.LOCAL, upstream_model="counter/estimate"
+)
 SPEAKS = frozenset({Dialect.CHAT, Dialect.COUNT_TOKENS})
 COUNTING = {
     "claude": Group(

@@ -23,10 +23,10 @@ def encoded(raw: bytes) -> str:
 
 
 def signature() -> str:
-    """Make one: fields with lengths in front, the model's name among them, the rest drawn at random."""
+    """Make one, of 200 characters or more: fields with lengths in front, the model's name among them, the rest random."""
     name = b"claude-sonnet-4-5-20250929"
     parts = [
-        b"\x12" + CHANCE.randbytes(CHANCE.randint(60, 600)),
+        b"\x12" + CHANCE.randbytes(CHANCE.randint(90, 600)),
         b"\x1a" + bytes([len(name)]) + name,
         CHANCE.randbytes(64),
     ]

@@ -20,6 +20,7 @@ from router.server.auth import ANONYMOUS
 from router.tuning.documents import Document, Unreadable, read, text_at
 from router.tuning.examine import Examined, examine
 from router.tuning.view import View, as_json, console
+from tests.fakes.gates import GATES
 
 SECRETS = ("536-22-8726", "maria.g@northwind-clinic.com", "415-555-2671")
 HARMLESS = "What is the capital of the moon?"
@@ -124,7 +125,7 @@ def found() -> dict[str, Examined]:
     patient = RouterConfig.model_validate({"privacy": {"scan": {"deadline_ms": 60_000}}})
     documents = [Document(name=text[:10], body=said(text), is_text=True) for text in TEXTS]  # pyright: ignore[reportArgumentType]
     documents += [Document(name=line[:10], body=json.loads(line)) for line in (LINES[0], LINES[1], LINES[5])]
-    examined = asyncio.run(examine(patient, documents, ANONYMOUS))
+    examined = asyncio.run(examine(patient, documents, ANONYMOUS, GATES))
     return dict(zip((*TEXTS, LINES[0], LINES[1], LINES[5]), examined, strict=True))
 
 
