@@ -392,6 +392,40 @@ async def test_a_number_split_over_messages_of_two_authors_is_found(
     assert not any(part in repr(masked) for part in ("4111", "1111", "856", "6789"))
 
 
+def _asked(question: str, answer: str) -> JsonObject:
+    return {"messages": [{"role": "assistant", "content": question}, {"role": "user", "content": answer}]}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What's your password?", "hunter2"),
+        ("Wie lautet Ihr Passwort?", "sommerregen"),
+        ("What's the wifi password?", "bluebird"),
+        ("What is your API key?", "diINobPWBHykWHQ1KuSW1Mzrh0e2fTLd"),
+        ("And the PIN of your card?", "4921"),
+    ],
+)
+async def test_a_secret_that_answers_the_message_before_is_found(scanner: Scanner, question: str, answer: str) -> None:
+    report = await scanner.scan(_asked(question, answer))
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    places = [finding for finding in report.findings if finding.path[1] == 1]
+    assert any(answer[place.start : place.end] == answer for place in places)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What's your password?", "I won't tell"),
+        ("Did you reset your password?", "already"),
+        ("What's your favourite colour?", "bluebird"),
+        ("What is your password policy?", "twelve"),
+    ],
+)
+async def test_an_answer_that_tells_no_secret_is_left_alone(scanner: Scanner, question: str, answer: str) -> None:
+    assert (await scanner.scan(_asked(question, answer))).sensitivity is Sensitivity.PUBLIC
+
+
 @pytest.mark.parametrize("field", ["user", "metadata"])
 async def test_a_name_beside_the_messages_counts_for_what_they_say(scanner: Scanner, field: str) -> None:
     name: JsonValue = "John Smith" if field == "user" else {"name": "John Smith"}
