@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from router.privacy.disguises.ciphers import backwards, braille, morse, rot13
+from router.privacy.disguises.ciphers import backwards, braille, morse, other_alphabets, rot13
 from router.privacy.disguises.escapes import character_codes, escapes, quoted_printable
 from router.privacy.disguises.letters import hidden, normal, plain
 from router.privacy.disguises.marks import grouped, markup, spaced_out
 from router.privacy.disguises.packed import packed
+from router.privacy.disguises.phonetic import spelled_letters
 from router.privacy.disguises.spelled import misread, spoken_addresses, spoken_numbers
 from router.privacy.layout import layouts
 from router.privacy.view import Traits, View
@@ -28,8 +29,8 @@ GROWTH, SLACK = 12, 200_000
 """Characters that all views of a text may have, per character of the text and beyond: more can't be read."""
 
 DECODERS: tuple[Callable[[View, Traits], Iterator[View]], ...] = (
-    escapes, packed, morse, rot13, backwards, quoted_printable, character_codes, markup, spaced_out, grouped, misread,
-    spoken_numbers, spoken_addresses, layouts,
+    escapes, packed, morse, rot13, backwards, other_alphabets, quoted_printable, character_codes, markup, spaced_out, grouped, misread,
+    spoken_numbers, spelled_letters, spoken_addresses, layouts,
 )  # fmt: skip
 """Each takes one kind of disguise off; what it yields may equal the text it was given."""
 

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from router.privacy.disguises.ciphers import ALPHABETS
 from router.privacy.disguises.letters import hidden
 from router.privacy.view import Traits, View
 
@@ -24,13 +25,24 @@ _WRAPPED = re.compile(
     r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{8,59}[ \t]*\r?\n[ \t]*){1,400}[A-Za-z0-9+/_-]{2,59}={0,2}(?![A-Za-z0-9+/_=-])"
 )
 _SHORT_LINES = re.compile(rb"aaaaaaaa\r?\n *aaaa")
-_BASE32 = re.compile(r"(?<![A-Za-z0-9])(?:[A-Z2-7]{16,}|[a-z2-7]{16,})={0,6}(?![A-Za-z0-9=])")
+_BASE32 = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Z2-7]{16,}(?:\r?\n[A-Z2-7]{2,}){0,1500}|[a-z2-7]{16,}(?:\r?\n[a-z2-7]{2,}){0,1500})={0,6}(?![A-Za-z0-9=])"
+)
 _BASE85 = re.compile(r"<~([!-uz\s]{10,20000})~>")
 _HEX = re.compile(
     r"(?<![A-Za-z0-9])(?:0x)?[0-9A-Fa-f]{2}(?:([ :,-]?)[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2}){7,}(?![A-Za-z0-9])"
 )
 _HEX_SIGNS = bytes(97 if chr(code) in "0123456789abcdefABCDEF :,-" else 32 for code in range(256))
+_HEX_LINES = re.compile(r"[0-9A-Fa-f\s]+")
 _PLAIN_HEX = re.compile(r"(?:0x)?[0-9A-Fa-f]+")
+_BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_BASE58_SIGNS = frozenset(_BASE58)
+_UU = re.compile(r"(?:^|(?<=[:>] ))[)-M][ -`]{12,61}(?:\n[!-M][ -`]{4,61})*$", re.MULTILINE)
+_UU_SIGNS = bytes(97 if 32 <= code <= 96 else 32 for code in range(256))
+_SOLID = bytes(97 if 33 <= code <= 126 else 32 for code in range(256))
+_LEAST_TURNED, _LONGEST_TURNED, _LONGEST_BASE58 = 16, 4_096, 600
+"""Characters of base64 or hex that is tried in other directions and alphabets, and of base58, which takes quadratic time."""
+_LEAST_BASE85 = 15
 _LONGEST_DATA = 65_536
 """Longer base64 or hex isn't decoded, nor is what unpacks to more than twice that."""
 _LEAST_DATA = 256
@@ -82,6 +94,8 @@ def _readable(raw: bytes) -> str:
         if len(data) < _LEAST_TEXT or data[1::2].strip(b"\0") or not data[::2].isascii():
             return ""
         text = data[::2].decode()
+    if "\0" in text and not data[1::2].strip(b"\0"):
+        text = data[::2].decode("ascii", "replace")
     return text if len(text) >= _LEAST_TEXT and all(map(_is_written, text)) else ""
 
 
@@ -99,7 +113,7 @@ def _unbase64(token: str) -> str:
 
 
 def _unbase32(token: str) -> str:
-    plain = token.rstrip("=").upper()
+    plain = "".join(token.split()).rstrip("=").upper()
     try:
         return _readable(base64.b32decode(plain + "=" * (-len(plain) % 8)))
     except (binascii.Error, ValueError):
@@ -113,9 +127,59 @@ def _unbase85(token: str) -> str:
         return ""
 
 
+def _unbase58(token: str) -> str:
+    number = 0
+    for char in token:
+        number = number * 58 + _BASE58.index(char)
+    return _readable(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+
+
+def _unsigned85(token: str) -> str:
+    """Decode base85 that nothing marks as such, in either of its alphabets."""
+    for decode in (base64.b85decode, base64.a85decode):
+        try:
+            said = _readable(decode(token))
+        except (ValueError, OverflowError):
+            continue
+        if said:
+            return said
+    return ""
+
+
+def _unuu(lines: str) -> str:
+    """Decode lines of uuencode, each of which begins with its length."""
+    data = b""
+    for line in lines.splitlines():
+        length = (ord(line[0]) - 32) & 63
+        if not (length + 2) // 3 * 4 - 3 <= len(line) - 1 <= (length + 2) // 3 * 4 + 1:
+            return ""
+        try:
+            data += binascii.a2b_uu(line.rstrip())
+        except (binascii.Error, ValueError):
+            return ""
+    return _readable(data)
+
+
+def _turned(token: str) -> Iterator[str]:
+    """Decode base64 or hex that was written backwards or in a moved alphabet after it was packed, or base58."""
+    if not (_LEAST_TURNED <= len(token) <= _LONGEST_TURNED and any(map(str.isdigit, token))) or token.isdecimal():
+        return
+    is_hex = _PLAIN_HEX.fullmatch(token) is not None
+    is_mixed = not is_hex and any(map(str.isupper, token)) and any(map(str.islower, token))
+    if is_hex or is_mixed:
+        yield (_unhex if is_hex else _unbase64)(token[::-1])
+    for moved in () if is_hex else (token.translate(alphabet) for alphabet in ALPHABETS):
+        if _PLAIN_HEX.fullmatch(moved):
+            yield _unhex(moved)  # several alphabets may turn the same letters into digits
+        elif is_mixed:
+            yield _unbase64(moved)
+    if is_mixed and len(token) <= _LONGEST_BASE58 and _BASE58_SIGNS.issuperset(token):
+        yield _unbase58(token)
+
+
 def _unhex(token: str) -> str:
     try:
-        return _readable(bytes.fromhex(re.sub("0x|[ :,-]", "", token)))
+        return _readable(bytes.fromhex(re.sub(r"0x|[\s:,-]", "", token)))
     except ValueError:
         return ""
 
@@ -152,6 +216,8 @@ def _tokens(text: str, traits: Traits) -> Iterator[tuple[int, int]]:
         start, end = match.span()
         lines = match.group().splitlines(keepends=True)
         if len(lines) > 1 and all(_HEX.fullmatch(line.strip()) for line in lines) and len(lines[0]) < 130:
+            if _unhex(match.group()):
+                yield start, end
             for line in lines:
                 yield start, start + len(line.rstrip())
                 start += len(line)
@@ -169,13 +235,30 @@ def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]
     for start, end in dict.fromkeys(_tokens(text, traits)):
         token = text[start:end]
         said = "" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
-        yield (start, end), said
+        turned = () if said else filter(None, _turned(token))
+        yield from (((start, end), each) for each in (tuple(turned) or (said,)))
     for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(traits.shape) else ():
-        yield match.span(), _unbase64(match.group())
+        lines = match.group()
+        yield match.span(), (_unhex(lines) if _HEX_LINES.fullmatch(lines) else "") or _unbase64(lines)
     for match in _BASE32.finditer(text) if b"a" * 16 in traits.shape else ():
         yield match.span(), _unbase32(match.group())
     for match in _BASE85.finditer(text) if "<~" in text else ():
         yield match.span(), _unbase85(match.group())
+    signs = text.encode("ascii", "replace")
+    for match in _UU.finditer(text) if b"a" * 13 in signs.translate(_UU_SIGNS) else ():
+        yield match.span(), _unuu(match.group())
+    if b"a" * _LEAST_BASE85 in signs.translate(_SOLID):
+        yield from _solid(text)
+
+
+def _solid(text: str) -> Iterator[tuple[tuple[int, int], str]]:
+    """Yield the places of base85 that nothing marks as such."""
+    end = 0
+    for token in (word for word in text.split() if len(word) >= _LEAST_BASE85):
+        end = text.index(token, end) + len(token)
+        is_word = token.isalnum() or token.islower() or len(token) > _LONGEST_TURNED
+        if not is_word and (said := _unsigned85(token)):
+            yield (end - len(token), end), said
 
 
 def packed(view: View, traits: Traits) -> Iterator[View]:
