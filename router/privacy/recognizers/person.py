@@ -20,6 +20,7 @@ EXAMPLES = (
     ("can you ask priya about it", "priya"),
     ("Rome was not built in a day", None),
     ("Explain Machine Learning and Data Science", None),
+    ("Write edge test cases for the following condition: FICO > 750 && FICO <= 900", None),
     ("Write a Python function that sorts a list", None),
 )
 
@@ -30,6 +31,8 @@ LEAST = {"LOCATION": 0.7, "ADDRESS": 0.75, "ORG": 0.7}
 """Probability below which a tag is dropped; what a person's name needs depends on its shape."""
 SURE = 0.9
 """Probability from which words that no list of names knows are one person's name."""
+SURE_ADDRESS = 0.98
+"""Probability from which words and numbers are an address though none of them names a street."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _GAP = re.compile(r"(?<=\S)(?:\t|  )")
@@ -86,7 +89,8 @@ class _Names(LocalRecognizer):
         """Check the shape: a name stands in one line, a place is capitalised."""
         words = _WORD.findall(value)
         if entity.kind == "ADDRESS":
-            return entity.score >= LEAST["ADDRESS"] and _is_address(value, words)
+            least = LEAST["ADDRESS"] if _STREET.search(value) else SURE_ADDRESS
+            return entity.score >= least and _is_address(value, words)
         if not words or "\n" in value:
             return False
         if entity.kind == "PERSON":
