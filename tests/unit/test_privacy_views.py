@@ -77,6 +77,10 @@ SAID = b"My SSN is 856-45-6789 and thanks, see you soon"
         base64.b64encode(zlib.compress(SAID)).decode(),
         base64.b64encode(base64.b64encode(SAID)).decode(),
         base64.encodebytes(b"filler " * 30 + SAID).decode(),
+        "-----BEGIN NOTE-----\n" + base64.encodebytes(b"x" * 20 + SAID).decode().rstrip() + "\n-----END NOTE-----",
+        "-----BEGIN NOTE-----\n"
+        + base64.encodebytes(b"x" * 12 + SAID + b" ok").decode().rstrip()
+        + "\n-----END NOTE-----",
         base64.b64encode(b"filler " * 5000 + SAID).decode(),
         "see 0x" + SAID.hex() + ".",
         SAID.hex(" "),

@@ -17,12 +17,12 @@ from router.privacy.disguises.letters import hidden
 from router.privacy.view import Traits, View
 
 _BASE64 = re.compile(
-    r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{60,}\r?\n){0,1500}[A-Za-z0-9+/_-]{12,}(?:\r?\n[A-Za-z0-9+/_-]{1,15})?={0,2}"
+    r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{60,}\r?\n){0,1500}[A-Za-z0-9+/_-]{12,}(?:\r?\n(?!--)[A-Za-z0-9+/_-]{1,15})?={0,2}"
     r"(?![A-Za-z0-9+/_=-])"
 )
 _BASE64_SIGNS = bytes(97 if code < 128 and (chr(code).isalnum() or chr(code) in "+/_-") else 32 for code in range(256))
 _WRAPPED = re.compile(
-    r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{8,59}[ \t]*\r?\n[ \t]*){1,400}[A-Za-z0-9+/_-]{2,59}={0,2}(?![A-Za-z0-9+/_=-])"
+    r"(?<![A-Za-z0-9+/_-])(?:[A-Za-z0-9+/_-]{8,59}[ \t]*\r?\n[ \t]*(?!--)){1,400}[A-Za-z0-9+/_-]{2,59}={0,2}(?![A-Za-z0-9+/_=-])"
 )
 _SHORT_LINES = re.compile(rb"aaaaaaaa\r?\n *aaaa")
 _BASE32 = re.compile(
