@@ -37,6 +37,8 @@ JOB_S, CHAR_S = 0.0001, 5e-7
 """Time that a job takes, and each of its characters at first; what they do take is learnt, within MOST_CHAR_S."""
 MOST_CHAR_S = 5e-6
 LEARNING = 0.1
+RECEIVED_BYTES = 1 << 18
+"""Read at once from a template that says hello."""
 
 
 class _Pending:
@@ -147,6 +149,8 @@ class Pool:
         self._forks: set[asyncio.Task[None]] = set()
         self._backlog: list[_Pending] = []
         self._closing = False
+        self.kit = b""
+        """A `direct.Kit`, once the template has sent one."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -272,6 +276,7 @@ class Pool:
             raise ConfigError("privacy: the scan's worker process ended while it was starting") from error
         if hello.error:
             raise ConfigError(f"privacy: the scan can't start: {hello.error}")
+        self.kit = hello.kit
         for _ in range(self._size):
             await self._fork()
         while any(worker.pid is None for worker in self._workers):
@@ -307,11 +312,16 @@ async def _receive(connection: socket.socket) -> bytes:
     Raises:
         EOFError: the other end closed before.
     """
+    length = HEADER.unpack(await _exactly(connection, HEADER.size))[0]
+    return await _exactly(connection, length)
+
+
+async def _exactly(connection: socket.socket, length: int) -> bytes:
     loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < HEADER.size or len(data) < HEADER.size + HEADER.unpack_from(data)[0]:
-        more = await loop.sock_recv(connection, 4096)
+    data = bytearray()
+    while len(data) < length:
+        more = await loop.sock_recv(connection, min(length - len(data), RECEIVED_BYTES))
         if not more:
             raise EOFError
         data += more
-    return data[HEADER.size :]
+    return bytes(data)

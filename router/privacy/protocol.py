@@ -74,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     pid: int
     error: str = ""
+    kit: bytes = b""
+    """From the template: a `direct.Kit` as msgpack, if the router may read short texts alone."""
 
 
 WARM_UP = Unit([("", (

@@ -12,6 +12,7 @@ from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
 from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
 from router.privacy.cache import Cache
+from router.privacy.direct import Direct, direct
 from router.privacy.pool import Pool
 from router.privacy.protocol import WARM_UP, Found, Job, Setup
 from router.privacy.severity import Rule, rules, validate
@@ -70,6 +71,7 @@ class Scanner:
         self._cache = Cache(config.scan.cache_bytes, self._ruleset)
         setup = Setup(config.model_dump_json().encode(), None if folder is None else str(folder))
         self._pool = Pool(setup, config.scan.workers, config.scan.max_queue)
+        self._direct: Direct | None = None
         self._ids = count(1)
 
     async def start(self) -> None:
@@ -82,6 +84,7 @@ class Scanner:
         self._rules = rules(self._validated)
         if self._config.enabled:
             await self._pool.start()
+            self._direct = direct(self._pool.kit, self._rules)
             jobs = [Job(-number, monotonic_s() + 10, [WARM_UP]) for number in range(self._config.workers)]
             await asyncio.gather(*map(self._pool.run, jobs))
 
@@ -126,12 +129,14 @@ class Scanner:
         plan = Plan(self._cache, self._rules, self._validated.combinations, self._config.max_chars, pause)
         await plan.read(body)
         await pause()
-        found: list[Found] = []
+        found: list[Found] | None = []
         if plan.unknown:
-            reply = await self._pool.run(Job(next(self._ids), deadline_s, plan.unknown))
-            if reply.error:
-                return self._closed(started_s, reply.error)
-            found = reply.found
+            found = None if self._direct is None else self._direct.read(plan.unknown)
+            if found is None:
+                reply = await self._pool.run(Job(next(self._ids), deadline_s, plan.unknown))
+                if reply.error:
+                    return self._closed(started_s, reply.error)
+                found = reply.found
         sensitivity, findings = await plan.finish(found)
         total = plan.total
         unreadable = total.unreadable or (("hits",) if len(findings) > MAX_FINDINGS else ())

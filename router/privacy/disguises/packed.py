@@ -58,6 +58,7 @@ _UNPACKERS = (
     _Unpacker(b"BZh", bz2.BZ2Decompressor),
     _Unpacker(b"\xfd7zXZ", lambda: lzma.LZMADecompressor(memlimit=64_000_000)),
 )
+_MAGICS = tuple(unpacker.magic for unpacker in _UNPACKERS)
 
 
 def _unpack(raw: bytes) -> bytes:
@@ -89,35 +90,35 @@ def _is_written(char: str) -> bool:
     return char.isprintable() or char in "\r\n\t" or unicodedata.category(char) == "Cf"
 
 
-def _unbase64(token: str) -> str:
-    """Decode to text, or to nothing."""
+def _unbase64(token: str) -> bytes:
+    """Decode, to nothing if it isn't base64."""
     plain = token.translate({45: "+", 95: "/", 61: None, 10: None, 13: None, 32: None, 9: None})
     try:
-        return _readable(base64.b64decode(plain + "=" * (-len(plain) % 4)))
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
     except (binascii.Error, ValueError):
-        return ""
+        return b""
 
 
-def _unbase32(token: str) -> str:
+def _unbase32(token: str) -> bytes:
     plain = token.rstrip("=").upper()
     try:
-        return _readable(base64.b32decode(plain + "=" * (-len(plain) % 8)))
+        return base64.b32decode(plain + "=" * (-len(plain) % 8))
     except (binascii.Error, ValueError):
-        return ""
+        return b""
 
 
-def _unbase85(token: str) -> str:
+def _unbase85(token: str) -> bytes:
     try:
-        return _readable(base64.a85decode(token, adobe=True))
+        return base64.a85decode(token, adobe=True)
     except ValueError:
-        return ""
+        return b""
 
 
-def _unhex(token: str) -> str:
+def _unhex(token: str) -> bytes:
     try:
-        return _readable(bytes.fromhex(re.sub("0x|[ :,-]", "", token)))
+        return bytes.fromhex(re.sub("0x|[ :,-]", "", token))
     except ValueError:
-        return ""
+        return b""
 
 
 _KIND = str.maketrans(dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "A") | dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")
@@ -164,12 +165,12 @@ def _tokens(text: str, traits: Traits) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
-def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield the places of data and what it says, if anything."""
+def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield the places of what looks like data, and the data."""
     for start, end in dict.fromkeys(_tokens(text, traits)):
         token = text[start:end]
-        said = "" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
-        yield (start, end), said
+        raw = b"" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
+        yield (start, end), raw
     for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(traits.shape) else ():
         yield match.span(), _unbase64(match.group())
     for match in _BASE32.finditer(text) if b"a" * 16 in traits.shape else ():
@@ -178,11 +179,16 @@ def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]
         yield match.span(), _unbase85(match.group())
 
 
-def packed(view: View, traits: Traits) -> Iterator[View]:
-    """Yield what data says; data that doesn't give it away is noted by a view without a text."""
+def packed(view: View, traits: Traits, *, opens: bool = True) -> Iterator[View]:
+    """Yield what data says; data that doesn't give it away is noted by a view without a text.
+
+    So is compressed data unless it `opens` that: a few bytes of it may hold any number of characters.
+    """
     public: list[tuple[int, int]] | None = None
-    for (start, end), said in _decoded(view.text, traits):
-        if said:
+    for (start, end), raw in _decoded(view.text, traits):
+        if not opens and raw.startswith(_MAGICS):
+            yield View("", whole=view.original(start, end))
+        elif said := _readable(raw):
             place = view.original(start, end)
             yield View(said, whole=place)
             yield from (unseen._replace(whole=place) for unseen in hidden(said))

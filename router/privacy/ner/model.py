@@ -173,7 +173,7 @@ class Tagger:
 
     def _logits(self, tokens: Sequence[str]) -> Floats:
         """Return (n, tags) logits of consecutive tokens."""
-        layer = _convolved(self._vectors[self._indexes(tokens)], self._biases[0], 1)
+        layer = _convolved(self._vectors.take(self._indexes(tokens), axis=0), self._biases[0], 1)
         for number, reach in enumerate(REACH, 1):
             layer += _convolved(layer @ self._weights[number], self._biases[number], reach)
         return layer @ self._last + self._biases[3]
