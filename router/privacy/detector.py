@@ -97,7 +97,7 @@ class Detector:
         for index, matched in hits.patterns.items():
             recognizer = self._recognizers[index]
             assert isinstance(recognizer, PatternRecognizer)
-            recognizer.patterns = [self._owners[hit][1] for hit in matched]
+            recognizer.patterns = [pattern for hit in matched if (pattern := self._owners[hit][1]) is not None]
             active.append(recognizer)
         return self._analyze(text, active)
 

@@ -64,7 +64,9 @@ class Direct:
             return None
         self._left = MOST_CHARS
         try:
-            found = [read(unit, partial(self._find, names=not unit.is_seam), self._rules, opens=False) for unit in units]
+            found = [
+                read(unit, partial(self._find, names=not unit.is_seam), self._rules, opens=False) for unit in units
+            ]
         except Exception:  # noqa: BLE001
             return None
         return None if any(each.unreadable for each in found) else found

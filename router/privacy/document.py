@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, TypeAlias
 
@@ -122,7 +121,7 @@ def read(unit: Unit, find: Find, by_entity: dict[str, Rule], *, opens: bool = Tr
     """Find what is in a unit's texts; unless it `opens` what is compressed, that counts as unreadable."""
     document = Document(unit)
     found: set[Span] = set()
-    counts: Counter[str] = Counter()
+    counts: dict[str, int] = {}
     unreadable = ""
     for view in views(document.text, opens=opens):
         if view.whole is not None and not view.text:
@@ -130,7 +129,7 @@ def read(unit: Unit, find: Find, by_entity: dict[str, Rule], *, opens: bool = Tr
         for span in _read(view, find, by_entity):
             if span not in found:
                 found.add(span)
-                counts[span.entity] += 1
+                counts[span.entity] = counts.get(span.entity, 0) + 1
                 if counts[span.entity] > _most(by_entity[span.entity]):
                     return Found(_matches(document, found, by_entity), "hits")
     return Found(_matches(document, found, by_entity), unreadable)

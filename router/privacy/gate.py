@@ -73,7 +73,9 @@ class Gate:
     def compiled(self) -> Compiled:
         """What `of` makes it of again."""
         hyperscan = _hyperscan()
-        return Compiled([(least, hyperscan.dumpb(database)) for least, database in self._databases], sorted(self._always))
+        return Compiled(
+            [(least, hyperscan.dumpb(database)) for least, database in self._databases], sorted(self._always)
+        )
 
     @property
     def ungated(self) -> frozenset[int]:

@@ -149,8 +149,6 @@ class Pool:
         self._forks: set[asyncio.Task[None]] = set()
         self._backlog: list[_Pending] = []
         self._closing = False
-        self.kit = b""
-        """A `direct.Kit`, once the template has sent one."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -162,14 +160,15 @@ class Pool:
         """Whether a job would find a worker."""
         return bool(self._workers)
 
-    async def start(self) -> None:
-        """Start the template, fork the workers, then watch over both.
+    async def start(self) -> bytes:
+        """Start the template, fork the workers, then watch over both; return the template's `kit`.
 
         Raises:
             ConfigError: the template can't load what the configuration asks for.
         """
-        await self._start_template()
+        hello = await self._start_template()
         self._keeper = asyncio.create_task(self._keep(), name="scan-pool")
+        return hello.kit
 
     async def aclose(self) -> None:
         """End every process; jobs on their way are answered `worker_died`."""
@@ -251,7 +250,7 @@ class Pool:
         _, worker = await loop.create_unix_connection(lambda: _Worker(self._lost), sock=ours)
         self._workers.append(worker)
 
-    async def _start_template(self) -> None:
+    async def _start_template(self) -> Hello:
         ours, theirs = socket.socketpair()
         program = (
             f"import sys; sys.path[:] = {sys.path!r}; from router.privacy.worker import main; main({theirs.fileno()})"
@@ -276,11 +275,11 @@ class Pool:
             raise ConfigError("privacy: the scan's worker process ended while it was starting") from error
         if hello.error:
             raise ConfigError(f"privacy: the scan can't start: {hello.error}")
-        self.kit = hello.kit
         for _ in range(self._size):
             await self._fork()
         while any(worker.pid is None for worker in self._workers):
             await asyncio.sleep(0.001)
+        return hello
 
     async def _end_template(self) -> None:
         if self._control is not None:

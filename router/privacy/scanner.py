@@ -60,7 +60,7 @@ class _Pause:
 
 
 class Scanner:
-    """Scans request bodies in worker processes. Start it before use; one per configuration."""
+    """Scans request bodies, all but short ones in worker processes. Start it before use; one per configuration."""
 
     def __init__(self, config: PrivacyConfig, folder: FilePath | None = None) -> None:
         """Configure a scanner; `folder` keeps what takes long to compile."""
@@ -83,8 +83,8 @@ class Scanner:
         validate(self._validated)
         self._rules = rules(self._validated)
         if self._config.enabled:
-            await self._pool.start()
-            self._direct = direct(self._pool.kit, self._rules)
+            kit = await self._pool.start()
+            self._direct = await asyncio.to_thread(direct, kit, self._rules)
             jobs = [Job(-number, monotonic_s() + 10, [WARM_UP]) for number in range(self._config.workers)]
             await asyncio.gather(*map(self._pool.run, jobs))
 

@@ -90,8 +90,11 @@ class Sieve:
 
 def distinct(found: Iterable[Span]) -> list[Span]:
     """Drop each span that lies within another of the same entity that is as sure; the surest come first."""
+    spans = list(found)
+    if len(spans) < 2:
+        return spans
     kept: list[Span] = []
-    for span in sorted(found, key=lambda span: (-span.score, span.start, span.start - span.end)):
+    for span in sorted(spans, key=lambda span: (-span.score, span.start, span.start - span.end)):
         if not any(
             other.entity == span.entity and other.start <= span.start and span.end <= other.end for other in kept
         ):

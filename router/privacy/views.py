@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain
 
 from router.privacy.disguises.ciphers import backwards, braille, morse, rot13
 from router.privacy.disguises.escapes import character_codes, escapes, quoted_printable
@@ -54,7 +55,7 @@ def views(text: str, *, opens: bool = True) -> Iterator[View]:
     while ahead:
         view, depth = ahead.popleft()
         traits = Traits.of(view.text)
-        for reading in (plain(reading) for decode in decoders for reading in decode(view, traits)):
+        for reading in map(plain, chain.from_iterable(decode(view, traits) for decode in decoders)):
             if reading.text in seen:
                 continue
             left -= len(reading.text)

@@ -64,7 +64,7 @@ def _any_of(alternatives: str, end: str = r"\b") -> re.Pattern[str]:
 _PRIVATE = _any_of(
     r"i|i'm|i've|i'll|i'd|me|my|mine|our|ours|us|we|we're|ich|mein\w*|unser\w*|je|mon|ma|mes|notre|nos|mi|mis|nuestr\w+|mio|mia|nostr\w+|meu|minha|noss\w+|mijn|ons|onze|mój|moja|mojego|mojej|nasz\w*"
     r"|dear|draft|patients?|clients?|customers?|tenants?|employees?|applicants?|colleagues?|co-?workers?|neighbou?rs?|landlord|roommate|candidate|hr|payroll|e-?mail|please|pls|memo|reminder|write|note:|notes:|name:|subject:|claimant|caller|policyholder|volunteer|interns?",
-    end=r"(?:\b|(?<=:))"
+    end=r"(?:\b|(?<=:))",
 )
 _PUBLIC = _any_of(
     r"born (?:in|on) (?:[a-z]+ )?(?:\d{1,2},? )?(?:[a-z]+ )?1\d{3}|(?:in|of|since|until|from|by|during) 1[0-9]\d\d|1[0-9]\d\d ?[-–] ?(?:1[0-9]|20)?\d\d|1[0-8]\d\ds?|century|centuries|b\.?c\.?e?|biograph\w+|historians?|history|historical"
