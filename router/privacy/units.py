@@ -23,6 +23,8 @@ from router.privacy.severity import Rule, Span, is_full_name, is_telling_word, j
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Called between two small pieces of work; gives way to other tasks where that is due."""
+Ahead: TypeAlias = Callable[[int, Unit], Awaitable[None]]
+"""Called with a unit, and its place among the unknown ones, whose scan may begin at once."""
 
 BLOCK, BLOCKS, TURN = 8, 64, 4
 """Where the beginnings of a list end that are looked for, to find how much is known from an earlier turn: after each 64
@@ -101,7 +103,13 @@ class Plan:
     """One scan's units: read the body, have `unknown` scanned, then give what was found to `finish`."""
 
     def __init__(
-        self, cache: Cache, rules: dict[str, Rule], combinations: Sequence[Combination], max_chars: int, pause: Pause
+        self,
+        cache: Cache,
+        rules: dict[str, Rule],
+        combinations: Sequence[Combination],
+        max_chars: int,
+        pause: Pause,
+        ahead: Ahead | None = None,
     ) -> None:
         self.unknown: list[Unit] = []
         self.total = Summary()
@@ -110,6 +118,7 @@ class Plan:
         self._combinations = combinations
         self._max_chars = max_chars
         self._pause = pause
+        self._ahead = ahead
         self._slots: dict[Key, int] = {}
         self._fields: list[_Field] = []
         self._nodes = self._chars = 0
@@ -174,6 +183,8 @@ class Plan:
 
     async def _list(self, field: _Field) -> None:
         self._fields.append(field)
+        if field.is_talk and len(field.items) >= BLOCK and self._ahead is not None:
+            await self._send_newest(field, self._ahead)
         await self._find_known(field)
         self._count(field.known.chars, field.known.nodes)
         for index in range(field.start, len(field.items)):
@@ -191,6 +202,17 @@ class Plan:
                 field.units.append(self._unit(key, reading))
             if field.is_talk and index:
                 await self._seam(field, index)
+
+    async def _send_newest(self, field: _Field, ahead: Ahead) -> None:
+        """Have the newest message read while the long list before it is looked up: it is a new one in every turn."""
+        index = len(field.items) - 1
+        key = self._cache.key(f"unit {field.kind}", field.key, field.items[index])
+        if key is None or self._cache.get(key) is not None:
+            return
+        reading = await self._reading(field, index)
+        if reading.leaves and self._chars + reading.chars <= self._max_chars:
+            slot = self._unit(key, reading).slot
+            await ahead(slot, self.unknown[slot])
 
     def _count(self, chars: int, nodes: int) -> None:
         self._nodes += nodes

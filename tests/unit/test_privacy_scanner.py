@@ -17,6 +17,7 @@ from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import JsonObject, JsonValue, ScanReport, ScanStatus, Sensitivity
 from router.privacy.masking import mask
+from router.privacy.protocol import Found, Unit
 from router.privacy.scanner import Scanner
 from tests.fakes.gates import GATES
 
@@ -403,6 +404,41 @@ async def test_a_name_beside_the_messages_counts_for_what_they_say(scanner: Scan
     filler = ("assistant", HARMLESS * 5)
     assert (await scanner.scan(said(diagnosis, filler, **{field: name}))).sensitivity is Sensitivity.RESTRICTED
     assert (await scanner.scan(said(filler, **{field: name}))).sensitivity is Sensitivity.INTERNAL
+
+
+@pytest.mark.parametrize(
+    "newest", [f"{HARMLESS * 9} mail {SECRET}", f"mail {SECRET}", f"-6789, {HARMLESS * 9}", HARMLESS * 9]
+)
+async def test_the_newest_of_many_messages_is_read_like_any_other(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, newest: str
+) -> None:
+    older = [("user", f"{number}: call me at +44 20 7946 0958") for number in range(11)]
+    body = {
+        "user": "Anna Kowalska",
+        **said(*older, ("user", "My SSN is 856-45"), ("user", newest)),
+        "my ssn": 856456789,
+    }
+    report = await scanner.scan(body)
+    monkeypatch.setattr(Scanner, "_found", _found_at_once)
+    one_by_one = Scanner(config(), GATES)
+    await one_by_one.start()
+    assert (await one_by_one.scan(body)).findings == report.findings
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    await one_by_one.aclose()
+
+
+async def _found_at_once(self: Scanner, units: list[Unit], ahead: Any) -> tuple[str, list[Found]]:
+    reply = await ahead.run(units)
+    return reply.error, reply.found
+
+
+async def test_a_worker_that_dies_over_the_newest_message_fails_the_scan(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    scan = asyncio.create_task(own.scan(said(*[("user", "hello")] * 10, ("user", HARMLESS * 9))))
+    await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    assert is_closed(await scan, ScanStatus.FAILED, "worker_died")
 
 
 async def test_an_image_in_a_content_list_is_unreadable_wherever_the_list_stands(scanner: Scanner) -> None:
