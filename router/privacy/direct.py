@@ -81,7 +81,7 @@ class Direct:
         return spans(text, hits, self._finders) if names else ()
 
 
-def direct(kit: bytes, by_entity: dict[str, Rule]) -> Direct | None:
+def direct(kit: bytes | msgspec.Raw, by_entity: dict[str, Rule]) -> Direct | None:
     """Set up what a template sent; without it, or where anything is wrong with it, workers read everything."""
     try:
         return Direct(msgspec.msgpack.decode(kit, type=Kit), by_entity)

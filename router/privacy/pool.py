@@ -37,8 +37,6 @@ JOB_S, CHAR_S = 0.0001, 5e-7
 """Time that a job takes, and each of its characters at first; what they do take is learnt, within MOST_CHAR_S."""
 MOST_CHAR_S = 5e-6
 LEARNING = 0.1
-RECEIVED_BYTES = 1 << 18
-"""Read at once from a template that says hello."""
 
 
 class _Pending:
@@ -160,7 +158,7 @@ class Pool:
         """Whether a job would find a worker."""
         return bool(self._workers)
 
-    async def start(self) -> bytes:
+    async def start(self) -> msgspec.Raw:
         """Start the template, fork the workers, then watch over both; return the template's `kit`.
 
         Raises:
@@ -305,7 +303,7 @@ class Pool:
                     await asyncio.sleep(RESTART_S)
 
 
-async def _receive(connection: socket.socket) -> bytes:
+async def _receive(connection: socket.socket) -> bytearray:
     """Read one frame.
 
     Raises:
@@ -315,12 +313,13 @@ async def _receive(connection: socket.socket) -> bytes:
     return await _exactly(connection, length)
 
 
-async def _exactly(connection: socket.socket, length: int) -> bytes:
+async def _exactly(connection: socket.socket, length: int) -> bytearray:
     loop = asyncio.get_running_loop()
-    data = bytearray()
-    while len(data) < length:
-        more = await loop.sock_recv(connection, min(length - len(data), RECEIVED_BYTES))
-        if not more:
+    data = bytearray(length)
+    left = memoryview(data)
+    while left:
+        size = await loop.sock_recv_into(connection, left)
+        if not size:
             raise EOFError
-        data += more
-    return bytes(data)
+        left = left[size:]
+    return data

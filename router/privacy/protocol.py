@@ -74,8 +74,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     pid: int
     error: str = ""
-    kit: bytes = b""
-    """From the template: a `direct.Kit` as msgpack, if the router may read short texts alone."""
+    kit: msgspec.Raw = msgspec.Raw(b"\xc0")
+    """From the template: a `direct.Kit`, or nil if the router can't read short texts alone. It is large."""
 
 
 WARM_UP = Unit([("", (

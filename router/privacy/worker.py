@@ -98,10 +98,9 @@ class Server:
         self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [WARM_UP])))
 
     @property
-    def kit(self) -> bytes:
-        """What the router needs to read short texts alone; empty if it can't."""
-        kit = self._detector.kit
-        return b"" if kit is None else msgspec.msgpack.encode(kit)
+    def kit(self) -> msgspec.Raw:
+        """What the router needs to read short texts alone; nil if it can't."""
+        return msgspec.Raw(msgspec.msgpack.encode(self._detector.kit))
 
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other end closes."""
