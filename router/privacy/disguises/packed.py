@@ -70,6 +70,7 @@ _UNPACKERS = (
     _Unpacker(b"BZh", bz2.BZ2Decompressor),
     _Unpacker(b"\xfd7zXZ", lambda: lzma.LZMADecompressor(memlimit=64_000_000)),
 )
+_MAGICS = tuple(unpacker.magic for unpacker in _UNPACKERS)
 
 
 def _unpack(raw: bytes) -> bytes:
@@ -99,68 +100,73 @@ def _readable(raw: bytes) -> str:
     return text if len(text) >= _LEAST_TEXT and all(map(_is_written, text)) else ""
 
 
+def _tells(raw: bytes) -> bool:
+    """Say whether data is text, or packed: then it may be."""
+    return raw.startswith(_MAGICS) or bool(_readable(raw))
+
+
 def _is_written(char: str) -> bool:
     return char.isprintable() or char in "\r\n\t" or unicodedata.category(char) == "Cf"
 
 
-def _unbase64(token: str) -> str:
-    """Decode to text, or to nothing."""
+def _unbase64(token: str) -> bytes:
+    """Decode, to nothing if it isn't base64."""
     plain = token.translate({45: "+", 95: "/", 61: None, 10: None, 13: None, 32: None, 9: None})
     try:
-        return _readable(base64.b64decode(plain + "=" * (-len(plain) % 4)))
+        return base64.b64decode(plain + "=" * (-len(plain) % 4))
     except (binascii.Error, ValueError):
-        return ""
+        return b""
 
 
-def _unbase32(token: str) -> str:
+def _unbase32(token: str) -> bytes:
     plain = "".join(token.split()).rstrip("=").upper()
     try:
-        return _readable(base64.b32decode(plain + "=" * (-len(plain) % 8)))
+        return base64.b32decode(plain + "=" * (-len(plain) % 8))
     except (binascii.Error, ValueError):
-        return ""
+        return b""
 
 
-def _unbase85(token: str) -> str:
+def _unbase85(token: str) -> bytes:
     try:
-        return _readable(base64.a85decode(token, adobe=True))
+        return base64.a85decode(token, adobe=True)
     except ValueError:
-        return ""
+        return b""
 
 
-def _unbase58(token: str) -> str:
+def _unbase58(token: str) -> bytes:
     number = 0
     for char in token:
         number = number * 58 + _BASE58.index(char)
-    return _readable(number.to_bytes((number.bit_length() + 7) // 8, "big"))
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
-def _unsigned85(token: str) -> str:
-    """Decode base85 that nothing marks as such, in either of its alphabets."""
+def _unsigned85(token: str) -> bytes:
+    """Decode base85 that nothing marks as such, in either of its alphabets; to nothing if that tells nothing."""
     for decode in (base64.b85decode, base64.a85decode):
         try:
-            said = _readable(decode(token))
+            raw = decode(token)
         except (ValueError, OverflowError):
             continue
-        if said:
-            return said
-    return ""
+        if _tells(raw):
+            return raw
+    return b""
 
 
-def _unuu(lines: str) -> str:
+def _unuu(lines: str) -> bytes:
     """Decode lines of uuencode, each of which begins with its length."""
     data = b""
     for line in lines.splitlines():
         length = (ord(line[0]) - 32) & 63
         if not (length + 2) // 3 * 4 - 3 <= len(line) - 1 <= (length + 2) // 3 * 4 + 1:
-            return ""
+            return b""
         try:
             data += binascii.a2b_uu(line.rstrip())
         except (binascii.Error, ValueError):
-            return ""
-    return _readable(data)
+            return b""
+    return data
 
 
-def _turned(token: str) -> Iterator[str]:
+def _turned(token: str) -> Iterator[bytes]:
     """Decode base64 or hex that was written backwards or in a moved alphabet after it was packed, or base58."""
     if not (_LEAST_TURNED <= len(token) <= _LONGEST_TURNED and any(map(str.isdigit, token))) or token.isdecimal():
         return
@@ -177,11 +183,11 @@ def _turned(token: str) -> Iterator[str]:
         yield _unbase58(token)
 
 
-def _unhex(token: str) -> str:
+def _unhex(token: str) -> bytes:
     try:
-        return _readable(bytes.fromhex(re.sub(r"0x|[\s:,-]", "", token)))
+        return bytes.fromhex(re.sub(r"0x|[\s:,-]", "", token))
     except ValueError:
-        return ""
+        return b""
 
 
 _KIND = str.maketrans(dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "A") | dict.fromkeys("abcdefghijklmnopqrstuvwxyz", "a")
@@ -230,16 +236,17 @@ def _tokens(text: str, traits: Traits) -> Iterator[tuple[int, int]]:
         yield match.span()
 
 
-def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]:
-    """Yield the places of data and what it says, if anything."""
+def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], bytes]]:
+    """Yield the places of what looks like data, and the data."""
     for start, end in dict.fromkeys(_tokens(text, traits)):
         token = text[start:end]
-        said = "" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
-        turned = () if said else filter(None, _turned(token))
-        yield from (((start, end), each) for each in (tuple(turned) or (said,)))
+        raw = b"" if end - start > _LONGEST_DATA else _unhex(token) if _HEX.fullmatch(token) else _unbase64(token)
+        turned = () if _tells(raw) else tuple(filter(_tells, _turned(token)))
+        yield from (((start, end), each) for each in turned or (raw,))
     for match in _WRAPPED.finditer(text) if _SHORT_LINES.search(traits.shape) else ():
         lines = match.group()
-        yield match.span(), (_unhex(lines) if _HEX_LINES.fullmatch(lines) else "") or _unbase64(lines)
+        raw = _unhex(lines) if _HEX_LINES.fullmatch(lines) else b""
+        yield match.span(), raw if _tells(raw) else _unbase64(lines)
     for match in _BASE32.finditer(text) if b"a" * 16 in traits.shape else ():
         yield match.span(), _unbase32(match.group())
     for match in _BASE85.finditer(text) if "<~" in text else ():
@@ -251,21 +258,26 @@ def _decoded(text: str, traits: Traits) -> Iterator[tuple[tuple[int, int], str]]
         yield from _solid(text)
 
 
-def _solid(text: str) -> Iterator[tuple[tuple[int, int], str]]:
+def _solid(text: str) -> Iterator[tuple[tuple[int, int], bytes]]:
     """Yield the places of base85 that nothing marks as such."""
     end = 0
     for token in (word for word in text.split() if len(word) >= _LEAST_BASE85):
         end = text.index(token, end) + len(token)
         is_word = token.isalnum() or token.islower() or len(token) > _LONGEST_TURNED
-        if not is_word and (said := _unsigned85(token)):
-            yield (end - len(token), end), said
+        if not is_word and (raw := _unsigned85(token)):
+            yield (end - len(token), end), raw
 
 
-def packed(view: View, traits: Traits) -> Iterator[View]:
-    """Yield what data says; data that doesn't give it away is noted by a view without a text."""
+def packed(view: View, traits: Traits, *, opens: bool = True) -> Iterator[View]:
+    """Yield what data says; data that doesn't give it away is noted by a view without a text.
+
+    So is compressed data unless it `opens` that: a few bytes of it may hold any number of characters.
+    """
     public: list[tuple[int, int]] | None = None
-    for (start, end), said in _decoded(view.text, traits):
-        if said:
+    for (start, end), raw in _decoded(view.text, traits):
+        if not opens and raw.startswith(_MAGICS):
+            yield View("", whole=view.original(start, end))
+        elif said := _readable(raw):
             place = view.original(start, end)
             yield View(said, whole=place)
             yield from (unseen._replace(whole=place) for unseen in hidden(said))
