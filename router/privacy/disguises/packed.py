@@ -222,7 +222,7 @@ def _tokens(text: str, traits: Traits) -> Iterator[tuple[int, int]]:
         start, end = match.span()
         lines = match.group().splitlines(keepends=True)
         if len(lines) > 1 and all(_HEX.fullmatch(line.strip()) for line in lines) and len(lines[0]) < 130:
-            if _unhex(match.group()):
+            if _tells(_unhex(match.group())):
                 yield start, end
             for line in lines:
                 yield start, start + len(line.rstrip())
