@@ -18,6 +18,10 @@ KEY_BYTES = 32
 ENTRY_BYTES, SPAN_BYTES = 400, 600
 """What an entry and each of its spans are counted as; measured, rounded up."""
 
+_ENCODER = msgspec.msgpack.Encoder()
+_INEXACT = (OverflowError, ValueError, TypeError, RecursionError)
+"""What the encoder raises at something that has no exact binary form."""
+
 
 class Hit(msgspec.Struct, frozen=True, gc=False):
     """One match in a list of items that are read as one document."""
@@ -47,6 +51,27 @@ class Summary(msgspec.Struct, frozen=True, gc=False):
     nodes: int = 0
 
 
+class Beginning:
+    """Hashes a list as far as it goes, so that each of its beginnings has a key at the cost of one pass over all."""
+
+    def __init__(self, head: bytes, secret: bytes) -> None:
+        self._hash = blake2b(head, key=secret, digest_size=KEY_BYTES)
+
+    def add(self, items: Sequence[JsonValue]) -> bool:
+        """Go on by some items, at most 15; say whether they have an exact binary form."""
+        try:
+            data = _ENCODER.encode(items)
+        except _INEXACT:
+            return False
+        self._hash.update(memoryview(data)[1:])  # without how many there are, so that it doesn't matter where one stops
+        return True
+
+    @property
+    def key(self) -> Key:
+        """The key of all items so far."""
+        return self._hash.copy().digest()
+
+
 class Cache:
     """Bounded by bytes; what wasn't asked for longest goes first. Its keys mean nothing outside this process."""
 
@@ -56,7 +81,6 @@ class Cache:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._entries: OrderedDict[Key, Summary] = OrderedDict()
-        self._encode = msgspec.msgpack.Encoder().encode
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -72,10 +96,14 @@ class Cache:
         MessagePack puts length and type in front of every value, so different contents never look alike.
         """
         try:
-            data = self._encode((self._ruleset, kind, content))
-        except (OverflowError, ValueError, TypeError, RecursionError):
+            data = _ENCODER.encode((self._ruleset, kind, content))
+        except _INEXACT:
             return None
         return blake2b(data, key=self._secret, digest_size=KEY_BYTES).digest()
+
+    def beginning(self, kind: str) -> Beginning:
+        """Start to hash a list."""
+        return Beginning(_ENCODER.encode((self._ruleset, kind)), self._secret)
 
     def get(self, key: Key | None) -> Summary | None:
         """Look one up."""

@@ -12,6 +12,7 @@ import regex
 from presidio_analyzer import (
     AnalyzerEngine,
     EntityRecognizer,
+    LocalRecognizer,
     Pattern,
     PatternRecognizer,
     RecognizerRegistry,
@@ -24,6 +25,7 @@ from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
 from router.core.plugin import kinds, load
 from router.privacy.severity import BUILTIN, NAMERS, RECOGNIZERS, Rule
+from router.privacy.sieve import Finder
 
 FLAGS = regex.DOTALL | regex.MULTILINE | regex.IGNORECASE
 BEFORE, AFTER = 100, 40
@@ -167,6 +169,25 @@ def _window(text: str, result: RecognizerResult) -> str:
     return _CAMEL.sub(" ", around).lower()
 
 
+class FinderRecognizer(LocalRecognizer):
+    """A finder as a Presidio recognizer."""
+
+    def __init__(self, finder: Finder, kind: str = "") -> None:
+        """Wrap a finder; `kind` is the plug-in that makes it, if that makes no other."""
+        self.finder = finder
+        self.kind = kind
+        self.signs = finder.signs
+        super().__init__(supported_entities=list(finder.entities), name=finder.name)
+
+    def load(self) -> None: ...
+
+    def analyze(
+        self, text: str, entities: Sequence[str], nlp_artifacts: NlpArtifacts | None = None
+    ) -> list[RecognizerResult]:
+        """Have it find."""
+        return [RecognizerResult(span.entity, span.start, span.end, span.score) for span in self.finder.find(text)]
+
+
 class ActiveRegistry(RecognizerRegistry):
     """A registry that hands out the recognizers chosen for the text in hand."""
 
@@ -183,7 +204,9 @@ def recognizers(rules: dict[str, Rule], config: PrivacyConfig, deadline: Deadlin
         if issubclass(kind, PatternRecognizer) and name not in REPLACED:
             built.append(cast(Any, kind)(supported_language=LANGUAGE))
     for name in kinds(RECOGNIZERS) if config.recognizers is None else config.recognizers:
-        built.extend(load(RECOGNIZERS, name).build())
+        made: list[EntityRecognizer | Finder] = load(RECOGNIZERS, name).build()
+        kind = name if len(made) == 1 else ""
+        built.extend(each if isinstance(each, EntityRecognizer) else FinderRecognizer(each, kind) for each in made)
     if config.names.engine != BUILTIN:
         built.extend(load(NAMERS, config.names.engine).build(config.names.model))
     wanted = [recognizer for recognizer in built if rules.keys() & set(recognizer.supported_entities)]

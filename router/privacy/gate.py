@@ -27,8 +27,8 @@ _MAGIC = b"sona-router gate 2\n"
 _HASH_BYTES = 32
 
 
-class _Compiled(NamedTuple):
-    """Serialised databases with the digits a text must have for them, and the indexes of the expressions that are in none."""
+class Compiled(NamedTuple):
+    """A gate as it is kept and sent: serialised databases with the digits a text must have for them, and the indexes of the expressions that are in none."""
 
     databases: list[tuple[int, bytes]]
     always: list[int]
@@ -45,9 +45,8 @@ class Gate:
         """Compile the expressions, or load what was compiled of the very same ones into `folder` before."""
         self._always: set[int] = set()
         self._databases: list[tuple[int, Any]] = []
-        try:
-            hyperscan: Any = importlib.import_module("hyperscan")
-        except ImportError:
+        hyperscan = _hyperscan()
+        if hyperscan is None:
             self._always.update(range(len(expressions)))
             return
         rules = _hash(expressions)
@@ -57,6 +56,26 @@ class Gate:
             self._load(hyperscan, compiled)
             if path is not None:
                 _write(path, rules, compiled)
+
+    @classmethod
+    def of(cls, compiled: Compiled) -> Gate:
+        """Make a gate of what another process compiled.
+
+        Raises:
+            RuntimeError: Hyperscan isn't there or can't load it.
+        """
+        gate, hyperscan = cls(()), _hyperscan()
+        if hyperscan is None or not gate._load(hyperscan, compiled):
+            raise RuntimeError("the gate can't be loaded")
+        return gate
+
+    @property
+    def compiled(self) -> Compiled:
+        """What `of` makes it of again."""
+        hyperscan = _hyperscan()
+        return Compiled(
+            [(least, hyperscan.dumpb(database)) for least, database in self._databases], sorted(self._always)
+        )
 
     @property
     def ungated(self) -> frozenset[int]:
@@ -77,7 +96,7 @@ class Gate:
                 database.scan(data, match_event_handler=note)
         return found
 
-    def _load(self, hyperscan: Any, compiled: _Compiled | None) -> bool:
+    def _load(self, hyperscan: Any, compiled: Compiled | None) -> bool:
         """Make databases ready to scan; say whether all of them are."""
         if compiled is None:
             return False
@@ -91,13 +110,21 @@ class Gate:
         return True
 
 
+def _hyperscan() -> Any:
+    """Import Hyperscan, if it is there."""
+    try:
+        return importlib.import_module("hyperscan")
+    except ImportError:
+        return None
+
+
 def _hash(expressions: Sequence[str]) -> bytes:
     """Hash all that a database depends on."""
     version = importlib.metadata.version("hyperscan")
     return hashlib.sha256(msgspec.msgpack.encode((version, CHUNK, list(map(loosen, expressions))))).digest()
 
 
-def _read(path: Path, rules: bytes) -> _Compiled | None:
+def _read(path: Path, rules: bytes) -> Compiled | None:
     """Read a file, unless there is none, it belongs to other expressions, or a single bit of it is wrong."""
     try:
         data = path.read_bytes()
@@ -107,10 +134,10 @@ def _read(path: Path, rules: bytes) -> _Compiled | None:
     body = data[head:]
     if data[:head] != _MAGIC + rules + hashlib.sha256(body).digest():
         return None
-    return msgspec.msgpack.decode(body, type=_Compiled)
+    return msgspec.msgpack.decode(body, type=Compiled)
 
 
-def _write(path: Path, rules: bytes, compiled: _Compiled) -> None:
+def _write(path: Path, rules: bytes, compiled: Compiled) -> None:
     """Write a file as a whole or not at all; a folder that can't be written to costs only time at the next start."""
     body = msgspec.msgpack.encode(compiled)
     with contextlib.suppress(OSError):
@@ -127,8 +154,8 @@ def _write(path: Path, rules: bytes, compiled: _Compiled) -> None:
             old.unlink(missing_ok=True)
 
 
-def _compile_all(hyperscan: Any, expressions: Sequence[str]) -> _Compiled:
-    compiled = _Compiled([], [])
+def _compile_all(hyperscan: Any, expressions: Sequence[str]) -> Compiled:
+    compiled = Compiled([], [])
     groups: dict[int, list[int]] = {least: [] for least in DIGITS}
     for index, expression in enumerate(expressions):
         digits = least_digits(loosen(expression))

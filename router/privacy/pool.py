@@ -158,14 +158,15 @@ class Pool:
         """Whether a job would find a worker."""
         return bool(self._workers)
 
-    async def start(self) -> None:
-        """Start the template, fork the workers, then watch over both.
+    async def start(self) -> msgspec.Raw:
+        """Start the template, fork the workers, then watch over both; return the template's `kit`.
 
         Raises:
             ConfigError: the template can't load what the configuration asks for.
         """
-        await self._start_template()
+        hello = await self._start_template()
         self._keeper = asyncio.create_task(self._keep(), name="scan-pool")
+        return hello.kit
 
     async def aclose(self) -> None:
         """End every process; jobs on their way are answered `worker_died`."""
@@ -247,7 +248,7 @@ class Pool:
         _, worker = await loop.create_unix_connection(lambda: _Worker(self._lost), sock=ours)
         self._workers.append(worker)
 
-    async def _start_template(self) -> None:
+    async def _start_template(self) -> Hello:
         ours, theirs = socket.socketpair()
         program = (
             f"import sys; sys.path[:] = {sys.path!r}; from router.privacy.worker import main; main({theirs.fileno()})"
@@ -276,6 +277,7 @@ class Pool:
             await self._fork()
         while any(worker.pid is None for worker in self._workers):
             await asyncio.sleep(0.001)
+        return hello
 
     async def _end_template(self) -> None:
         if self._control is not None:
@@ -301,17 +303,23 @@ class Pool:
                     await asyncio.sleep(RESTART_S)
 
 
-async def _receive(connection: socket.socket) -> bytes:
+async def _receive(connection: socket.socket) -> bytearray:
     """Read one frame.
 
     Raises:
         EOFError: the other end closed before.
     """
+    length = HEADER.unpack(await _exactly(connection, HEADER.size))[0]
+    return await _exactly(connection, length)
+
+
+async def _exactly(connection: socket.socket, length: int) -> bytearray:
     loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < HEADER.size or len(data) < HEADER.size + HEADER.unpack_from(data)[0]:
-        more = await loop.sock_recv(connection, 4096)
-        if not more:
+    data = bytearray(length)
+    left = memoryview(data)
+    while left:
+        size = await loop.sock_recv_into(connection, left)
+        if not size:
             raise EOFError
-        data += more
-    return data[HEADER.size :]
+        left = left[size:]
+    return data

@@ -74,6 +74,8 @@ class Hello(msgspec.Struct, frozen=True):
 
     pid: int
     error: str = ""
+    kit: msgspec.Raw = msgspec.Raw(b"\xc0")
+    """From the template: a `direct.Kit`, or nil if the router can't read short texts alone. It is large."""
 
 
 WARM_UP = Unit([("", (

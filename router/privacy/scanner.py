@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.metadata
+from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path as FilePath
 
@@ -12,8 +13,9 @@ from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
 from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
 from router.privacy.cache import Cache
+from router.privacy.direct import MOST_CHARS, Direct, direct
 from router.privacy.pool import Pool
-from router.privacy.protocol import WARM_UP, Found, Job, Setup
+from router.privacy.protocol import WARM_UP, Found, Job, Reply, Setup, Unit
 from router.privacy.severity import Rule, rules, validate
 from router.privacy.units import Plan, Unread
 
@@ -58,8 +60,27 @@ class _Pause:
         self._slice_s = monotonic_s() + SLICE_S
 
 
+class _Ahead:
+    """Sends units to a worker before it is known what else there is to read."""
+
+    def __init__(self, run: Callable[[list[Unit]], Coroutine[None, None, Reply]]) -> None:
+        self.run = run
+        self.tasks: dict[int, asyncio.Task[Reply]] = {}
+        """By the unit's place among all."""
+
+    async def __call__(self, slot: int, unit: Unit) -> None:
+        if unit.chars > MOST_CHARS:  # shorter ones may need no worker
+            self.tasks[slot] = asyncio.create_task(self.run([unit]))
+            await asyncio.sleep(0)  # so that it is on its way
+
+    def cancel(self) -> None:
+        """Give up what isn't answered yet."""
+        for task in self.tasks.values():
+            task.cancel()
+
+
 class Scanner:
-    """Scans request bodies in worker processes. Start it before use; one per configuration."""
+    """Scans request bodies, all but short ones in worker processes. Start it before use; one per configuration."""
 
     def __init__(self, config: PrivacyConfig, folder: FilePath | None = None) -> None:
         """Configure a scanner; `folder` keeps what takes long to compile."""
@@ -70,6 +91,7 @@ class Scanner:
         self._cache = Cache(config.scan.cache_bytes, self._ruleset)
         setup = Setup(config.model_dump_json().encode(), None if folder is None else str(folder))
         self._pool = Pool(setup, config.scan.workers, config.scan.max_queue)
+        self._direct: Direct | None = None
         self._ids = count(1)
 
     async def start(self) -> None:
@@ -81,7 +103,8 @@ class Scanner:
         validate(self._validated)
         self._rules = rules(self._validated)
         if self._config.enabled:
-            await self._pool.start()
+            kit = await self._pool.start()
+            self._direct = await asyncio.to_thread(direct, kit, self._rules)
             jobs = [Job(-number, monotonic_s() + 10, [WARM_UP]) for number in range(self._config.workers)]
             await asyncio.gather(*map(self._pool.run, jobs))
 
@@ -123,15 +146,16 @@ class Scanner:
             return self._closed(started_s, "deadline")
         deadline_s = started_s + self._config.deadline_ms / 1000
         pause = _Pause(deadline_s)
-        plan = Plan(self._cache, self._rules, self._validated.combinations, self._config.max_chars, pause)
-        await plan.read(body)
-        await pause()
-        found: list[Found] = []
-        if plan.unknown:
-            reply = await self._pool.run(Job(next(self._ids), deadline_s, plan.unknown))
-            if reply.error:
-                return self._closed(started_s, reply.error)
-            found = reply.found
+        ahead = _Ahead(lambda units: self._pool.run(Job(next(self._ids), deadline_s, units)))
+        plan = Plan(self._cache, self._rules, self._validated.combinations, self._config.max_chars, pause, ahead)
+        try:
+            await plan.read(body)
+            await pause()
+            error, found = await self._found(plan.unknown, ahead)
+        finally:
+            ahead.cancel()
+        if error:
+            return self._closed(started_s, error)
         sensitivity, findings = await plan.finish(found)
         total = plan.total
         unreadable = total.unreadable or (("hits",) if len(findings) > MAX_FINDINGS else ())
@@ -146,6 +170,22 @@ class Scanner:
             reason=f"unreadable:{unreadable[0]}" if unreadable else "",
             ruleset=self._ruleset,
         )
+
+    async def _found(self, units: Sequence[Unit], ahead: _Ahead) -> tuple[str, list[Found]]:
+        """Give what is in each unit, or why that isn't known."""
+        others = [unit for slot, unit in enumerate(units) if slot not in ahead.tasks]
+        found = [] if not others else None if self._direct is None else self._direct.read(others)
+        if found is None:
+            reply = await ahead.run(others)
+            if reply.error:
+                return reply.error, []
+            found = reply.found
+        for slot, task in sorted(ahead.tasks.items()):
+            reply = await task
+            if reply.error:
+                return reply.error, []
+            found.insert(slot, reply.found[0])
+        return "", found
 
     def _closed(self, started_s: float, reason: str, status: ScanStatus = ScanStatus.FAILED) -> ScanReport:
         """Report a scan that came to nothing."""

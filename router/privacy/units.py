@@ -23,9 +23,12 @@ from router.privacy.severity import Rule, Span, is_full_name, is_telling_word, j
 
 Pause: TypeAlias = Callable[[], Awaitable[None]]
 """Called between two small pieces of work; gives way to other tasks where that is due."""
+Ahead: TypeAlias = Callable[[int, Unit], Awaitable[None]]
+"""Called with a unit, and its place among the unknown ones, whose scan may begin at once."""
 
-BLOCK = 8
-"""Items whose hash is taken together, to find how much of a list is known from an earlier turn."""
+BLOCK, BLOCKS, TURN = 8, 64, 4
+"""Where the beginnings of a list end that are looked for, to find how much is known from an earlier turn: after each 64
+items, each 8 of the last 64, and each of the last 4."""
 NEAR = 160
 """Characters at each edge of a message in which a neighbour's words count: as far as context reaches, and a number more."""
 LOOKBACK = 64
@@ -85,7 +88,8 @@ class _Field:
         self.start = 0
         """How many items are known together, and what of them."""
         self.known = Summary()
-        self.block_keys: list[Key | None] = []
+        self.keys: dict[int, Key] = {}
+        """Those of the list's beginnings, by how many items they have; ascending."""
         self.units: list[_Pending] = []
         self.seams: dict[int, tuple[_Pending, list[_Place]]] = {}
         self.readings: dict[int, Reading] = {}
@@ -99,7 +103,13 @@ class Plan:
     """One scan's units: read the body, have `unknown` scanned, then give what was found to `finish`."""
 
     def __init__(
-        self, cache: Cache, rules: dict[str, Rule], combinations: Sequence[Combination], max_chars: int, pause: Pause
+        self,
+        cache: Cache,
+        rules: dict[str, Rule],
+        combinations: Sequence[Combination],
+        max_chars: int,
+        pause: Pause,
+        ahead: Ahead | None = None,
     ) -> None:
         self.unknown: list[Unit] = []
         self.total = Summary()
@@ -108,6 +118,7 @@ class Plan:
         self._combinations = combinations
         self._max_chars = max_chars
         self._pause = pause
+        self._ahead = ahead
         self._slots: dict[Key, int] = {}
         self._fields: list[_Field] = []
         self._nodes = self._chars = 0
@@ -139,22 +150,29 @@ class Plan:
         findings: list[Finding] = []
         worst = Sensitivity.PUBLIC
         is_named = is_telling = False
+        is_exact = True
         for field in self._fields:
             total = await self._sum(field, found)
             is_named |= field.path in ABOUT and any(is_full_name(hit.span) for hit in total.hits)
-            is_telling |= field.is_talk and any(is_telling_word(hit.span) for hit in total.hits)
+            entities = {hit.span.entity for hit in total.hits}
+            hidden = {entity for entity in entities if self._rules[entity].sensitivity is Sensitivity.PUBLIC}
             for first in range(0, len(total.hits), STEP):
                 await self._pause()
-                findings += [
-                    hit.finding if hit.is_named else self._named(field, hit.finding)
-                    for hit in total.hits[first : first + STEP]
-                    if self._rules[hit.span.entity].sensitivity is not Sensitivity.PUBLIC
-                ]
+                for hit in total.hits[first : first + STEP]:
+                    if hit.span.entity in hidden:
+                        is_telling |= field.is_talk and is_telling_word(hit.span)
+                    elif hit.is_named:
+                        findings.append(hit.finding)
+                    else:
+                        findings.append(self._named(field, hit.finding))
+                        is_exact = False
             worst = max(worst, total.sensitivity)
             self.total = _joined(self.total, total)
         if is_named and is_telling:
             worst = Sensitivity.RESTRICTED
-        return worst, tuple(dict.fromkeys(findings))
+        if not is_exact:  # an index that goes may have been all that two of them differed in
+            findings = list(dict.fromkeys(findings))
+        return worst, tuple(findings)
 
     def _named(self, field: _Field, finding: Finding) -> Finding:
         """Write out the real path; a key over a list was read in front of each item, so the indexes behind it go."""
@@ -165,6 +183,8 @@ class Plan:
 
     async def _list(self, field: _Field) -> None:
         self._fields.append(field)
+        if field.is_talk and len(field.items) >= BLOCK and self._ahead is not None:
+            await self._send_newest(field, self._ahead)
         await self._find_known(field)
         self._count(field.known.chars, field.known.nodes)
         for index in range(field.start, len(field.items)):
@@ -183,6 +203,17 @@ class Plan:
             if field.is_talk and index:
                 await self._seam(field, index)
 
+    async def _send_newest(self, field: _Field, ahead: Ahead) -> None:
+        """Have the newest message read while the long list before it is looked up: it is a new one in every turn."""
+        index = len(field.items) - 1
+        key = self._cache.key(f"unit {field.kind}", field.key, field.items[index])
+        if key is None or self._cache.get(key) is not None:
+            return
+        reading = await self._reading(field, index)
+        if reading.leaves and self._chars + reading.chars <= self._max_chars:
+            slot = self._unit(key, reading).slot
+            await ahead(slot, self.unknown[slot])
+
     def _count(self, chars: int, nodes: int) -> None:
         self._nodes += nodes
         self._chars += chars
@@ -192,18 +223,24 @@ class Plan:
             raise Unread("unreadable:nesting")
 
     async def _find_known(self, field: _Field) -> None:
-        """Look for the longest beginning of a list that was read before, in whole blocks."""
-        key: Key | None = b""
-        for first in range(0, len(field.items) - BLOCK + 1, BLOCK):
-            await self._pause()
-            key = self._cache.key(f"block {field.kind}", key, *field.items[first : first + BLOCK])
-            if key is None:
+        """Look for the longest beginning of a list that was read before; a short one's units are few anyway."""
+        if len(field.items) < BLOCK:
+            return
+        hashed, done = self._cache.beginning(f"list {field.kind}"), 0
+        for length in _lengths(len(field.items)):
+            while done < length:
+                await self._pause()
+                items = field.items[done : min(done + BLOCK, length)]
+                if not hashed.add(items):
+                    break
+                done += len(items)
+            if done < length:
                 break
-            field.block_keys.append(key)
-        for number in range(len(field.block_keys), 0, -1):
-            known = self._cache.get(field.block_keys[number - 1])
+            field.keys[length] = hashed.key
+        for length in reversed(field.keys):
+            known = self._cache.get(field.keys[length])
             if known is not None:
-                field.start, field.known = number * BLOCK, known
+                field.start, field.known = length, known
                 break
 
     def _pending(self, key: Key | None, unit: Unit) -> _Pending:
@@ -283,7 +320,8 @@ class Plan:
     # Findings
 
     async def _sum(self, field: _Field, found: Sequence[Found]) -> Summary:
-        """Put a field's units together; remember them, and what its whole blocks add up to."""
+        """Put a field's units together; remember them, and what the beginnings of its list add up to."""
+        ends = {max(end for end in (0, *field.keys) if end % size == 0) for size in (1, BLOCK, BLOCKS) if field.keys}
         total = field.known
         hits: list[Hit] = []
         starts: dict[int, int] = {}
@@ -304,9 +342,9 @@ class Plan:
                 total = _joined(total, summary)
                 for hit in summary.hits:
                     await self._place(field, hit, places[hit.leaf], starts, hits)
-            if index + 1 == len(field.block_keys) * BLOCK:
+            if index + 1 in ends:
                 total, hits = self._with_hits(total, hits), []
-                self._cache.put(field.block_keys[-1], total)
+                self._cache.put(field.keys[index + 1], total)
         return self._with_hits(total, hits)
 
     def _with_hits(self, total: Summary, hits: list[Hit]) -> Summary:
@@ -342,11 +380,19 @@ class Plan:
         return starts[item]
 
 
+def _lengths(items: int) -> list[int]:
+    """Say which beginnings of a list are looked for, by their length."""
+    last = items // BLOCK * BLOCK
+    return sorted({
+        *range(BLOCKS, items, BLOCKS), *range(max(last - BLOCKS, BLOCK), last + 1, BLOCK), *range(items - TURN + 1, items + 1)
+    })  # fmt: skip
+
+
 def _objects(name: str, value: JsonValue) -> list[JsonValue]:
     """Return the items of a list that has only objects, each of which can be a unit; else none."""
     if name not in KEYS or name == "content" or not isinstance(value, list) or len(value) > MAX_ITEMS:
         return []
-    return value if all(isinstance(item, dict) for item in value) else []
+    return value if {*map(type, value)} == {dict} else []
 
 
 def _role(item: JsonValue) -> JsonValue:
@@ -354,7 +400,7 @@ def _role(item: JsonValue) -> JsonValue:
 
 
 def _has_digit(pieces: Iterable[tuple[str, _Place]]) -> bool:
-    return any(char.isdigit() for text, _ in pieces for char in text)
+    return any(any(map(str.isdigit, text)) for text, _ in pieces)
 
 
 def _has_text(leaf: Leaf) -> bool:

@@ -47,7 +47,7 @@ def main(control_fd: int) -> None:
         return
     gc.collect()
     gc.freeze()
-    _send(control, msgspec.msgpack.encode(Hello(os.getpid())))
+    _send(control, msgspec.msgpack.encode(Hello(os.getpid(), kit=server.kit)))
     workers: set[int] = set()
     while True:
         command, sockets, _, _ = socket.recv_fds(control, 1, 1)
@@ -96,6 +96,11 @@ class Server:
         self._passed = DeadlinePassed
         self._decode = msgspec.msgpack.Decoder(Job).decode
         self.answer(msgspec.msgpack.encode(Job(0, float("inf"), [WARM_UP])))
+
+    @property
+    def kit(self) -> msgspec.Raw:
+        """What the router needs to read short texts alone; nil if it can't."""
+        return msgspec.Raw(msgspec.msgpack.encode(self._detector.kit))
 
     def serve(self, connection: socket.socket) -> None:
         """Answer until the other end closes."""

@@ -12,6 +12,7 @@ import quopri
 import random
 import zlib
 from collections.abc import Callable
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -31,7 +32,20 @@ WORDS = {
     "pt": "zero um dois três quatro cinco seis sete oito nove",
     "nl": "nul een twee drie vier vijf zes zeven acht negen",
     "pl": "zero jeden dwa trzy cztery pięć sześć siedem osiem dziewięć",
+    "sv": "noll ett två tre fyra fem sex sju åtta nio",
+    "fi": "nolla yksi kaksi kolme neljä viisi kuusi seitsemän kahdeksan yhdeksän",
+    "tr": "sıfır bir iki üç dört beş altı yedi sekiz dokuz",
+    "cs": "nula jeden dva tři čtyři pět šest sedm osm devět",
 }
+NATO = dict(
+    zip(
+        "abcdefghijklmnopqrstuvwxyz0123456789-.@",
+        "alfa bravo charlie delta echo foxtrot golf hotel india juliett kilo lima mike november oscar papa quebec romeo sierra tango uniform victor "
+        "whiskey x-ray yankee zulu zero one two three four five six seven eight niner dash dot at".split(),
+        strict=True,
+    )
+)
+BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 MORSE = dict(
     zip(
         "abcdefghijklmnopqrstuvwxyz0123456789.-@ ",
@@ -84,6 +98,31 @@ def _say_doubles(text: str) -> str:
     return ", ".join(said)
 
 
+def _spell(text: str) -> str:
+    return " ".join(NATO[char] for char in text.lower())
+
+
+def _caesar(places: int) -> Disguise:
+    return _map(ascii_letters, "".join(part[places:] + part[:places] for part in (ascii_lowercase, ascii_uppercase)))
+
+
+def _base58(text: str) -> str:
+    number, said = int.from_bytes(text.encode(), "big"), ""
+    while number:
+        number, digit = divmod(number, 58)
+        said = BASE58[digit] + said
+    return said
+
+
+def _uuencode(text: str) -> str:
+    lines = [binascii.b2a_uu(text[place : place + 45].encode()).decode() for place in range(0, len(text), 45)]
+    return f"begin 644 a.txt\n{''.join(lines)}`\nend"
+
+
+def _lines(text: str, width: int) -> str:
+    return "\n".join(text[place : place + width] for place in range(0, len(text), width))
+
+
 def _wrapped(data: bytes, width: int) -> str:
     text = base64.b64encode(data).decode()
     return "\n".join(text[place : place + width] for place in range(0, len(text), width))
@@ -112,6 +151,7 @@ VALUES: dict[str, Disguise] = {
     "octal codes": lambda text: " ".join(f"{ord(char):03o}" for char in text),
     "binary codes": lambda text: " ".join(f"{ord(char):08b}" for char in text),
     "chr calls": lambda text: " + ".join(f"chr({ord(char)})" for char in text),
+    "CSS escapes": lambda text: "".join(f"\\{ord(char):x} " for char in text),
     "each in bold": lambda text: "".join(f"<b>{char}</b>" for char in text),
     "concatenated": lambda text: '"' + '" + "'.join(text[place : place + 4] for place in range(0, len(text), 4)) + '"',
 }  # fmt: skip
@@ -127,7 +167,8 @@ NUMBERS: dict[str, Disguise] = {
     **{f"groups {sign!r}": _groups(sign) for sign in ("_", "/", "|", "\n", "*", " | ", ":", "</td><td>", "**-**", "<br>", " / ", "🙂", "…")},
     **{f"said in {language}": _say(language) for language in WORDS},
     "said with dashes": _say("en", "-"), "said line by line": _say("en", "\n"), "said with commas": _say("de", ", "),
-    "said with doubles": _say_doubles,
+    "said in one word": _say("en", ""), "said with doubles": _say_doubles,
+    **{f"groups {sign!r}": _groups(sign) for sign in (" dash ", " then ", "[/b][b]")},
 }  # fmt: skip
 """Of values made of digits."""
 
@@ -138,6 +179,14 @@ MAILS: dict[str, Disguise] = {
     "{at} {dot}": lambda text: text.replace("@", "{at}").replace(".", "{dot}"),
     "arroba punto": lambda text: text.replace("@", " arroba ").replace(".", " punto "),
     "Punkt": lambda text: text.replace("@", " at ").replace(".", " Punkt "),
+    "_at_ and _dot_": lambda text: text.replace("@", "_at_").replace(".", "_dot_"),
+    "/at/ and /dot/": lambda text: text.replace("@", " /at/ ").replace(".", " /dot/ "),
+    "at sign and period": lambda text: text.replace("@", " at sign ").replace(".", " period "),
+    "Russian": lambda text: text.replace("@", " собака ").replace(".", " точка "),
+    "ideographic stop": lambda text: text.replace("@", "＠").replace(".", "。"),
+    "regular expression": lambda text: text.replace("@", "\\@").replace(".", "\\."),
+    "at on a line of its own": lambda text: text.replace("@", "\n@\n"),
+    "NATO": _spell,
     "letter by letter": lambda text: " ".join(
         "-".join(word) if word.isalpha() else {"@": "at", ".": "dot"}[word] for word in text.replace("@", " @ ").replace(".", " . ").split()
     ),
@@ -159,6 +208,17 @@ TEXTS: dict[str, Disguise] = {
     "base64 of UTF-16": lambda text: base64.b64encode(text.encode("utf-16")).decode(),
     "base32": lambda text: base64.b32encode(text.encode()).decode(),
     "base85": lambda text: base64.a85encode(text.encode(), adobe=True).decode(),
+    "base32 wrapped": lambda text: _lines(base64.b32encode(text.encode()).decode(), 40),
+    "base58": _base58,
+    "base85 without marks": lambda text: base64.b85encode(text.encode()).decode(),
+    "uuencode": _uuencode,
+    "base64 of UTF-16 without a mark": lambda text: base64.b64encode(text.encode("utf-16-le")).decode(),
+    "base64 backwards": lambda text: base64.b64encode(text.encode()).decode()[::-1],
+    "base64 in rot13": lambda text: codecs.encode(base64.b64encode(text.encode()).decode(), "rot13"),
+    "base64 moved by 7": lambda text: _caesar(7)(base64.b64encode(text.encode()).decode()),
+    "hex wrapped": lambda text: _lines(text.encode().hex(), 32),
+    "hex backwards": lambda text: text.encode().hex()[::-1],
+    "hex in rot13": lambda text: codecs.encode(text.encode().hex(), "rot13"),
     "hex": lambda text: text.encode().hex(),
     "hex spaced": lambda text: text.encode().hex(" "),
     "hex 0x": lambda text: "0x" + text.encode().hex(),
@@ -168,6 +228,11 @@ TEXTS: dict[str, Disguise] = {
     "quoted-printable": lambda text: quopri.encodestring(text.encode(), quotetabs=True).decode(),
     "uu-free binary": lambda text: bin(int(binascii.hexlify(text.encode()), 16))[2:].zfill(8 * len(text)),
     "rot13": lambda text: codecs.encode(text, "rot13"),
+    "moved by 3": _caesar(3),
+    "moved by 20": _caesar(20),
+    "mirrored alphabet": _map(ascii_letters, ascii_lowercase[::-1] + ascii_uppercase[::-1]),
+    "rot47": lambda text: "".join(chr(33 + (ord(char) + 14) % 94) if char > " " else char for char in text),
+    "rot13 backwards": lambda text: codecs.encode(text, "rot13")[::-1],
     "backwards": lambda text: text[::-1],
     "right to left": lambda text: f"\u202e{text[::-1]}\u202c",
     "Morse": lambda text: " ".join(MORSE[char] for char in text.lower() if char in MORSE),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Iterator
 from functools import cache
 
@@ -96,6 +97,48 @@ def test_only_the_newest_message_and_its_seam_are_read_again() -> None:
     scan(memory, {"messages": messages[:-1], "model": "m"})
     assert scan(memory, {"messages": messages, "model": "m"})[3] == 2
     assert scan(memory, {"messages": messages, "model": "m"})[3] == 0
+
+
+def test_a_long_history_is_known_wherever_it_ended() -> None:
+    chance = random.Random(5)
+    said = [
+        "My employee is John Smith",
+        "my ssn is 856-45",
+        "-6789, ok?",
+        "he was diagnosed with HIV",
+        "hello there",
+        "and so on",
+    ]
+    messages: list[JsonValue] = [
+        {"role": ("user", "assistant")[n % 2], "content": f"{n} {chance.choice(said)}"} for n in range(150)
+    ]
+    memory = Cache(100_000_000, "r")
+    for length in range(1, 150, 2):
+        body: JsonObject = {"messages": messages[:length], "model": "m"}
+        assert scan(memory, body)[3] <= (2 if length == 1 else 4)
+        if length in (7, 9, 63, 65, 67, 129, 149):
+            assert scan(memory, body)[:3] == scan(Cache(0, "r"), body)[:3]
+    for length in (149, 145, 128, 120, 64):  # the last turns taken back
+        body = {"messages": messages[:length], "model": "m"}
+        assert scan(memory, body)[:3] == scan(Cache(0, "r"), body)[:3]
+
+
+def test_a_list_has_the_same_key_however_it_was_hashed() -> None:
+    items: list[JsonValue] = [{"n": n} for n in range(20)]
+    memory = Cache(0, "r")
+    keys = {
+        size: [_key(memory, items[:length], size) for length in range(1, 21)] for size in (1, 3, 8, 15)
+    }  # fmt: skip
+    assert keys[1] == keys[3] == keys[8] == keys[15]
+    assert len(set(keys[1])) == 20
+    assert not memory.beginning("list").add([2**70])
+
+
+def _key(memory: Cache, items: list[JsonValue], size: int) -> bytes:
+    beginning = memory.beginning("list")
+    for first in range(0, len(items), size):
+        assert beginning.add(items[first : first + size])
+    return beginning.key
 
 
 def test_a_name_and_a_diagnosis_in_the_next_message_are_restricted_from_memory_too() -> None:

@@ -98,6 +98,11 @@ OVER = [
     "URL",
     "HTML",
     "quoted-printable",
+    "base58",
+    "base64 backwards",
+    "rot13",
+    "moved by 3",
+    "backwards",
 ]
 """Disguises that any text can be put in."""
 

@@ -1,4 +1,4 @@
-"""The gate loses nothing: with it, without it and without Hyperscan, every text is read the same.
+"""The gate loses nothing: with it, without it and without Hyperscan, every text is read the same; so it is in the router.
 
 The long version, over 20,000 texts and 100,000 odd strings: python -m tests.property.test_privacy_equality --full
 """
@@ -16,7 +16,9 @@ import pytest
 from faker import Faker
 
 from router.config.schema import PrivacyConfig
+from router.privacy.direct import Direct
 from router.privacy.protocol import Found, Unit
+from router.privacy.severity import rules
 from tests.fakes.gates import GATES
 
 if TYPE_CHECKING:  # Presidio is imported only when the test runs
@@ -98,6 +100,14 @@ def texts(number: int, seed: int) -> Iterator[str]:
         yield text * chance.choice((1, 1, 1, 1, 8))
 
 
+def prose(seed: int) -> str:
+    """Generate a short prompt of ordinary words, names and telling words."""
+    chance = random.Random(seed)
+    pieces = (*FILLERS[:1], "please ask", "my colleague", "Anna Kowalska", "priya", "London", "was fired", "the novelist", "Northbank Ltd",
+              "has diabetes", "and Maria Lopez", "said that", "in 12 Station Road", "Rome", "two of", "\n", "wojciech zielinski", "?")  # fmt: skip
+    return " ".join(chance.choices(pieces, k=chance.randint(1, 8)))
+
+
 def strings(number: int, seed: int) -> Iterator[str]:
     """Generate strings of no sense in the characters that expressions look for, and words that they know."""
     chance = random.Random(seed)
@@ -156,14 +166,17 @@ class Trio:
 
         self.gated, self.opened = Detector(PrivacyConfig(), GATES), Detector(PrivacyConfig(), GATES)
         number = len(self.opened._owners)  # pyright: ignore[reportPrivateUsage]
-        self.opened._gate = _Open(number)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
-        words = len(self.opened._context_gated)  # pyright: ignore[reportPrivateUsage]
-        self.opened._word_gate = _Open(words)  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue]
+        words = len(self.opened.sieve.mesh.context_gated)
+        self.opened.sieve.gate = _Open(number)  # pyright: ignore[reportAttributeAccessIssue]
+        self.opened.sieve.word_gate = _Open(words)  # pyright: ignore[reportAttributeAccessIssue]
         with without_hyperscan():
             self.bare = Detector(PrivacyConfig(), GATES)
-        assert len(self.bare._gate.ungated) == number  # pyright: ignore[reportPrivateUsage]
-        assert len(self.bare._word_gate.ungated) == words  # pyright: ignore[reportPrivateUsage]
-        assert len(self.gated._gate.ungated) == 0  # pyright: ignore[reportPrivateUsage]
+        assert len(self.bare.sieve.gate.ungated) == number
+        assert len(self.bare.sieve.word_gate.ungated) == words
+        assert len(self.gated.sieve.gate.ungated) == 0
+        kit = self.gated.kit
+        assert kit is not None
+        self.router = Direct(kit, rules(PrivacyConfig()))
 
     def lost(self, text: str) -> bool:
         """Say whether the gate changes what is found."""
@@ -174,6 +187,13 @@ class Trio:
         """Say whether a missing Hyperscan does."""
         unit = Unit([("", text)])
         return read(self.gated, unit) != read(self.bare, unit)
+
+    def differs_in_the_router(self, text: str) -> bool | None:
+        """Say whether a router that reads the text itself finds something else; None if it leaves it to a worker."""
+        units = [Unit([("", text)]), Unit([("key", text)], is_seam=True)]
+        found = [self.router.read([unit]) for unit in units]
+        sure = [each == [read(self.gated, unit)] for unit, each in zip(units, found, strict=True) if each is not None]
+        return not all(sure) if sure else None
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +213,13 @@ def test_without_hyperscan_everything_is_found_the_same(trio: Trio) -> None:
     assert [text for text in (*texts(200, 13), *strings(500, 14)) if trio.differs_bare(text)] == []
 
 
+def test_a_router_that_reads_a_short_text_itself_finds_what_a_worker_would(trio: Trio) -> None:
+    short = (text[start : start + 200] for text in texts(2_000, 16) for start in (0, 150))
+    said = [trio.differs_in_the_router(text) for text in (*short, *strings(4_000, 17), *map(prose, range(2_000)))]
+    assert True not in said
+    assert said.count(False) > 3_000
+
+
 def test_the_generated_texts_are_full_of_findings(trio: Trio) -> None:
     found = {match[4] for text in texts(400, 15) for match in trio.gated.read(Unit([("", text)])).matches}
     assert len(found) > 30, sorted(found)
@@ -203,14 +230,17 @@ def main() -> None:
     trio = Trio()
     sizes = (20_000, 100_000) if "--full" in sys.argv else (1_000, 5_000)
     for name, generated in (("texts", texts(sizes[0], 101)), ("strings", strings(sizes[1], 102))):
-        number = findings = lost = 0
+        number = findings = lost = alone = 0
         for text in generated:
             number += 1
             lost += trio.lost(text)
             findings += read(trio.gated, Unit([("", text)])) != Found([])
+            differs = trio.differs_in_the_router(text)
+            alone += differs is not None
+            lost += differs is True
             if number % 5_000 == 0:
                 sys.stderr.write(f"{name}: {number} so far, {lost} lost\n")
-        sys.stdout.write(f"{name}: {number} read, {findings} with findings, {lost} lost\n")
+        sys.stdout.write(f"{name}: {number} read, {findings} with findings, {alone} by the router alone, {lost} lost\n")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from presidio_analyzer import PatternRecognizer
 
 from router.config.schema import PrivacyConfig, ScanConfig
 from router.core.clock import monotonic_s
-from router.privacy.detector import MOST_HITS, OVERLAP, SEGMENT, Detector
+from router.privacy.detector import Detector
+from router.privacy.document import MOST_HITS, OVERLAP, SEGMENT
 from router.privacy.engine import DeadlinePassed
 from router.privacy.protocol import WARM_UP, Found, Job, Reply, Unit
 from router.privacy.worker import Server

@@ -12,6 +12,7 @@ from router.config.schema import PrivacyConfig
 from router.core.types import Sensitivity
 from router.privacy.protocol import Unit
 from tests.fakes.gates import GATES
+from tests.property._disguises import TEXTS
 
 if TYPE_CHECKING:
     from router.privacy.detector import Detector
@@ -54,6 +55,10 @@ LOOK_ALIKES = [
     "".join(f"\\u{ord(c):04x}" for c in HARMLESS), "... --- ...", ".... . .-.. .-.. --- / .-- --- .-. .-.. -..", "=48=65=6C=6C=6F", "Uryyb jbeyq",
     "GET /search?q=best%20pizza%20recipe&page=2", "caf&eacute; &amp; bar &lt;3", "It&#39;s &quot;fine&quot;", "C:\\new\\table\\readme.txt", "\\d{3}-\\d{4}",
     "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7", "=?utf-8?q?Gr=C3=BC=C3=9Fe?=", "xn--mnchen-3ya.de",
+    *(TEXTS[name](HARMLESS) for name in TEXTS if name not in ("base64 of gzip", "tag characters", "right to left")),
+    "meet me at the dot at noon", "call me at 5 dot com was a startup", "Alfa Bravo Charlie Delta Echo begin the alphabet of pilots",
+    "Romeo and Juliet, Oscar Wilde and Victor Hugo danced a tango at the Hotel India in November", "first 4, then 8, then 15, and finally 16",
+    "created_at and updated_at are columns; a dot is a point", "two hundred and five thousand people, six hundred of them in nine boats", "x @ y",
     # scripts and signs
     "Привет, мир", "Ελλάδα 2024", "x² + y² = z²", "H₂SO₄ and CO₂", "① first ② second ③ third", "５０％オフ", "第三章 二〇二四年", "½ cup, ¾ cup", "1️⃣ do 2️⃣ test 3️⃣ ship",
     "👍🏽👩‍👩‍👧", "naïve café", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢", "Straße 5", "(╯°□°)╯︵ ┻━┻", "مرحبا ١٢٣", "नमस्ते २०२४",

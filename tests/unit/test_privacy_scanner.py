@@ -17,6 +17,7 @@ from router.config.schema import PrivacyConfig
 from router.core.errors import ConfigError
 from router.core.types import JsonObject, JsonValue, ScanReport, ScanStatus, Sensitivity
 from router.privacy.masking import mask
+from router.privacy.protocol import Found, Unit
 from router.privacy.scanner import Scanner
 from tests.fakes.gates import GATES
 
@@ -28,6 +29,10 @@ HARMLESS = "please explain why the second design of the bridge was cheaper to bu
 
 def config(**scan: Any) -> PrivacyConfig:
     return PrivacyConfig.model_validate({"scan": {"deadline_ms": 10_000, **scan}})
+
+
+FOR_A_WORKER = f"mail {SECRET}"
+"""A text that only Presidio can read."""
 
 
 def body(text: str) -> JsonObject:
@@ -149,13 +154,13 @@ async def test_a_scan_that_is_switched_off_says_public_without_a_worker() -> Non
 async def test_a_killed_worker_fails_its_scan_and_the_next_one_works(own: Scanner) -> None:
     (pid,) = own.worker_pids
     os.kill(pid, signal.SIGSTOP)
-    scan = asyncio.create_task(own.scan(body("hi")))
-    waiting = asyncio.create_task(own.scan(body("and hi again")))
+    scan = asyncio.create_task(own.scan(body(FOR_A_WORKER)))
+    waiting = asyncio.create_task(own.scan(body(f"again, {FOR_A_WORKER}")))
     await asyncio.sleep(0.05)
     os.kill(pid, signal.SIGKILL)
     assert is_closed(await scan, ScanStatus.FAILED, "worker_died")
     assert (await waiting).status is ScanStatus.COMPLETE
-    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert (await own.scan(body(FOR_A_WORKER))).status is ScanStatus.COMPLETE
     assert own.worker_pids != (pid,)
 
 
@@ -163,13 +168,13 @@ async def test_a_stuck_worker_fails_its_scan_in_time_and_is_replaced(own: Scanne
     (pid,) = own.worker_pids
     os.kill(pid, signal.SIGSTOP)
     start = time.monotonic()
-    assert is_closed(await own.scan(body("hi")), ScanStatus.FAILED, "deadline")
+    assert is_closed(await own.scan(body(FOR_A_WORKER)), ScanStatus.FAILED, "deadline")
     assert time.monotonic() - start < 1
     for _ in range(100):
         await asyncio.sleep(0.05)
         if own.worker_pids not in ((pid,), ()):
             break
-    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert (await own.scan(body(FOR_A_WORKER))).status is ScanStatus.COMPLETE
     assert not is_running(pid)
 
 
@@ -177,7 +182,7 @@ async def test_a_text_that_takes_too_long_is_given_up_and_the_worker_goes_on(own
     pids = own.worker_pids
     report = await own.scan(body("1-" * 450_000))
     assert is_closed(report, ScanStatus.FAILED, "deadline")
-    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert (await own.scan(body(FOR_A_WORKER))).status is ScanStatus.COMPLETE
     assert own.worker_pids == pids
 
 
@@ -199,14 +204,14 @@ async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
     await scanner.start()
     (pid,) = scanner.worker_pids
     os.kill(pid, signal.SIGSTOP)
-    waiting = [asyncio.create_task(scanner.scan(body(f"hi {number}"))) for number in range(3)]
+    waiting = [asyncio.create_task(scanner.scan(body(f"{number} {FOR_A_WORKER}"))) for number in range(3)]
     await asyncio.sleep(0)
     start = time.monotonic()
-    assert is_closed(await scanner.scan(body("one too many")), ScanStatus.FAILED, "overloaded")
+    assert is_closed(await scanner.scan(body(f"one too many, {FOR_A_WORKER}")), ScanStatus.FAILED, "overloaded")
     assert time.monotonic() - start < 2
     os.kill(pid, signal.SIGCONT)
     assert {report.status for report in await asyncio.gather(*waiting)} == {ScanStatus.COMPLETE}
-    assert (await scanner.scan(body("and again"))).status is ScanStatus.COMPLETE
+    assert (await scanner.scan(body(f"and again, {FOR_A_WORKER}"))).status is ScanStatus.COMPLETE
     await scanner.aclose()
 
 
@@ -215,7 +220,7 @@ async def test_big_scans_leave_a_worker_to_the_small_ones() -> None:
     await scanner.start()
     big = [asyncio.create_task(scanner.scan(body("1-" * 400_000 + str(number)))) for number in range(3)]
     await asyncio.sleep(0.1)
-    small = [await scanner.scan(body(f"hi {number}")) for number in range(20)]
+    small = [await scanner.scan(body(f"{number} {FOR_A_WORKER}")) for number in range(20)]
     assert {report.status for report in small} == {ScanStatus.COMPLETE}
     await asyncio.gather(*big)
     await scanner.aclose()
@@ -235,7 +240,7 @@ async def test_the_template_process_comes_back_when_it_dies(own: Scanner) -> Non
         await asyncio.sleep(0.05)
         if own.worker_pids not in ((pid,), ()):
             break
-    assert (await own.scan(body("hi"))).status is ScanStatus.COMPLETE
+    assert (await own.scan(body(FOR_A_WORKER))).status is ScanStatus.COMPLETE
 
 
 async def test_closing_ends_every_process() -> None:
@@ -392,6 +397,40 @@ async def test_a_number_split_over_messages_of_two_authors_is_found(
     assert not any(part in repr(masked) for part in ("4111", "1111", "856", "6789"))
 
 
+def _asked(question: str, answer: str) -> JsonObject:
+    return {"messages": [{"role": "assistant", "content": question}, {"role": "user", "content": answer}]}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What's your password?", "hunter2"),
+        ("Wie lautet Ihr Passwort?", "sommerregen"),
+        ("What's the wifi password?", "bluebird"),
+        ("What is your API key?", "diINobPWBHykWHQ1KuSW1Mzrh0e2fTLd"),
+        ("And the PIN of your card?", "4921"),
+    ],
+)
+async def test_a_secret_that_answers_the_message_before_is_found(scanner: Scanner, question: str, answer: str) -> None:
+    report = await scanner.scan(_asked(question, answer))
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    places = [finding for finding in report.findings if finding.path[1] == 1]
+    assert any(answer[place.start : place.end] == answer for place in places)
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("What's your password?", "I won't tell"),
+        ("Did you reset your password?", "already"),
+        ("What's your favourite colour?", "bluebird"),
+        ("What is your password policy?", "twelve"),
+    ],
+)
+async def test_an_answer_that_tells_no_secret_is_left_alone(scanner: Scanner, question: str, answer: str) -> None:
+    assert (await scanner.scan(_asked(question, answer))).sensitivity is Sensitivity.PUBLIC
+
+
 @pytest.mark.parametrize("field", ["user", "metadata"])
 async def test_a_name_beside_the_messages_counts_for_what_they_say(scanner: Scanner, field: str) -> None:
     name: JsonValue = "John Smith" if field == "user" else {"name": "John Smith"}
@@ -399,6 +438,41 @@ async def test_a_name_beside_the_messages_counts_for_what_they_say(scanner: Scan
     filler = ("assistant", HARMLESS * 5)
     assert (await scanner.scan(said(diagnosis, filler, **{field: name}))).sensitivity is Sensitivity.RESTRICTED
     assert (await scanner.scan(said(filler, **{field: name}))).sensitivity is Sensitivity.INTERNAL
+
+
+@pytest.mark.parametrize(
+    "newest", [f"{HARMLESS * 9} mail {SECRET}", f"mail {SECRET}", f"-6789, {HARMLESS * 9}", HARMLESS * 9]
+)
+async def test_the_newest_of_many_messages_is_read_like_any_other(
+    scanner: Scanner, monkeypatch: pytest.MonkeyPatch, newest: str
+) -> None:
+    older = [("user", f"{number}: call me at +44 20 7946 0958") for number in range(11)]
+    body = {
+        "user": "Anna Kowalska",
+        **said(*older, ("user", "My SSN is 856-45"), ("user", newest)),
+        "my ssn": 856456789,
+    }
+    report = await scanner.scan(body)
+    monkeypatch.setattr(Scanner, "_found", _found_at_once)
+    one_by_one = Scanner(config(), GATES)
+    await one_by_one.start()
+    assert (await one_by_one.scan(body)).findings == report.findings
+    assert report.sensitivity is Sensitivity.RESTRICTED
+    await one_by_one.aclose()
+
+
+async def _found_at_once(self: Scanner, units: list[Unit], ahead: Any) -> tuple[str, list[Found]]:
+    reply = await ahead.run(units)
+    return reply.error, reply.found
+
+
+async def test_a_worker_that_dies_over_the_newest_message_fails_the_scan(own: Scanner) -> None:
+    (pid,) = own.worker_pids
+    os.kill(pid, signal.SIGSTOP)
+    scan = asyncio.create_task(own.scan(said(*[("user", "hello")] * 10, ("user", HARMLESS * 9))))
+    await asyncio.sleep(0.05)
+    os.kill(pid, signal.SIGKILL)
+    assert is_closed(await scan, ScanStatus.FAILED, "worker_died")
 
 
 async def test_an_image_in_a_content_list_is_unreadable_wherever_the_list_stands(scanner: Scanner) -> None:

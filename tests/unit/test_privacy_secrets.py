@@ -113,6 +113,25 @@ FILES: dict[str, Callable[[Draw], str]] = {
     "git remote": lambda d: f"https://x-access-token:{d(WORD, 36)}@github.com/acme/shop.git",
 }
 
+PROSE = (
+    "my password is {}", "the password for the admin account is {}", "Mein Passwort ist {}", "Das Kennwort lautet {}", "mon mot de passe est {}",
+    "la contraseña es {}", "la password è {}", "a senha do servidor é {}", "het wachtwoord is {}", "hasło: {}", "пароль от сервера {}", "lösenord: {}",
+    "şifre: {}", "密码：{}", "パスワードは{}です", "비밀번호: {}", "user jo pass {}", "login jo/{}", "log in with jo and {} as the password",
+    "Use {} as the password.", "pw={}", "temp password {} please change it", "credentials are admin / {}", "What's your password?\n{}",
+)  # fmt: skip
+CHOSEN_WORDS = ("correcthorse", "sunflower", "tournesol", "bluebird42", "Falcon-Nine-22")
+TELLING = (
+    "my password is {}", "the wifi password is {}.", "mein Passwort ist {}", "mon mot de passe est {}", "mi contraseña es {}", "our admin password is {}, ok?",
+    "my new password will be {}", 'use the password "{}" to log in',
+)  # fmt: skip
+SAID_ABOUT = (
+    "my password is incorrect", "the password is required", "my password is too short.", "your password is expired", "my password is strong", "the password is stored as a hash",
+    "mein Passwort ist falsch", "mein Passwort ist abgelaufen", "mon mot de passe est incorrect", "mi contraseña es incorrecta", "la mia password è scaduta",
+    "How do I find out what my password is?", "What is your password policy?\ntwelve characters", "Did you reset your password?\nyes", "the password field is on the left",
+    "my passphrase is a sentence of four or five words", "Enter your password:\nContinue", "Is your password longer than 12 characters?",
+    "the password must be at least 12 characters and hold one digit", "my password is not working, what should I do?",
+)  # fmt: skip
+
 SYNTAXES = {
     "env": "{NAME}={value}",
     "shell": 'export {NAME}="{value}"',
@@ -151,6 +170,7 @@ NAMES: dict[str, Callable[[Draw], str]] = {
     "encryption_key": lambda d: d(BASE64, 43) + "=",
     "db_password": lambda d: d(WORD, 12) + "!7",
     "admin_passwd": lambda d: d(LOWER, 7) + d(DIGITS, 4),
+    "key_secret": lambda d: d(LOWER + UPPER, 9) + d(DIGITS, 1) + d(LOWER + UPPER, 6),
     "algolia_admin": lambda d: d(HEX, 32),
     "datadog": lambda d: d(BASE36, 40),
     "session_secret": lambda d: d(HEX, 64),
@@ -248,6 +268,22 @@ def test_a_named_secret_is_found_in_every_syntax(finds: Callable[[str], bool], n
     ]
     missed = _missed(finds, texts)
     assert len(missed) <= len(texts) * 0.05, missed
+
+
+@pytest.mark.parametrize("sentence", PROSE)
+def test_a_mixed_password_is_found_in_every_sentence(finds: Callable[[str], bool], sentence: str) -> None:
+    texts = [sentence.format(f"Kestrel{sign}{d(WORD, 3)}{d(DIGITS, 1)}") for sign in "!#$%&*?" for d in _draws(4)]
+    missed = _missed(finds, texts)
+    assert len(missed) <= len(texts) * 0.05, missed
+
+
+@pytest.mark.parametrize("sentence", TELLING)
+def test_a_word_is_a_password_where_somebody_says_so(finds: Callable[[str], bool], sentence: str) -> None:
+    assert _missed(finds, [sentence.format(word) for word in CHOSEN_WORDS]) == []
+
+
+def test_what_is_said_about_a_password_is_none(finds: Callable[[str], bool]) -> None:
+    assert [text for text in SAID_ABOUT if finds(text)] == []
 
 
 def test_what_only_looks_like_a_secret_is_left_alone(finds: Callable[[str], bool]) -> None:

@@ -77,6 +77,10 @@ SAID = b"My SSN is 856-45-6789 and thanks, see you soon"
         base64.b64encode(zlib.compress(SAID)).decode(),
         base64.b64encode(base64.b64encode(SAID)).decode(),
         base64.encodebytes(b"filler " * 30 + SAID).decode(),
+        "-----BEGIN NOTE-----\n" + base64.encodebytes(b"x" * 20 + SAID).decode().rstrip() + "\n-----END NOTE-----",
+        "-----BEGIN NOTE-----\n"
+        + base64.encodebytes(b"x" * 12 + SAID + b" ok").decode().rstrip()
+        + "\n-----END NOTE-----",
         base64.b64encode(b"filler " * 5000 + SAID).decode(),
         "see 0x" + SAID.hex() + ".",
         SAID.hex(" "),
@@ -176,6 +180,8 @@ def test_a_disguise_is_read_and_its_place_is_known(text: str, plain: str, covere
 HOSTILE = (
     ". 4 1- .-\x20 a QUJD QUJDQUJDQUJD\n %41 %2541 &#65; & \\ \\u0041 a\x20b\x20 one\x20two\x20 one-two- a\x20at\x20b\x20dot\x20c\x20 a@ <b> <b\x20 "
     '"+" =41 =\n 52\x20 0x41, 01000001 chr(52)+ 12/ 1234_ 12\n O0l1\x20 4O DE89/ 4a MZXW6 <~ -----BEGIN\x20 gur\x20naq\x20 eht\x20rof\x20 '
+    "brx|fdq\x20 @ab.frp\x20 Zm9vYm Zm9vYmFy1\x20 aB1-cD2+eF3*gH4_iJ5\x20 0<5$% MABCDEFGHIJKL\n alfa\x20bravo\x20 sixzero first\x204\x20 1\x20dash\x20 1\x20hundred\x20 "
+    '_at_ a_dot_b_at_ a\x20@\x20 [b]a[/b] concat("1", \\41\x20 \\s? 。a 5!6| '
     "аa ４ \u200b1 \U000e0041 \ufe0f \u202eab ⠁ 4🙂 一 [1,2], (at) |\x201\x20 **a a__ a\n 1_"
 ).split(" ")
 

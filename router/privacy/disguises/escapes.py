@@ -11,7 +11,7 @@ from router.privacy.view import Traits, View
 
 _ESCAPE = re.compile(
     r"(?=[%&\\U])(?:(?:%[0-9A-Fa-f]{2})+|%u[0-9A-Fa-f]{4}|&(?:#[xX][0-9A-Fa-f]{1,6};?|#[0-9]{1,7};?|[A-Za-z]{2,31};)|\\u\{[0-9A-Fa-f]{1,6}\}"
-    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\]|U\+[0-9A-Fa-f]{4,5}[ ,;]?)"
+    r"|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\x\{?[0-9A-Fa-f]{2}\}?|\\[0-3]?[0-7]{2}|\\[nrtbf\"'/\\@._-]|\\s[?*+]?|U\+[0-9A-Fa-f]{4,5}[ ,;]?)"
 )
 _ESCAPE_SIGNS = ("%", "&", "\\", "U+")
 _LETTERS = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
@@ -29,12 +29,13 @@ _CODES = re.compile(
     r"|(?P<hex>0x[2-7][0-9A-Fa-f](?:[ ,;\n]{1,3}0x[2-7][0-9A-Fa-f]){6,})(?!\w)"
     r"|(?<![\w.])(?P<octal>0?(?:0[4-7]|1[0-7])[0-7](?:[ ,;\n]{1,3}0?(?:0[4-7]|1[0-7])[0-7]){6,})(?![\w.])"
     r"|(?<!\d)(?P<binary>0[01]{7}(?:[ ,;\n]{0,3}0[01]{7}){6,}|0?[01]{7}(?:[ ,;\n]{1,3}0?[01]{7}){6,})(?!\d)"
+    r"|(?P<css>(?:\\[2-7][0-9A-Fa-f] ?){6,})"
     r"|(?P<calls>\bCHR\(\d{2,3}\)(?:[\s.+,&|]{1,5}CHR\(\d{2,3}\))+)",
     re.IGNORECASE,
 )
-_CODES_SIGN = re.compile(r"\d{2}[ ,;\n]{1,3}\d{2}|0x[2-7]|[01]{7}|[Cc][Hh][Rr]\(")
+_CODES_SIGN = re.compile(r"\d{2}[ ,;\n]{1,3}\d{2}|0x[2-7]|[01]{7}|[Cc][Hh][Rr]\(|\\[2-7][0-9A-Fa-f] ?\\")
 _NUMBERS = bytes(97 if chr(code) in "0123456789 ,;\n" else 32 for code in range(256))
-_CODES_PREFIX = re.compile(r"[0Cc](?:[xX]|[Hh][Rr]\()")
+_CODES_PREFIX = re.compile(r"[0Cc](?:[xX]|[Hh][Rr]\()|\\[2-7][0-9A-Fa-f] ?\\")
 _NUMBER = re.compile(r"0x[0-9A-Fa-f]{2}|\d+")
 _BITS = re.compile(r"[01]{8}")
 
@@ -55,6 +56,8 @@ def _unescape(escape: str) -> str | Sequence[str]:
         return _octets(escape)
     if escape[0] == "&":
         return html.unescape(escape)
+    if escape.startswith("\\s"):
+        return " "
     if escape[0] == "\\" and len(escape) == 2:
         return _LETTERS.get(escape[1], escape[1])
     if escape[0] == "\\" and escape[1] in "0123":
@@ -79,6 +82,8 @@ def _decode(run: str) -> str:
             else "".join(bits.zfill(8) for bits in re.findall("[01]+", run))
         )
         return "".join(chr(int(byte, 2)) for byte in _BITS.findall(bits))
+    if match.lastgroup == "css":
+        return bytes.fromhex(run.replace("\\", "")).decode()
     base = 8 if match.lastgroup == "octal" else 0 if match.lastgroup == "hex" else 10
     return "".join(chr(int(number, base)) for number in _NUMBER.findall(run))
 
@@ -109,7 +114,7 @@ def quoted_printable(view: View, _traits: Traits) -> Iterator[View]:
 
 
 def character_codes(view: View, traits: Traits) -> Iterator[View]:
-    """Yield it with lists of character codes written out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`."""
+    """Yield it with lists of character codes written out: `52 53 51`, `0x34,0x35`, `064 065`, `00110100`, `chr(52)+chr(53)`, `\\34 \\35`."""
     if not traits.digits:
         return
     numbers = view.text.encode("ascii", "replace").translate(_NUMBERS)

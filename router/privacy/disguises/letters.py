@@ -47,6 +47,9 @@ _OTHER_SCRIPT = re.compile(f"[{re.escape(''.join(_LOOKALIKES))}]")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9@]")
 _SMALL_CAPITAL = re.compile(f"[{_CONFUSABLE['small capitals'][0][:-2]}]")
 
+_FULL_STOP = re.compile(r"(?<=[A-Za-z0-9])。(?=[A-Za-z0-9])")
+"""A full stop of Chinese and Japanese, which browsers take for a dot in a domain."""
+
 _HIDDEN = re.compile("[\U000e0020-\U000e007e]{7,}")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{7,}")
 _OVERRIDDEN = re.compile("\u202e([^\u202c\u202e\n]{4,})")
@@ -84,11 +87,17 @@ def _latin_part(match: re.Match[str]) -> str:
     return latin if latin.isascii() or _ASCII_WORD.search(part) else part
 
 
+def _dot(_match: str) -> str:
+    return "."
+
+
 def plain(view: View) -> View:
     """Return it in plain characters."""
     if view.text.isascii() and not view.text.encode().translate(None, _PLAIN):
         return view
     view = view.rewrite(_RUN, _plain)
+    if "。" in view.text:
+        view = view.rewrite(_FULL_STOP, _dot)
     return view.rewrite(_WORD, _latin) if _OTHER_SCRIPT.search(view.text) else view
 
 

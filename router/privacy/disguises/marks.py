@@ -9,24 +9,28 @@ from router.privacy.view import Change, Traits, View
 
 _TAG = r"</?[A-Za-z][^<>]{0,100}>"
 _BLOCK = r"(?P<block>\s{0,3}(?:</?(?:td|th|tr|br|p|li|div|dd|dt)\b[^<>]{0,100}>\s{0,3})+)"
-_INLINE = rf"(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->){{1,6}}(?=[\w@.+-])"
+_INLINE = (
+    rf"(?<=[\w@.+-])(?:{_TAG}|<!--[^<>]{{0,100}}-->|\[/?[A-Za-z]{{1,10}}(?:=[^\[\]\n]{{0,40}})?\]){{1,6}}(?=[\w@.+-])"
+)
 _PAIR = r"(?:\*\*|__|~~|``)*"
 _SIGN = (
     r"[*_~`\"'\\](?:"
     rf"(?:(?<=\*)\*|(?<=_)_|(?<=~)~|(?<=`)`)(?:(?<=\w..){_PAIR}(?=[\w@.+-])|(?<=[@.+-]..){_PAIR}(?=\w))"
     r"|(?<=\w[`*])(?=\w)|(?<=[\w@.+-][\"'])\s{0,3}(?:\+|\.|&|\|\|)?\s{0,3}[\"'](?=[\w@.+-])|(?<=\w\\)\r?\n\s{0,40}(?=\w))"
 )
+_CONCAT = re.compile(r"\bconcat(?:enate)?\(\s?['\"][^()\n]{3,300}['\"]\s?\)", re.IGNORECASE)
+_COMMA = re.compile(r"(?<=[\"'])\s?,\s?(?=[\"'])")
 """A sign first, then what must stand before it: so most characters are passed over at once."""
-_MARKUP = re.compile(rf"(?=[\s<*_~`\"'\\])(?:{_BLOCK}|{_INLINE}|{_SIGN})", re.IGNORECASE)
+_MARKUP = re.compile(rf"(?=[\s<\[*_~`\"'\\])(?:{_BLOCK}|{_INLINE}|{_SIGN})", re.IGNORECASE)
 _SIGNS = re.compile(_SIGN)
-_TAG_SIGN = re.compile("<[A-Za-z/!]")
+_TAG_SIGN = re.compile(r"[<\[][A-Za-z/!]")
 
 _SPACED = re.compile(
     r"(?<![^\W_])(?P<first>[^\W_])(?P<sign>[^\w@]{1,5}|_{1,3}|\s?\S\s?)(?=[^\W_@])(?:[\w@.+-](?P=sign)){5,}[^\W_](?![^\W_])"
 )
 _SPACED_WIDE = re.compile(r"(?<!\S)(?:\S {1,3}){7,}\S(?!\S)")
 _GROUPED = re.compile(
-    r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|[^\w\n]{1,12}|\n{1,2})"
+    r"(?<![\w.])(?P<start>\d{1,6}|[A-Za-z]{2}\d{2})(?P<sign>_{1,3}|(?!%25)[^\w\n]{1,12}|\n{1,2})"
     r"(?=\d|[A-Za-z0-9]{4})(?:[A-Za-z0-9]{1,6}(?P=sign)){1,12}[A-Za-z0-9]{1,6}(?!\w)"
 )
 _NO_NUMBER = re.compile(r"(?i:[0-9A-F]{2}(?::[0-9A-F]{2}){5}|(?=[0-9%]*[A-F])[0-9A-F]{2}(?:%[0-9A-F]{2})+)")
@@ -43,9 +47,18 @@ def _unmark(mark: str) -> str:
     return " " if "<" in mark and re.match(r"\s*</?(?:td|th|tr|br|p|li|div|dd|dt)\b", mark, re.IGNORECASE) else ""
 
 
+def _plus(call: str) -> str:
+    """Write the arguments of a call that joins them with the sign that others join with."""
+    return _COMMA.sub("+", call)
+
+
 def markup(view: View, _traits: Traits) -> Iterator[View]:
     """Yield it without the markup in words: tags, comments, emphasis, `"41" + "11"`, a backslash at the end of a line."""
-    yield view.rewrite(_MARKUP if _TAG_SIGN.search(view.text) else _SIGNS, _unmark)
+    if "oncat" in view.text or "ONCAT" in view.text:
+        view = view.rewrite(_CONCAT, _plus)
+    yield view.rewrite(
+        _MARKUP if ("<" in view.text or "[/" in view.text) and _TAG_SIGN.search(view.text) else _SIGNS, _unmark
+    )
 
 
 def _unspaced(view: View) -> Iterator[Change]:

@@ -150,10 +150,13 @@ class Tagger:
         tagged = best.nonzero()[0]
         if not len(tagged):
             return []
-        raised = np.exp(logits[tagged] - logits[tagged].max(axis=1, keepdims=True))
-        scores = raised[:, 1:].reshape(len(tagged), len(KINDS), 2).sum(axis=2) / raised.sum(axis=1, keepdims=True)
+        rows: Floats = logits[tagged]
+        rows -= np.maximum.reduce(rows, axis=1, keepdims=True)
+        raised = np.exp(rows, out=rows)
+        kinds = np.add.reduce(raised[:, 1:].reshape(len(tagged), len(KINDS), 2), axis=2)
+        scores = np.maximum.reduce(kinds / np.add.reduce(raised, axis=1, keepdims=True), axis=1)
         places = list(accumulate(map(len, tokens), initial=start))
-        found = zip(tagged.tolist(), best[tagged].tolist(), scores.max(axis=1).round(4).tolist(), strict=True)
+        found = zip(tagged.tolist(), best.take(tagged).tolist(), scores.round(4).tolist(), strict=True)
         return _entities([(index, tokens[index].rstrip(), places[index], tag, score) for index, tag, score in found])
 
     def _indexes(self, tokens: Sequence[str]) -> list[int]:
@@ -173,7 +176,7 @@ class Tagger:
 
     def _logits(self, tokens: Sequence[str]) -> Floats:
         """Return (n, tags) logits of consecutive tokens."""
-        layer = _convolved(self._vectors[self._indexes(tokens)], self._biases[0], 1)
+        layer = _convolved(self._vectors.take(self._indexes(tokens), axis=0), self._biases[0], 1)
         for number, reach in enumerate(REACH, 1):
             layer += _convolved(layer @ self._weights[number], self._biases[number], reach)
         return layer @ self._last + self._biases[3]
@@ -188,8 +191,9 @@ def _convolved(parts: Floats, bias: Floats, reach: int) -> Floats:
     """Add up what each word gets from the one `reach` before it, from itself and from the one `reach` behind it."""
     width = len(bias)
     layer = parts[:, width : 2 * width] + bias
-    layer[reach:] += parts[:-reach, :width]
-    layer[:-reach] += parts[reach:, 2 * width :]
+    behind, before = layer[reach:], layer[:-reach]  # by name, since `layer[reach:] += …` would copy it onto itself
+    behind += parts[:-reach, :width]
+    before += parts[reach:, 2 * width :]
     return np.maximum(layer, 0, out=layer)
 
 

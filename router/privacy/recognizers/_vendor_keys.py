@@ -13,7 +13,7 @@ SHAPES = {
     r"|xoxe(?:\.xox[bp])?-\d-[A-Za-z0-9]{60,}|xoxe(?:-\d{9,14}){3}-[A-Za-z0-9]{20,}|xox[cd]-[A-Za-z0-9%-]{30,}|xapp-\d-[A-Z0-9]+-\d+-[A-Za-z0-9]+",
     "chat hooks": r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{30,}|discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,}"
     r"|[a-z0-9-]+\.webhook\.office\.com/webhookb2/[0-9a-f-]{36}@[0-9a-f-]{36}/IncomingWebhook/[0-9a-z]{32}/[0-9a-f-]{36}",
-    "stripe": r"(?:sk|rk|pk)_(?:live|test|prod)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}",
+    "stripe": r"(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}",
     "google": r"AIza[A-Za-z0-9_-]{35}|ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{28}|1//0[A-Za-z0-9_-]{40,}",
     "sendgrid": r"SG\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{16,}",
     "twilio": r"(?:SK|AC)[0-9a-fA-F]{32}",
@@ -21,18 +21,21 @@ SHAPES = {
     r"|CLOJARS_[a-z0-9]{60}|AKCp[A-Za-z0-9]{69}|cmVmd[A-Za-z0-9]{59}|ATCTT3[A-Za-z0-9_=-]{60,}|cio[A-Za-z0-9]{32}",
     "models": r"hf_[A-Za-z0-9]{30,}|api_org_[A-Za-z]{34}|r8_[A-Za-z0-9]{30,}|gsk_[A-Za-z0-9]{40,}|pplx-[A-Za-z0-9]{32,}"
     r"|xai-[A-Za-z0-9]{40,}|nvapi-[A-Za-z0-9_-]{40,}|fw_[A-Za-z0-9]{20,}|tgp_v1_[A-Za-z0-9_-]{30,}|lsv2_(?:pt|sk)_[0-9a-f]{32}_[0-9a-f]{10}"
-    r"|jina_[A-Za-z0-9]{40,}|pcsk_[A-Za-z0-9_]{40,}|tvly-(?:dev-)?[A-Za-z0-9]{20,}",
+    r"|jina_[A-Za-z0-9]{40,}|pcsk_[A-Za-z0-9_-]{40,}|tvly-(?:dev-)?[A-Za-z0-9]{20,}|csk-[a-z0-9]{40,}|e2b_[0-9a-f]{40}|sk_(?=[A-Za-z]*\d)[A-Za-z0-9]{40,}",
     "clouds": r"do[opr]_v1_[0-9a-f]{64}|dapi[0-9a-f]{32}|fo1_[A-Za-z0-9_-]{40,}|fm(?:1[ar]|2)_[A-Za-z0-9+/]{80,}|FlyV1 [A-Za-z0-9_,+/=-]{50,}"
     r"|HRKU-[A-Za-z0-9_-]{30,}|LTAI[A-Za-z0-9]{16,24}|AKID[A-Za-z0-9]{32}|vercel_[A-Za-z0-9]{24,}|v1\.0-[0-9a-f]{24}-[0-9a-f]{146}"
-    r"|t1\.[\w-]+={0,2}\.[\w-]{86}={0,2}|AQVN[\w-]{35,38}|tk-us-[\w-]{48}|sha256~[\w-]{43}|ovh_[A-Za-z0-9]{32,}|rnd_[A-Za-z0-9]{28,}",
+    r"|t1\.[\w-]+={0,2}\.[\w-]{86}={0,2}|AQVN[\w-]{35,38}|tk-us-[\w-]{48}|sha256~[\w-]{43}|ovh_[A-Za-z0-9]{32,}|rnd_[A-Za-z0-9]{28,}|sbp_[0-9a-f]{40}|napi_[a-z0-9]{60,}|nf[pcou]_[A-Za-z0-9]{36,}",
     "azure": r"(?<![A-Za-z0-9_.~-])[A-Za-z0-9_.~-]{3}\dQ~[A-Za-z0-9_.~-]{31,34}|AccountKey=[A-Za-z0-9+/]{80,}={0,2}"
     r"|SharedAccessKey=[A-Za-z0-9+/]{40,}={0,2}|[?&]sig=[A-Za-z0-9%/+]{40,}",
     "shops": r"shp(?:at|ca|pa|ss|tka)_[0-9a-fA-F]{32}|sq0(?:atp|csp|idp)-[A-Za-z0-9_\\-]{22,50}|EAAA[A-Za-z0-9_-]{60}"
-    r"|access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}|FLW(?:SECK|PUBK)[A-Za-z0-9_-]{12,}|access-(?:sandbox|development|production)"
+    r"|AQE[A-Za-z0-9](?=[A-Za-z+/]*\d)[A-Za-z0-9+/]{55,}|access_token\$(?:production|sandbox)\$[0-9a-z]{16}\$[0-9a-f]{32}|FLW(?:SECK|PUBK)[A-Za-z0-9_-]{12,}|access-(?:sandbox|development|production)"
     r"-[0-9a-f-]{36}|(?:live|test)_(?:pub_)?[0-9a-f]{31,35}|rzp_(?:live|test)_[A-Za-z0-9]{14,}",
     "mail": r"(?:pub)?key-[0-9a-f]{32}|[0-9a-f]{32}-us\d{1,2}|xkeysib-[0-9a-f]{64}-[A-Za-z0-9]{16}|re_(?=[A-Za-z_]*\d)[A-Za-z0-9_]{30,}"
     r"|[0-9a-h]{32}-[0-9a-h]{8}-[0-9a-h]{8}",
     "chat": r"\d{5,16}:A[A-Za-z0-9_-]{34}|[MNO][A-Za-z\d_-]{23,25}\.[A-Za-z\d_-]{6}\.[A-Za-z\d_-]{27,38}|mfa\.[\w-]{84}",
+    "issue trackers": r"pat-(?:na|eu)\d-[0-9a-f-]{36}|ATBB(?=[A-Za-z]*\d)[A-Za-z0-9]{32}|(?:sdk|mob|api)-[0-9a-f]{8}-[0-9a-f-]{27}|bk(?:ua|aj|ct)_[0-9a-f]{40}"
+    r"|hooks\.zapier\.com/hooks/catch/\d+/[a-z0-9]{6,}|st\.[0-9a-f]{24}\.[0-9a-f]{32}\.[0-9a-f]{32}"
+    r"|(?:BUNDLE_(?:ENTERPRISE|GEMS)__CONTRIBSYS__COM=)[0-9a-f]{8}:[0-9a-f]{8}|[0-9a-f]{8}:[0-9a-f]{8}@(?:gems|enterprise)\.contribsys\.com",
     "facebook": r"EAA[A-Za-z0-9]{2}[A-Za-z0-9]{80,}|EAACEdEose0cBA[A-Za-z0-9]+|\d{15,16}(?:\||%7C)(?=[A-Za-z_-]*\d)[A-Za-z0-9_-]{27,40}",
     "twitter": r"A{22}[A-Za-z0-9%]{80,100}|\d{15,20}-[A-Za-z0-9]{40}",
     "vaults": r"hv[sbr]\.[A-Za-z0-9_-]{24,}|(?<![\w.])s\.(?=[A-Za-z]*\d)[A-Za-z0-9]{24}(?!\w)|dp\.(?:pt|st|ct|sa|scim|audit)\."
@@ -63,6 +66,6 @@ VENDORS = (
     "paypal paystack pinecone pivotal plaid planetscale plivo postmark postman privateai private_ai pubnub pusher pypi quay rapidapi razorpay readme replicate "
     "rollbar salesforce segment sendbird sendgrid sendinblue sentry shippo shodan shopify sidekiq slack smartling snyk softlayer sonar "
     "sourcegraph splunk spotify square squarespace strava stripe sumo sumologic supabase telegram terraform todoist travis trello twilio twitch "
-    "twitter typeform unsplash vault vercel vonage webex wistia workday yandex yelp youtube zendesk zoho zoom"
+    "twitter typeform looker intra42 freemius settlemint cloudsmith backblaze namecheap vultr linode hetzner scaleway upcloud neon bunny wakatime godaddy unsplash vault vercel vonage webex wistia workday yandex yelp youtube zendesk zoho zoom"
 ).split()  # fmt: skip
 """Names that make a random value beside them a key: `ALGOLIA = "…"`."""

@@ -10,7 +10,8 @@ from router.privacy.recognizers._checked import Checked
 
 START = r"(?<!\d)(?<!\d\.)(?<![0-9a-f]{3})(?=(?:[3-6]|2[2-7]|2131|1800|0604|8[126]|9792))"
 END = r"(?!\d)(?!\.\d)(?![a-f][0-9a-f]{2})"
-SEPARATOR = r"[^\w~]{1,5}"
+SEPARATOR = r"(?!%25)[^\w~]{1,5}"
+"""Any signs; but not those of a URL that was escaped twice."""
 
 EXAMPLES = (
     ("my card 4539578763621486 ok", "4539578763621486"),

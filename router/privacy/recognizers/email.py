@@ -19,6 +19,11 @@ SPACED = (
 
 QUOTED = r"(?<![^\W_])\"[\w.+ '-]{1,64}\"@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_](?:[^\W_]|-){1,62}(?![^\W_])"
 
+EXAMPLE_DOMAINS = frozenset(("example.com", "example.org", "example.net"))
+NOBODY = frozenset(
+    "user username you your name your.name yourname someone somebody email mail me pass password support info noreply no-reply contact".split()
+)
+"""Who has an address in documentation, at the domains that are reserved for it."""
 INTERNAL = frozenset(
     ["internal", "local", "localdomain", "corp", "lan", "home", "intranet", "private", "example", "test", "invalid"]
 )
@@ -32,6 +37,9 @@ EXAMPLES = (
     ("maria.lopez at northbank dot com", "maria.lopez at northbank dot com"),
     ('"maria lopez"@northbank.com', '"maria lopez"@northbank.com'),
     ("git@github.com:org/repo.git", None),
+    ("Contact us at support@example.com for more.", None),
+    ("jane.doe@example.com", "jane.doe@example.com"),
+    ("ssh git@gitlab.com", None),
     ("foo@bar", None),
     ("y = W@x.T + b", None),
     ("see you at the cafe", None),
@@ -48,7 +56,9 @@ class _Email(EmailRecognizer):
             "@" not in pattern_text or " " in pattern_text or "@]" in pattern_text
         ):
             return True
-        domain = pattern_text.rpartition("@")[2].lower()
+        local, _, domain = pattern_text.lower().rpartition("@")
+        if local == "git" or (local in NOBODY and domain in EXAMPLE_DOMAINS):
+            return False
         return domain.rpartition(".")[2] in INTERNAL or bool(self._suffixes.extract_str(domain).suffix)
 
 

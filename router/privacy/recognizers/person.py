@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-
-from presidio_analyzer import LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
+from collections.abc import Iterator
 
 from router.privacy.ner.model import Entity, Tagger
 from router.privacy.recognizers._public import is_public, is_related
+from router.privacy.severity import Span
+from router.privacy.sieve import distinct
 
 EXAMPLES = (
     ("Please write a reference for Siobhan Keogh who worked for me.", "Siobhan Keogh"),
@@ -20,6 +19,7 @@ EXAMPLES = (
     ("can you ask priya about it", "priya"),
     ("Rome was not built in a day", None),
     ("Explain Machine Learning and Data Science", None),
+    ("Write edge test cases for the following condition: FICO > 750 && FICO <= 900", None),
     ("Write a Python function that sorts a list", None),
 )
 
@@ -30,6 +30,10 @@ LEAST = {"LOCATION": 0.7, "ADDRESS": 0.75, "ORG": 0.7}
 """Probability below which a tag is dropped; what a person's name needs depends on its shape."""
 SURE = 0.9
 """Probability from which words that no list of names knows are one person's name."""
+SURE_ADDRESS = 0.98
+"""Probability from which words and numbers are an address though none of them names a street."""
+GLANCE = 64
+"""Characters below which a text is looked at before it is tagged."""
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _GAP = re.compile(r"(?<=\S)(?:\t|  )")
@@ -54,21 +58,31 @@ _TITLE = re.compile(
 )
 
 
-class _Names(LocalRecognizer):
+class _Names:
+    name = "person"
+    entities = tuple(sorted(ENTITIES.values()))
+    signs = ()
+
     def __init__(self) -> None:
         self._tagger = Tagger()
-        super().__init__(supported_entities=sorted(ENTITIES.values()), name="person")
 
-    def load(self) -> None: ...
-
-    def analyze(
-        self, text: str, entities: Sequence[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
+    def find(self, text: str) -> list[Span]:
         """Tag the text."""
-        return [
-            RecognizerResult(ENTITIES[entity.kind], entity.start, entity.end, self._score(entity, text))
+        if len(text) < GLANCE and self._is_bare(text):
+            return []
+        return distinct(
+            Span(ENTITIES[entity.kind], entity.start, entity.end, self._score(entity, text), self.name)
             for entity in self._entities(text)
-        ]
+        )
+
+    def _is_bare(self, text: str) -> bool:
+        """Say whether a text has at most one word, as most fields do, and that can't be a name whatever it is tagged."""
+        words = _WORD.findall(text)
+        return (
+            len(words) < 2
+            and not any(map(str.isdigit, text))
+            and not any(word[0].isupper() or self._tagger.is_name(word) for word in words)
+        )
 
     def _entities(self, text: str) -> Iterator[Entity]:
         for entity in _chained(self._tagger.tag(text), text):
@@ -86,7 +100,8 @@ class _Names(LocalRecognizer):
         """Check the shape: a name stands in one line, a place is capitalised."""
         words = _WORD.findall(value)
         if entity.kind == "ADDRESS":
-            return entity.score >= LEAST["ADDRESS"] and _is_address(value, words)
+            least = LEAST["ADDRESS"] if _STREET.search(value) else SURE_ADDRESS
+            return entity.score >= least and _is_address(value, words)
         if not words or "\n" in value:
             return False
         if entity.kind == "PERSON":
@@ -181,5 +196,5 @@ def _in_link(text: str, start: int, end: int) -> bool:
 
 
 def build() -> list[_Names]:
-    """Give the recognizer."""
+    """Give the finder."""
     return [_Names()]

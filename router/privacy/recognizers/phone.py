@@ -72,6 +72,8 @@ def _digits(text: str) -> str:
 def _is_international(text: str) -> bool:
     digits = _digits(text)
     digits = digits.removeprefix("00") if not text.startswith("+") else digits
+    if set(digits) <= {"0", "1"}:  # bits
+        return False
     return 8 <= len(digits) <= 15 and any(
         int(digits[:n]) in phonenumbers.COUNTRY_CODE_TO_REGION_CODE for n in (1, 2, 3)
     )

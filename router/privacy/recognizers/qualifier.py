@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-
-from presidio_analyzer import LocalRecognizer, RecognizerResult
-from presidio_analyzer.nlp_engine import NlpArtifacts
+from collections.abc import Iterable
 
 from router.privacy.recognizers._qualifiers import STRONG, WEAK
-from router.privacy.severity import QUALIFIER
+from router.privacy.severity import QUALIFIER, Span
 from router.privacy.severity import WEAK as WEAK_SCORE
+from router.privacy.sieve import distinct
 
 EXAMPLES = (
     ("My neighbour Joanna Miller has been diagnosed with bipolar disorder", "Joanna Miller"),
@@ -61,30 +59,26 @@ def lower(text: str) -> str:
     return small if len(small) == len(text) else "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
 
 
-class _Qualifiers(LocalRecognizer):
+class _Qualifiers:
     """One pass per text over all words at once: a thousand alternatives are too many for a pattern of Presidio."""
 
+    name = "qualifier"
+    entities = (QUALIFIER,)
     signs = _signs([*STRONG.values(), WEAK])
-    """Expressions of which one must be met for a text to be worth looking at; see `detector`."""
 
     def __init__(self) -> None:
         self._expressions = ((_expression(STRONG.values()), STRONG_SCORE), (_expression([WEAK]), WEAK_SCORE))
-        super().__init__(supported_entities=[QUALIFIER], name="qualifier")
 
-    def load(self) -> None: ...
-
-    def analyze(
-        self, text: str, entities: Sequence[str], nlp_artifacts: NlpArtifacts | None = None
-    ) -> list[RecognizerResult]:
+    def find(self, text: str) -> list[Span]:
         """Find the words."""
         small = lower(text)
-        return [
-            RecognizerResult(QUALIFIER, match.start(), match.end(), score)
+        return distinct(
+            Span(QUALIFIER, *match.span(), score, self.name)
             for expression, score in self._expressions
             for match in expression.finditer(small)
-        ]
+        )
 
 
 def build() -> list[_Qualifiers]:
-    """Give the recognizer."""
+    """Give the finder."""
     return [_Qualifiers()]
