@@ -22,6 +22,7 @@ from router.selftest.faults import CHECKS
 from router.selftest.report import Report
 from router.selftest.run import Options, selftest
 from tests.fakes.cloud import Cloud
+from tests.fakes.gates import share_gates
 
 pytestmark = [pytest.mark.timeout(300)]
 
@@ -48,6 +49,7 @@ def written(folder: Path, config: dict[str, object]) -> Path:
 
 def run_calm(folder: Path, config: dict[str, object], requests: int = 120, seed: int = 5) -> Report:
     """Run the calm check in this process."""
+    share_gates(folder / "var" / "scan")
     return selftest(written(folder, config), Options(requests=requests, seed=seed, checks=CALM), lambda *_: None)
 
 
