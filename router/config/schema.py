@@ -293,6 +293,9 @@ class PrivacyConfig(Section):
     """
     recognizers: tuple[str, ...] | None = None
     """Plug-ins of `router/privacy/recognizers/` to use; None = all that are on by default."""
+    extractors: tuple[str, ...] = ()
+    """Plug-ins of `router/privacy/extractors/` that read the text in images, recordings and files; what none reads counts
+    as restricted."""
     names: NamesConfig = NamesConfig()
     rules: tuple[PolicyRule, ...] = ()
     combinations: tuple[Combination, ...] = ()

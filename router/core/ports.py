@@ -37,6 +37,22 @@ class Scanner(Protocol):
     async def scan(self, body: JsonObject) -> ScanReport: ...
 
 
+class Extractor(Protocol):
+    """Reads what a content part that is no text says or shows, so that it can be scanned."""
+
+    @property
+    def kinds(self) -> Set[str]:
+        """The types of content parts that it reads, such as `image_url`."""
+        ...
+
+    async def text(self, part: JsonObject) -> str | None:
+        """Return all text in a part, empty if it holds none; None = it can't be read, and so stays on this machine.
+
+        What it raises counts as the scan's failure. It is cancelled at the scan's deadline.
+        """
+        ...
+
+
 class Provider(Protocol):
     """One API dialect with its credentials and its connections."""
 

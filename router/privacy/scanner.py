@@ -9,14 +9,19 @@ from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path as FilePath
 
+import msgspec
+
 from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
+from router.core.plugin import load
+from router.core.ports import Extractor
 from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
 from router.privacy.cache import Cache
 from router.privacy.direct import MOST_CHARS, Direct, direct
+from router.privacy.extraction import ReadOut
 from router.privacy.pool import Pool
 from router.privacy.protocol import WARM_UP, Found, Job, Reply, Setup, Unit
-from router.privacy.severity import Rule, rules, validate
+from router.privacy.severity import EXTRACTORS, Rule, rules, validate
 from router.privacy.units import Plan, Unread
 
 __all__ = ["Scanner", "validate"]
@@ -92,6 +97,7 @@ class Scanner:
         setup = Setup(config.model_dump_json().encode(), None if folder is None else str(folder))
         self._pool = Pool(setup, config.scan.workers, config.scan.max_queue)
         self._direct: Direct | None = None
+        self._extractors: list[Extractor] = []
         self._ids = count(1)
 
     async def start(self) -> None:
@@ -102,6 +108,7 @@ class Scanner:
         """
         validate(self._validated)
         self._rules = rules(self._validated)
+        self._extractors = [load(EXTRACTORS, kind).build() for kind in self._validated.extractors]
         if self._config.enabled:
             kit = await self._pool.start()
             self._direct = await asyncio.to_thread(direct, kit, self._rules)
@@ -133,8 +140,9 @@ class Scanner:
         if not self._config.enabled:
             return ScanReport(status=ScanStatus.COMPLETE, sensitivity=Sensitivity.PUBLIC, ruleset=self._ruleset)
         try:
-            return await self._scan(body, started_s)
-        except _Late:
+            report = await self._scan(body, started_s)
+            return await self._read_out(body, report, started_s) if self._extractors else report
+        except (_Late, TimeoutError):
             return self._closed(started_s, "deadline")
         except Unread as error:
             return self._closed(started_s, error.reason, ScanStatus.PARTIAL)
@@ -170,6 +178,19 @@ class Scanner:
             reason=f"unreadable:{unreadable[0]}" if unreadable else "",
             ruleset=self._ruleset,
         )
+
+    async def _read_out(self, body: JsonObject, report: ScanReport, started_s: float) -> ScanReport:
+        """Scan once more with what extractors read, where that is what stood in the way; what is found there can't leave."""
+        if not report.reason.startswith("unreadable:"):
+            return report
+        read = ReadOut(body, self._extractors)
+        async with asyncio.timeout(self._config.deadline_ms / 1000 - (monotonic_s() - started_s)):
+            if not await read.read():
+                return report
+        again = await self._scan(read.body, started_s)
+        if any(map(read.holds, again.findings)):
+            return msgspec.structs.replace(report, elapsed_ms=again.elapsed_ms)
+        return again
 
     async def _found(self, units: Sequence[Unit], ahead: _Ahead) -> tuple[str, list[Found]]:
         """Give what is in each unit, or why that isn't known."""

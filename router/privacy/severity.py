@@ -28,6 +28,7 @@ RECOGNIZERS = "router.privacy.recognizers"
 """Package of the recognizer plug-ins."""
 
 NAMERS = "router.privacy.namers"
+EXTRACTORS = "router.privacy.extractors"
 """Package of the engines that find names beside the built-in one."""
 
 BUILTIN = "builtin"
@@ -165,6 +166,10 @@ def validate(config: PrivacyConfig) -> None:
     for name in config.recognizers or ():
         if name not in names:
             raise ConfigError(f"privacy.recognizers: unknown recognizer '{name}'{nearest(name, names)}")
+    readers = kinds(EXTRACTORS)
+    for name in config.extractors:
+        if name not in readers:
+            raise ConfigError(f"privacy.extractors: unknown extractor '{name}'{nearest(name, readers)}")
     engines = [BUILTIN, *kinds(NAMERS)]
     if config.names.engine not in engines:
         raise ConfigError(
