@@ -1,4 +1,4 @@
-"""Clients that people use, as they come, with nothing changed but the base URL: the npm package, LangChain, pydantic-ai."""
+"""Clients that people use, as they come, with nothing changed but the base URL: npm's packages, LangChain, pydantic-ai."""
 
 from __future__ import annotations
 
@@ -92,6 +92,31 @@ async def test_the_openai_package_of_npm(stack: Stack) -> None:
     assert out["local"] == {"locality": "local", "said": True}
     assert out["error"] == {"name": "NotFoundError", "status": 404, "code": "model_not_found"}
     assert out["models"] >= 2
+
+
+async def test_the_anthropic_package_of_npm(stack: Stack) -> None:
+    out = await node("anthropic.mjs", stack.url, "none")
+    assert out["whole"] == out["streamed"] == TEXT
+    assert (out["usage"]["input_tokens"], out["usage"]["cache_read_input_tokens"]) == (20, 10)
+    assert (out["calls"], out["stop"]) == (list(CITIES), "tool_use")
+    assert out["summary"] == SUMMARY
+    assert out["local"] == {"locality": "local", "said": True}
+    assert 5 <= out["tokens"] <= 20
+    assert out["error"] == {"name": "NotFoundError", "status": 404, "type": "not_found_error"}
+    assert out["models"] >= 2
+
+
+async def test_langchain_speaks_the_responses_api_too(stack: Stack, http: httpx.AsyncClient) -> None:
+    model = ChatOpenAI(
+        base_url=f"{stack.url}/v1", api_key="none", model="auto", use_responses_api=True, http_async_client=http  # pyright: ignore[reportArgumentType]
+    )  # fmt: skip
+    assert (await model.ainvoke("Say hello")).text == TEXT
+    assert "".join([piece.text async for piece in model.astream("Say hello")]) == TEXT
+    asked = HumanMessage("How is the weather in Oslo and Bergen?")
+    calling = await model.bind_tools([weather]).ainvoke([asked])
+    assert [call["args"]["city"] for call in calling.tool_calls] == list(CITIES)  # pyright: ignore[reportAttributeAccessIssue]
+    results = [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in calling.tool_calls]  # pyright: ignore[reportAttributeAccessIssue]
+    assert (await model.bind_tools([weather]).ainvoke([asked, calling, *results])).text == SUMMARY
 
 
 async def test_langchain_streams_calls_tools_and_keeps_to_a_schema(
