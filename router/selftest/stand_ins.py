@@ -125,7 +125,7 @@ def _provider(config: RouterConfig, source: Source, name: str, cloud: Cloud) -> 
     """Point one provider row at its mock. The path is kept, so that what is sent stays what it was."""
     row = config.providers[name]
     options: dict[str, JsonValue] = dict(row.model_extra or {})
-    path = urlsplit(str(options.get("base_url") or getattr(compose.settings_of(row), "base_url", ""))).path
+    path = urlsplit(str(options.get("base_url") or getattr(compose.settings_of(row), "base_url", None) or "")).path
     options = {**options, "base_url": cloud.url + path}
     spoken = dialect(row.kind)
     if isinstance(spoken, AsksAnotherHost):
