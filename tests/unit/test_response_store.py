@@ -47,7 +47,16 @@ def test_a_chain_holds_all_that_was_said_in_order() -> None:
     assert [item.get("content", item.get("id")) for item in items] == [
         name for number in range(5) for name in (f"r{number}", f"m-r{number}")
     ]
-    assert last.input_items() == items[:-1]
+    assert list(store.turns("k", 0)) == last.chain()[::-1]
+
+
+def test_a_turn_comes_once_though_several_go_on_from_it_and_also_where_it_was_removed() -> None:
+    store = ResponseStore(ResponsesConfig())
+    first = add(store, "r0")
+    add(store, "r1", previous=first)
+    add(store, "r2", previous=first)
+    store.remove("k", "r0")
+    assert [turn.id for turn in store.turns("k", 0)] == ["r2", "r0", "r1"]
 
 
 def test_nobody_reads_or_removes_anothers() -> None:
