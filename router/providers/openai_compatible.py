@@ -99,7 +99,9 @@ class OpenAICompatible:
         elif cleared.stream:
             is_response = cleared.dialect is Dialect.RESPONSES
             parts = (
-                _responses.stream(response, self._name) if is_response else stream(response, self._name, self._quirks)
+                _responses.stream(response, self._name)
+                if is_response
+                else stream(response, self._name, self._quirks, asked=_choices(cleared.body))
             )
             async with aclosing(parts) as deltas:
                 async for delta in deltas:
@@ -164,27 +166,35 @@ async def embeddings(response: Response, name: str) -> Delta:
     return Delta(payload=payload, dialect=Dialect.EMBEDDINGS, usage=usage, finish_reason="stop")
 
 
-async def stream(response: Response, name: str, quirks: Quirks) -> AsyncGenerator[Delta, None]:
-    """Read a stream's events up to `[DONE]`.
+def _choices(body: JsonObject) -> int:
+    """Return how many answers are asked for, as far as `n` says it."""
+    asked = body.get("n")
+    return asked if isinstance(asked, int) else 1
+
+
+async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) -> AsyncGenerator[Delta, None]:
+    """Read a stream's events up to `[DONE]`; where a vendor sends none, up to its end, which must then be that of all answers.
 
     Raises:
-        UpstreamProtocolError: not an event stream, empty, or it ends before any finish reason.
+        UpstreamProtocolError: not an event stream, empty, it ends before any finish reason, or before those of all `asked`.
         UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
     """
     content_type = response.get_header("content-type") or ""
     if not content_type.startswith("text/event-stream"):
         raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
     parser = sse.Parser()
-    finished = False
+    said: set[int] = set()
+    finished: set[int] = set()
     async for event in _events(response, parser, name):
         if event.data == b"[DONE]":
             if not finished:
                 raise UpstreamProtocolError(f"{name}: the stream is done without a finish reason")
             return
-        delta = _delta(event, name, quirks)
-        finished = finished or delta.finish_reason is not None
+        delta, facts = _delta(event, name, quirks)
+        said |= facts.said
+        finished |= facts.finished
         yield delta
-    if not finished or parser.incomplete:
+    if said - finished or len(finished) < max(asked, 1) or parser.incomplete:
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
 
 
@@ -201,7 +211,7 @@ async def _events(response: Response, parser: sse.Parser, name: str) -> AsyncGen
             yield event
 
 
-def _delta(event: sse.Event, name: str, quirks: Quirks) -> Delta:
+def _delta(event: sse.Event, name: str, quirks: Quirks) -> tuple[Delta, openai_chat.Facts]:
     try:
         facts = openai_chat.facts(event.data, reasoning_beside=quirks.reasoning_beside)
         payload = with_reasoning(event.data, quirks)
@@ -212,7 +222,8 @@ def _delta(event: sse.Event, name: str, quirks: Quirks) -> Delta:
     if facts.choices is None:
         raise UpstreamProtocolError(f"{name}: an event of the stream holds no choices")
     usage_only = facts.choices == 0 and facts.usage is not None
-    return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    delta = Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    return delta, facts
 
 
 def build(config: Config, name: str) -> OpenAICompatible:
