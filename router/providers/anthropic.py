@@ -101,18 +101,21 @@ class Anthropic:
         raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
 
     async def _native(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
-        body = msgspec.json.encode(native_body(cleared))
+        native, dropped = native_body(cleared)
+        body = msgspec.json.encode(native)
         counts = cleared.dialect is Dialect.COUNT_TOKENS
         path = "/v1/messages/count_tokens" if counts else "/v1/messages"
         async with self._egress.post(path, body, cleared, self._headers(cleared)) as response:
             if counts or not cleared.stream:
                 payload = await _whole(response, self._name)
-                yield read_count(payload, self._name) if counts else read_answer(payload, self._name)
+                delta = read_count(payload, self._name) if counts else read_answer(payload, self._name)
+                yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             answer = NativeStream(self._name)
             async for event in _events(response, self._name):
                 for delta in answer.feed(event.data, event.name):
-                    yield delta
+                    yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                    dropped = ()
                 if answer.finished:
                     return
         raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
@@ -126,17 +129,19 @@ class Anthropic:
         return headers
 
 
-def native_body(cleared: Cleared) -> JsonObject:
-    """The body that is sent of a request in Anthropic's own dialect: what was cleared, with the upstream's model name.
+def native_body(cleared: Cleared) -> tuple[JsonObject, tuple[str, ...]]:
+    """Return what is sent of a request in Anthropic's own dialect: what was cleared, with the upstream's model name; and
+    the names of what was left out.
 
     Thinking without a signature is left out: it was another model's, shown to the caller under this API, and Claude
     refuses a request that has some.
     """
     body: JsonObject = {**cleared.body, "model": cleared.target.upstream_model}
     messages = body.get("messages")
-    if isinstance(messages, list) and any(_has_unsigned(message) for message in messages):
-        body["messages"] = [_signed(message) for message in messages]
-    return body
+    if not isinstance(messages, list) or not any(_has_unsigned(message) for message in messages):
+        return body, ()
+    body["messages"] = [_signed(message) for message in messages]
+    return body, ("messages.thinking",)
 
 
 def _is_unsigned(block: JsonValue) -> bool:

@@ -112,7 +112,7 @@ async def test_a_native_request_keeps_its_order_and_its_headers_and_loses_unsign
         count = msgspec.structs.replace(native, dialect=Dialect.COUNT_TOKENS)
         with pytest.raises(UpstreamProtocolError):
             [delta async for delta in provider.send(count, CLOCKS)]
-    assert deltas[0].payload == fixture("text.json")
+    assert (deltas[0].payload, deltas[0].dropped) == (fixture("text.json"), ("messages.thinking",))
     (line, seen, received), (count_line, _, _) = scripted.requests
     assert line.startswith("POST /v1/messages HTTP")
     assert count_line.startswith("POST /v1/messages/count_tokens HTTP")
