@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
-from router.core.errors import UpstreamProtocolError
+from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.types import Delta
 from router.providers._http import MAX_ANSWER_BYTES, read_bounded, translate
 from router.wire import sse
@@ -32,6 +32,8 @@ async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
     The first events, which only say that it begins, are held back until something of the answer comes: an upstream that
     fails at once has then committed the router to nothing.
 
+    The event that says that a response failed after it began is handed on, and then raised: the attempt failed.
+
     Raises:
         UpstreamError: not an event stream, it ends before the response does, says that it failed, or breaks.
     """
@@ -54,6 +56,8 @@ async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
                 yield earlier
             held.clear()
             yield delta
+            if delta.finish_reason == responses.FAILED:
+                raise UpstreamUnavailable(f"{name}: the upstream says that the response failed")
             if delta.finish_reason is not None:
                 return
     raise UpstreamProtocolError(f"{name}: the stream ended before the response did")

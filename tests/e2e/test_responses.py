@@ -435,8 +435,15 @@ async def test_one_that_fails_at_once_may_be_stood_in_for(stack: Stack, client: 
 
 
 async def test_one_that_fails_later_says_so_itself_and_is_not_kept(stack: Stack, client: AsyncOpenAI) -> None:
-    found = [event async for event in await client.responses.create(model="native-failed-late", input="x", stream=True)]
+    raw = await client.responses.with_raw_response.create(model="native-failed-late", input="x", stream=True)
+    found = [event async for event in raw.parse()]
     assert found[-1].type == "response.failed"
+    record = await client.get(f"/decisions/{raw.headers['x-router-decision-id']}", cast_to=httpx.Response)
+    decision = record.json()
+    assert (decision["error_code"], decision["attempts"][0]["error_code"]) == (
+        "stream_interrupted",
+        "upstream_unavailable",
+    )
     with pytest.raises(openai.NotFoundError):
         await client.responses.retrieve(found[-1].response.id)
 

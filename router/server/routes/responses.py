@@ -60,7 +60,8 @@ class Responses(Inference):
             if not exchange.streaming:
                 raise
             trace.failed(error)
-            await exchange.chunk(error_frame(error, encoder.next_number), last=True)
+            last = b"" if encoder.has_failed else error_frame(error, encoder.next_number)
+            await exchange.chunk(last, last=True)
 
 
 class _Keeper:

@@ -462,7 +462,7 @@ def travelling(headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
     A version is a date since 2023. A beta is up to seven lower-case words and a date since 2023, parted by hyphens, as
     in `context-1m-2025-08-07`; a word may end in two digits, or be up to three digits and a letter. So no number of
-    anybody's fits in, nor a sentence, an address or a name as it is written.
+    anybody's fits in, nor an e-mail address. Words that somebody makes a beta of do.
 
     Raises:
         InvalidRequest: one of them is anything else.
