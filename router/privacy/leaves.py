@@ -225,6 +225,8 @@ class Walk:
                 elif not _is_read_item(value):
                     self._part(value)
                     readable = False
+            if len(path) == 3 and path[:2] == ("prompt", "variables") and "type" in value:
+                readable = self._part(value)
             field = seals(value.get("type")) if self._is_assistants and len(path) == 4 else None
             if field is not None and path[0] in _TALK and path[2:3] in (("content",), ("thinking_blocks",)):
                 self._sealed = (*path, field)

@@ -98,6 +98,24 @@ def test_items_without_text_are_unreadable(item: dict[str, Any], unreadable: str
 
 
 @pytest.mark.parametrize(
+    ("part", "unreadable"),
+    [
+        ({"type": "input_image", "image_url": "https://x/y.png"}, ("input_image",)),
+        ({"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}, ("input_image",)),
+        ({"type": "input_file", "file_id": "f"}, ("input_file",)),
+        ({"type": "hologram", "id": "x"}, ("unknown",)),
+        ({"type": "input_text", "text": "x"}, ()),
+        ("x", ()),
+    ],
+)
+def test_what_a_variable_of_a_stored_prompt_brings_along_is_unreadable_unless_it_is_text(
+    part: Any, unreadable: tuple[str, ...]
+) -> None:
+    prompt = {"id": "pmpt_1", "variables": {"v": part}}
+    assert leaves({"model": "m", "prompt": prompt}).unreadable == unreadable
+
+
+@pytest.mark.parametrize(
     "item",
     [
         {"role": "user", "content": "x"},
