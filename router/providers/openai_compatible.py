@@ -8,14 +8,13 @@ from urllib.parse import quote
 
 import msgspec
 from pydantic import Field, SecretStr, model_validator
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
-from router.providers import _responses
-from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
+from router.providers import _reading, _responses
+from router.providers._http import UNREADABLE, Egress
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
 from router.wire.outbound import responses as native
@@ -135,9 +134,7 @@ async def whole(response: Response, name: str, quirks: Quirks) -> Delta:
     Raises:
         UpstreamProtocolError: it is cut, too large, or not a chat completion.
     """
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    payload = await _reading.whole(response, name)
     try:
         facts = openai_chat.facts(payload, reasoning_beside=quirks.reasoning_beside)
         payload = with_reasoning(payload, quirks)
@@ -154,9 +151,7 @@ async def embeddings(response: Response, name: str) -> Delta:
     Raises:
         UpstreamProtocolError: it is cut, too large, or holds no vectors.
     """
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    payload = await _reading.whole(response, name)
     try:
         count, usage = openai_embeddings.facts(payload)
     except UNREADABLE:
@@ -179,13 +174,10 @@ async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) 
         UpstreamProtocolError: not an event stream, empty, it ends before any finish reason, or before those of all `asked`.
         UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
     parser = sse.Parser()
     said: set[int] = set()
     finished: set[int] = set()
-    async for event in _events(response, parser, name):
+    async for event in _reading.events(response, name, parser):
         if event.data == b"[DONE]":
             if not finished:
                 raise UpstreamProtocolError(f"{name}: the stream is done without a finish reason")
@@ -196,19 +188,6 @@ async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) 
         yield delta
     if said - finished or len(finished) < max(asked, 1) or parser.incomplete:
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
-
-
-async def _events(response: Response, parser: sse.Parser, name: str) -> AsyncGenerator[sse.Event, None]:
-    reader = response.body_reader
-    while True:
-        try:
-            chunk = await reader.read_chunk()
-        except foreign.PyreqwestError as error:
-            raise translate(error, name) from None
-        if chunk is None:
-            return
-        for event in parser.feed(bytes(chunk)):
-            yield event
 
 
 def _delta(event: sse.Event, name: str, quirks: Quirks) -> tuple[Delta, openai_chat.Facts]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -19,11 +19,9 @@ from router.wire.dialects import Codec, Decoded, Encoder, Translation
 from router.wire.inbound import _messages_answer
 from router.wire.shapes import check_model, convert, in_bounds
 
-_T = TypeVar("_T")
 _Fields: TypeAlias = dict[str, object]
 """A JSON object that is read, or about to be encoded."""
 
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _FIELD = re.compile(r"[a-z][a-z_]{0,39}")
 _BILLING = re.compile(r"x-anthropic-billing-header:[^\n]*\n?")
 """What Claude Code puts in front of its system prompt: for Anthropic's books, not for a model, and new in every request.

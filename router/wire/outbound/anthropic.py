@@ -128,7 +128,6 @@ class _Request(msgspec.Struct):
     reasoning_effort: str | None = None
 
 
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _NOT_IN_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
 _OBJECT = msgspec.json.Decoder(_Fields)

@@ -45,7 +45,6 @@ _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH
 
 _NEWEST = (99, 0)
 _NAMED_VERSION = re.compile(r"(?:^|/)gemini-(?:(\d{1,3})(?:\.(\d{1,3}))?(?![\d.]))?")
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OBJECT = msgspec.json.Decoder(Fields)
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
