@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from router.core.types import JsonObject
-from router.privacy.leaves import leaves
+from router.privacy.leaves import MAX_NODES, MAX_SEALED_CHARS, Walk, leaves
 from router.privacy.opaque import is_sealed
 
 PLACES = 500
@@ -132,3 +132,15 @@ def test_items_with_text_are_readable(item: dict[str, Any]) -> None:
     reading = leaves(body(item))
     assert reading.unreadable == ()
     assert "x" in [leaf.text for leaf in reading.leaves]
+
+
+def test_many_long_ones_are_checked_a_few_at_a_time_and_a_far_too_long_one_is_read() -> None:
+    long = base64.b64encode(random.Random(7).randbytes(60_000)).decode()
+    walk = Walk({"model": "m", "input": [{"type": "reasoning", "encrypted_content": long}] * 20})
+    steps = 1
+    while not walk.step(MAX_NODES):
+        steps += 1
+    assert steps >= 20
+    assert long not in [leaf.text for leaf in walk.reading.leaves]
+    longer = base64.b64encode(random.Random(8).randbytes(MAX_SEALED_CHARS)).decode()
+    assert longer in texts({"type": "reasoning", "encrypted_content": longer})
