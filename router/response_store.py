@@ -92,7 +92,8 @@ class ResponseStore:
         return sum(self._bytes.values())
 
     def get(self, principal: str, name: str, now_s: float) -> Turn | None:
-        """Find one of a caller's own answers; `now_s` is monotonic time."""
+        """Find one of a caller's own answers; `now_s` is monotonic time. What is too old is forgotten now, whoever's it is."""
+        self._expire(now_s)
         turn = self._own(principal).get(name)
         return turn if turn is not None and turn.expires_s > now_s else None
 

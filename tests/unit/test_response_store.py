@@ -154,3 +154,12 @@ def test_the_count_of_bytes_is_that_of_what_can_be_reached_whatever_happens() ->
                 seen += [(key, kept)] if kept is not None else []
         reached = {id(one): one for owner in "ab" for turn in store.turns(owner, -1) for one in turn.chain()}
         assert store.bytes_held == sum(turn.own_bytes for turn in reached.values()) <= 6_000
+
+
+def test_what_is_too_old_is_forgotten_when_anybody_asks() -> None:
+    store = ResponseStore(ResponsesConfig(ttl_s=10))
+    add(store, "r", key="a")
+    assert store.get("b", "other", 9) is None
+    assert store.bytes_held > 0
+    assert store.get("b", "other", 11) is None
+    assert store.bytes_held == 0
