@@ -65,15 +65,17 @@ class Turn:
         """Size of the conversation up to here."""
         return sum(turn.own_bytes for turn in self.chain())
 
-    def input_items(self) -> list[JsonObject]:
-        """Return all that was said before this answer, in order: what a model was given for it."""
-        *before, last = self.chain()
-        items = [item for turn in before for item in (*_items(turn.input), *_output(turn.response))]
-        return items + _items(last.input)
+    def own_input(self) -> list[JsonObject]:
+        """Return what was new in the request."""
+        return _items(self.input)
+
+    def own_output(self) -> list[JsonObject]:
+        """Return what was answered."""
+        return _output(self.response)
 
     def items(self) -> list[JsonObject]:
-        """Return the whole conversation, this answer included."""
-        return [*self.input_items(), *_output(self.response)]
+        """Return the whole conversation in order, this answer included."""
+        return [item for turn in self.chain() for item in (*turn.own_input(), *turn.own_output())]
 
 
 class ResponseStore:
@@ -90,15 +92,20 @@ class ResponseStore:
         return sum(self._bytes.values())
 
     def get(self, principal: str, name: str, now_s: float) -> Turn | None:
-        """Find one of a caller's own answers; `now_s` is monotonic time."""
+        """Find one of a caller's own answers; `now_s` is monotonic time. What is too old is forgotten now, whoever's it is."""
+        self._expire(now_s)
         turn = self._own(principal).get(name)
         return turn if turn is not None and turn.expires_s > now_s else None
 
     def turns(self, principal: str, now_s: float) -> Iterator[Turn]:
-        """Yield all of a caller's answers, the newest first."""
+        """Yield a caller's answers, the newest first; each is followed by those it goes on from. None comes twice."""
+        seen: set[int] = set()
         for turn in reversed(self._own(principal).values()):
-            if turn.expires_s > now_s:
-                yield turn
+            one: Turn | None = turn if turn.expires_s > now_s else None
+            while one is not None and id(one) not in seen:
+                seen.add(id(one))
+                yield one
+                one = one.previous
 
     def new_conversation(self) -> str:
         """Make a name for a conversation that begins."""

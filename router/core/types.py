@@ -110,7 +110,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Monotonic time (see `core.clock`) at which the whole request must be over."""
     dialect: Dialect = Dialect.CHAT
     headers: tuple[tuple[str, str], ...] = ()
-    """Headers that travel on to an upstream of the same dialect; of a fixed shape that can hold no text."""
+    """Headers that travel on to an upstream of the same dialect, unscanned; of a fixed shape that has no place for text."""
     conversation: str | None = None
     """What the router calls the chain of stored answers that this request continues or begins; None = there is none."""
 

@@ -69,7 +69,7 @@ class Direct:
             found = [
                 read(unit, partial(self._find, names=not unit.is_seam), self._rules, opens=False) for unit in units
             ]
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 a worker reads it then, and says what is wrong
             return None
         return None if any(each.unreadable for each in found) else found
 
@@ -85,5 +85,5 @@ def direct(kit: bytes | msgspec.Raw, by_entity: dict[str, Rule]) -> Direct | Non
     """Set up what a template sent; without it, or where anything is wrong with it, workers read everything."""
     try:
         return Direct(msgspec.msgpack.decode(kit, type=Kit), by_entity)
-    except Exception:  # noqa: BLE001
+    except Exception:  # noqa: BLE001 workers read everything then
         return None

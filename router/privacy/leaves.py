@@ -72,6 +72,10 @@ MANY_NUMBERS, FEW_NUMBERS = 16, 8
 MAX_DEPTH, MAX_NODES = 200, 30_000
 """A body with more levels or values than this isn't walked to its end: it counts as unreadable."""
 
+MAX_SEALED_CHARS, CHECKED_CHARS = 262_144, 50_000
+"""Characters that a signature or encrypted thinking may have: a longer one is read as a text, which can't be read. And so
+many of them are checked between two pauses, for that costs 0.1 ms a thousand."""
+
 APART = "\n~\n"
 """Stands between two readings of one number; no expression matches across it."""
 JOINT = 64
@@ -155,14 +159,19 @@ class Walk:
         """Where the opaque field of the block that is being read would stand."""
         self._is_assistants = False
         """Whether the message that is being read is an assistant's."""
+        self._checked_chars = 0
+        """Of signatures, in this step."""
         self.nodes = 0
         self.chars = self.bytes = 0
         self._visit(value, path, path, key, len(path), readable=True)
 
     def step(self, nodes: int) -> bool:
-        """Read on, at most this many values; say whether that was the last."""
+        """Read on, at most this many values, and fewer where they take long; say whether that was the last."""
         stack = self._stack
+        self._checked_chars = 0
         for _ in range(nodes):
+            if self._checked_chars > CHECKED_CHARS:
+                return False
             if not stack:
                 return True
             items, path, safe_path, key, depth, readable, is_content, holds_tokens, is_vector = stack[-1]
@@ -225,6 +234,8 @@ class Walk:
                 elif not _is_read_item(value):
                     self._part(value)
                     readable = False
+            if len(path) == 3 and path[:2] == ("prompt", "variables") and "type" in value:
+                readable = self._part(value)
             field = seals(value.get("type")) if self._is_assistants and len(path) == 4 else None
             if field is not None and path[0] in _TALK and path[2:3] in (("content",), ("thinking_blocks",)):
                 self._sealed = (*path, field)
@@ -249,7 +260,8 @@ class Walk:
     def _is_opaque(self, value: str, path: Path) -> bool:
         """Say whether a text holds none, in its one place: see `privacy.opaque`."""
         if path == self._sealed and path:
-            return is_sealed(value)
+            self._checked_chars += len(value)
+            return len(value) <= MAX_SEALED_CHARS and is_sealed(value)
         return path == ("metadata", "user_id") and is_client(value)
 
     def _add(self, path: Path, safe: Path, text: str, key: str) -> None:

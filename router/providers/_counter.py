@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator
 
 import msgspec
 
+from router.core.errors import LocalityViolation
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonValue, Locality, Target
 
@@ -107,6 +108,8 @@ class Counter:
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
         del clocks
+        if cleared.target.provider != NAME:
+            raise LocalityViolation(f"{NAME}: the clearance is for {cleared.target.label}")
         long = cleared.scanned_bytes > _IN_THREAD_CHARS
         tokens = await asyncio.to_thread(count, cleared.body) if long else count(cleared.body)
         payload = msgspec.json.encode({"input_tokens": tokens})

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
-from router.core.errors import UpstreamProtocolError
+from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.types import Delta
-from router.providers._http import MAX_ANSWER_BYTES, read_bounded, translate
-from router.wire import sse
+from router.providers import _reading
 from router.wire.outbound import responses
 
 
@@ -20,10 +18,7 @@ async def whole(response: Response, name: str) -> Delta:
     Raises:
         UpstreamError: it is cut, too large, not a finished response, or one that failed.
     """
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return responses.whole(payload, name)
+    return responses.whole(await _reading.whole(response, name), name)
 
 
 async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
@@ -32,36 +27,27 @@ async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
     The first events, which only say that it begins, are held back until something of the answer comes: an upstream that
     fails at once has then committed the router to nothing.
 
+    The event that says that a response failed after it began is handed on, and then raised: the attempt failed.
+
     Raises:
         UpstreamError: not an event stream, it ends before the response does, says that it failed, or breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
-    parser = sse.Parser()
     held: list[Delta] = []
     is_begun = False
-    while (chunk := await _read(response, name)) is not None:
-        for event in parser.feed(chunk):
-            if event.data == b"[DONE]":
-                continue
-            delta = responses.event(event.data, event.name, name, is_begun=is_begun)
-            if not is_begun and delta.event in responses.PRELUDE:
-                held.append(delta)
-                continue
-            is_begun = True
-            for earlier in held:
-                yield earlier
-            held.clear()
-            yield delta
-            if delta.finish_reason is not None:
-                return
+    async for event in _reading.events(response, name):
+        if event.data == b"[DONE]":
+            continue
+        delta = responses.event(event.data, event.name, name, is_begun=is_begun)
+        if not is_begun and delta.event in responses.PRELUDE:
+            held.append(delta)
+            continue
+        is_begun = True
+        for earlier in held:
+            yield earlier
+        held.clear()
+        yield delta
+        if delta.finish_reason == responses.FAILED:
+            raise UpstreamUnavailable(f"{name}: the upstream says that the response failed")
+        if delta.finish_reason is not None:
+            return
     raise UpstreamProtocolError(f"{name}: the stream ended before the response did")
-
-
-async def _read(response: Response, name: str) -> bytes | None:
-    try:
-        chunk = await response.body_reader.read_chunk()
-    except foreign.PyreqwestError as error:
-        raise translate(error, name) from None
-    return None if chunk is None else bytes(chunk)

@@ -7,15 +7,13 @@ from contextlib import aclosing
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pyreqwest import exceptions as foreign
-from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import UpstreamProtocolError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject, JsonValue
-from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
-from router.wire import sse
+from router.providers import _reading
+from router.providers._http import Egress
 from router.wire.outbound.anthropic import (
     AnswerStream,
     NativeStream,
@@ -88,11 +86,11 @@ class Anthropic:
         )
         async with self._egress.post("/v1/messages", body, cleared) as response:
             if not cleared.stream:
-                delta = decode_answer(await _whole(response, self._name), self._name, int(clock.unix_s()))
+                delta = decode_answer(await _reading.whole(response, self._name), self._name, int(clock.unix_s()))
                 yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             answer = AnswerStream(self._name, int(clock.unix_s()))
-            async for event in _events(response, self._name):
+            async for event in _reading.events(response, self._name):
                 for delta in answer.feed(event.data):
                     yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
                     dropped = ()
@@ -101,18 +99,21 @@ class Anthropic:
         raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
 
     async def _native(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
-        body = msgspec.json.encode(native_body(cleared))
+        native, dropped = native_body(cleared)
+        body = msgspec.json.encode(native)
         counts = cleared.dialect is Dialect.COUNT_TOKENS
         path = "/v1/messages/count_tokens" if counts else "/v1/messages"
         async with self._egress.post(path, body, cleared, self._headers(cleared)) as response:
             if counts or not cleared.stream:
-                payload = await _whole(response, self._name)
-                yield read_count(payload, self._name) if counts else read_answer(payload, self._name)
+                payload = await _reading.whole(response, self._name)
+                delta = read_count(payload, self._name) if counts else read_answer(payload, self._name)
+                yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             answer = NativeStream(self._name)
-            async for event in _events(response, self._name):
+            async for event in _reading.events(response, self._name):
                 for delta in answer.feed(event.data, event.name):
-                    yield delta
+                    yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
+                    dropped = ()
                 if answer.finished:
                     return
         raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
@@ -126,17 +127,19 @@ class Anthropic:
         return headers
 
 
-def native_body(cleared: Cleared) -> JsonObject:
-    """The body that is sent of a request in Anthropic's own dialect: what was cleared, with the upstream's model name.
+def native_body(cleared: Cleared) -> tuple[JsonObject, tuple[str, ...]]:
+    """Return what is sent of a request in Anthropic's own dialect: what was cleared, with the upstream's model name; and
+    the names of what was left out.
 
     Thinking without a signature is left out: it was another model's, shown to the caller under this API, and Claude
     refuses a request that has some.
     """
     body: JsonObject = {**cleared.body, "model": cleared.target.upstream_model}
     messages = body.get("messages")
-    if isinstance(messages, list) and any(_has_unsigned(message) for message in messages):
-        body["messages"] = [_signed(message) for message in messages]
-    return body
+    if not isinstance(messages, list) or not any(_has_unsigned(message) for message in messages):
+        return body, ()
+    body["messages"] = [_signed(message) for message in messages]
+    return body, ("messages.thinking",)
 
 
 def _is_unsigned(block: JsonValue) -> bool:
@@ -152,37 +155,6 @@ def _signed(message: JsonValue) -> JsonValue:
     if not isinstance(message, dict) or not isinstance(content := message.get("content"), list):
         return message
     return {**message, "content": [block for block in content if not _is_unsigned(block)]}
-
-
-async def _whole(response: Response, name: str) -> bytes:
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return payload
-
-
-async def _events(response: Response, name: str) -> AsyncGenerator[sse.Event, None]:
-    """Read a stream's events up to its end.
-
-    Raises:
-        UpstreamProtocolError: not an event stream.
-        UpstreamUnavailable: the connection breaks.
-    """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
-    parser = sse.Parser()
-    while (chunk := await _read(response, name)) is not None:
-        for event in parser.feed(chunk):
-            yield event
-
-
-async def _read(response: Response, name: str) -> bytes | None:
-    try:
-        chunk = await response.body_reader.read_chunk()
-    except foreign.PyreqwestError as error:
-        raise translate(error, name) from None
-    return None if chunk is None else bytes(chunk)
 
 
 def build(config: Config, name: str) -> Anthropic:

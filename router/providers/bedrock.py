@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import RouterError, UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
+from router.providers import _reading
 from router.providers._aws import ChainKeys, EventParser, FixedKeys, Keys, KeySource, Signer, require_botocore
-from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, retry_after_s, translate
+from router.providers._http import UNREADABLE, Egress, retry_after_s
 from router.wire.outbound._bedrock_answer import error_named
 from router.wire.outbound._hub import Head
 from router.wire.outbound.bedrock import AnswerStream, decode_answer, encode_request
@@ -95,7 +95,7 @@ class Bedrock:
         head = Head(id=f"chatcmpl-{cleared.request_id}", model=model, created_s=int(clock.unix_s()))
         async with self._egress.post(path, body, cleared, headers) as response:
             if not cleared.stream:
-                delta = decode_answer(await _whole(response, self._name), self._name, head)
+                delta = decode_answer(await _reading.whole(response, self._name), self._name, head)
                 yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             async for delta in _stream(response, self._name, head):
@@ -107,13 +107,6 @@ class Bedrock:
         await self._egress.aclose()
 
 
-async def _whole(response: Response, name: str) -> bytes:
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return payload
-
-
 async def _stream(response: Response, name: str, head: Head) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to its metadata.
 
@@ -121,25 +114,14 @@ async def _stream(response: Response, name: str, head: Head) -> AsyncGenerator[D
         UpstreamProtocolError: not an event stream, a damaged one, or it ends before that.
         RouterError: the upstream says in an event that it failed, or the connection breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith(EVENT_STREAM):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
     parser, answer = EventParser(name), AnswerStream(name, head)
-    while (chunk := await _read(response, name)) is not None:
+    async for chunk in _reading.chunks(response, name, EVENT_STREAM):
         for event in parser.feed(chunk):
             for delta in answer.feed(event.kind, event.name, event.payload):
                 yield delta
             if answer.finished:
                 return
     raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
-
-
-async def _read(response: Response, name: str) -> bytes | None:
-    try:
-        chunk = await response.body_reader.read_chunk()
-    except foreign.PyreqwestError as error:
-        raise translate(error, name) from None
-    return None if chunk is None else bytes(chunk)
 
 
 class _Said(msgspec.Struct):

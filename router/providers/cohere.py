@@ -6,15 +6,14 @@ from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import RouterError, UpstreamAuthFailed, UpstreamProtocolError, UpstreamTimeout
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
-from router.providers._http import MAX_ANSWER_BYTES, Egress, read_bounded, translate
-from router.wire import sse
+from router.providers import _reading
+from router.providers._http import Egress
 from router.wire.outbound.cohere import AnswerStream, decode_answer, encode_request
 
 CAPABILITIES: frozenset[str] = frozenset({"tools", "vision", "json_schema", "json_object", "logprobs"})
@@ -55,7 +54,9 @@ class Cohere:
         body, dropped = encode_request(cleared.body, model=model, stream=cleared.stream)
         async with self._egress.post("/v2/chat", body, cleared) as response:
             if not cleared.stream:
-                delta = decode_answer(await _whole(response, self._name), self._name, model, int(clock.unix_s()))
+                delta = decode_answer(
+                    await _reading.whole(response, self._name), self._name, model, int(clock.unix_s())
+                )
                 yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             async for delta in _stream(response, self._name, model):
@@ -67,13 +68,6 @@ class Cohere:
         await self._egress.aclose()
 
 
-async def _whole(response: Response, name: str) -> bytes:
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return payload
-
-
 async def _stream(response: Response, name: str, model: str) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to `message-end`.
 
@@ -81,25 +75,13 @@ async def _stream(response: Response, name: str, model: str) -> AsyncGenerator[D
         UpstreamProtocolError: not an event stream, or it ends before that.
         UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
-    parser, answer = sse.Parser(), AnswerStream(name, model, int(clock.unix_s()))
-    while (chunk := await _read(response, name)) is not None:
-        for event in parser.feed(chunk):
-            for delta in answer.feed(event.data):
-                yield delta
-            if answer.finished:
-                return
+    answer = AnswerStream(name, model, int(clock.unix_s()))
+    async for event in _reading.events(response, name):
+        for delta in answer.feed(event.data):
+            yield delta
+        if answer.finished:
+            return
     raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
-
-
-async def _read(response: Response, name: str) -> bytes | None:
-    try:
-        chunk = await response.body_reader.read_chunk()
-    except foreign.PyreqwestError as error:
-        raise translate(error, name) from None
-    return None if chunk is None else bytes(chunk)
 
 
 def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError | None:

@@ -9,15 +9,15 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import ConfigError, RouterError, UpstreamProtocolError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
+from router.providers import _reading
 from router.providers._google import Account, TokenRefused, Tokens, google_refusal
-from router.providers._http import MAX_ANSWER_BYTES, Egress, is_loopback, read_bounded, translate
+from router.providers._http import Egress, is_loopback
 from router.wire import sse
 from router.wire.outbound.gemini import encode_request
 from router.wire.outbound.gemini_answer import AnswerStream, Asked, decode_answer
@@ -86,7 +86,8 @@ class Gemini:
         async with AsyncExitStack() as stack:
             response = await self._ask(stack, self._path(model, stream=cleared.stream), encoded.payload, cleared)
             if not cleared.stream:
-                yield msgspec.structs.replace(await _whole(response, asked), dropped=dropped)
+                delta = decode_answer(await _reading.whole(response, self._name), asked)
+                yield msgspec.structs.replace(delta, dropped=dropped)
                 return
             async for delta in _stream(response, asked):
                 yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
@@ -118,13 +119,6 @@ def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-async def _whole(response: Response, asked: Asked) -> Delta:
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{asked.who}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-    return decode_answer(payload, asked)
-
-
 async def _stream(response: Response, asked: Asked) -> AsyncGenerator[Delta, None]:
     """Read a stream's events until the upstream closes it.
 
@@ -132,26 +126,14 @@ async def _stream(response: Response, asked: Asked) -> AsyncGenerator[Delta, Non
         UpstreamProtocolError: not an event stream, or it ends before every candidate has its finish reason.
         RouterError: the upstream says in an event that it failed, or the connection breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{asked.who}: a stream was asked for, the upstream sent '{content_type[:40]}'")
     parser, answer = sse.Parser(), AnswerStream(asked)
-    while (chunk := await _read(response, asked.who)) is not None:
-        for event in parser.feed(chunk):
-            for delta in answer.feed(event.data):
-                yield delta
+    async for event in _reading.events(response, asked.who, parser):
+        for delta in answer.feed(event.data):
+            yield delta
     if parser.incomplete:
         raise UpstreamProtocolError(f"{asked.who}: the stream ended within an event")
     for delta in answer.end():
         yield delta
-
-
-async def _read(response: Response, name: str) -> bytes | None:
-    try:
-        chunk = await response.body_reader.read_chunk()
-    except foreign.PyreqwestError as error:
-        raise translate(error, name) from None
-    return None if chunk is None else bytes(chunk)
 
 
 def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError:

@@ -8,14 +8,13 @@ from urllib.parse import quote
 
 import msgspec
 from pydantic import Field, SecretStr, model_validator
-from pyreqwest import exceptions as foreign
 from pyreqwest.response import Response
 
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
-from router.providers import _responses
-from router.providers._http import MAX_ANSWER_BYTES, UNREADABLE, Egress, read_bounded, translate
+from router.providers import _reading, _responses
+from router.providers._http import UNREADABLE, Egress
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
 from router.wire.outbound import responses as native
@@ -99,7 +98,9 @@ class OpenAICompatible:
         elif cleared.stream:
             is_response = cleared.dialect is Dialect.RESPONSES
             parts = (
-                _responses.stream(response, self._name) if is_response else stream(response, self._name, self._quirks)
+                _responses.stream(response, self._name)
+                if is_response
+                else stream(response, self._name, self._quirks, asked=_choices(cleared.body))
             )
             async with aclosing(parts) as deltas:
                 async for delta in deltas:
@@ -133,9 +134,7 @@ async def whole(response: Response, name: str, quirks: Quirks) -> Delta:
     Raises:
         UpstreamProtocolError: it is cut, too large, or not a chat completion.
     """
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    payload = await _reading.whole(response, name)
     try:
         facts = openai_chat.facts(payload, reasoning_beside=quirks.reasoning_beside)
         payload = with_reasoning(payload, quirks)
@@ -152,9 +151,7 @@ async def embeddings(response: Response, name: str) -> Delta:
     Raises:
         UpstreamProtocolError: it is cut, too large, or holds no vectors.
     """
-    payload = await read_bounded(response, MAX_ANSWER_BYTES)
-    if payload is None:
-        raise UpstreamProtocolError(f"{name}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
+    payload = await _reading.whole(response, name)
     try:
         count, usage = openai_embeddings.facts(payload)
     except UNREADABLE:
@@ -164,44 +161,36 @@ async def embeddings(response: Response, name: str) -> Delta:
     return Delta(payload=payload, dialect=Dialect.EMBEDDINGS, usage=usage, finish_reason="stop")
 
 
-async def stream(response: Response, name: str, quirks: Quirks) -> AsyncGenerator[Delta, None]:
-    """Read a stream's events up to `[DONE]`.
+def _choices(body: JsonObject) -> int:
+    """Return how many answers are asked for, as far as `n` says it."""
+    asked = body.get("n")
+    return asked if isinstance(asked, int) else 1
+
+
+async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) -> AsyncGenerator[Delta, None]:
+    """Read a stream's events up to `[DONE]`; where a vendor sends none, up to its end, which must then be that of all answers.
 
     Raises:
-        UpstreamProtocolError: not an event stream, empty, or it ends before any finish reason.
+        UpstreamProtocolError: not an event stream, empty, it ends before any finish reason, or before those of all `asked`.
         UpstreamUnavailable: the upstream says in an event that it failed, or the connection breaks.
     """
-    content_type = response.get_header("content-type") or ""
-    if not content_type.startswith("text/event-stream"):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{content_type[:40]}'")
     parser = sse.Parser()
-    finished = False
-    async for event in _events(response, parser, name):
+    said: set[int] = set()
+    finished: set[int] = set()
+    async for event in _reading.events(response, name, parser):
         if event.data == b"[DONE]":
             if not finished:
                 raise UpstreamProtocolError(f"{name}: the stream is done without a finish reason")
             return
-        delta = _delta(event, name, quirks)
-        finished = finished or delta.finish_reason is not None
+        delta, facts = _delta(event, name, quirks)
+        said |= facts.said
+        finished |= facts.finished
         yield delta
-    if not finished or parser.incomplete:
+    if said - finished or len(finished) < max(asked, 1) or parser.incomplete:
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
 
 
-async def _events(response: Response, parser: sse.Parser, name: str) -> AsyncGenerator[sse.Event, None]:
-    reader = response.body_reader
-    while True:
-        try:
-            chunk = await reader.read_chunk()
-        except foreign.PyreqwestError as error:
-            raise translate(error, name) from None
-        if chunk is None:
-            return
-        for event in parser.feed(bytes(chunk)):
-            yield event
-
-
-def _delta(event: sse.Event, name: str, quirks: Quirks) -> Delta:
+def _delta(event: sse.Event, name: str, quirks: Quirks) -> tuple[Delta, openai_chat.Facts]:
     try:
         facts = openai_chat.facts(event.data, reasoning_beside=quirks.reasoning_beside)
         payload = with_reasoning(event.data, quirks)
@@ -212,7 +201,8 @@ def _delta(event: sse.Event, name: str, quirks: Quirks) -> Delta:
     if facts.choices is None:
         raise UpstreamProtocolError(f"{name}: an event of the stream holds no choices")
     usage_only = facts.choices == 0 and facts.usage is not None
-    return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    delta = Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    return delta, facts
 
 
 def build(config: Config, name: str) -> OpenAICompatible:

@@ -75,6 +75,7 @@ _MISSING = msgspec.Raw()
 
 
 class _Choice(msgspec.Struct):
+    index: int | None = None
     finish_reason: str | None = None
     usage: msgspec.Raw = _MISSING
     """Moonshot's place for it in a stream."""
@@ -104,6 +105,10 @@ class Facts(msgspec.Struct, frozen=True):
     choices: int | None
     """How many choices it holds; None = the field is missing."""
     error: bool
+    said: frozenset[int] = frozenset()
+    """Indexes of the choices it holds."""
+    finished: frozenset[int] = frozenset()
+    """Indexes of those that have a finish reason."""
 
 
 def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
@@ -124,7 +129,10 @@ def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
     usage = next((one for one in read if one is not None), None)
     has_error = bytes(answer.error) not in (b"", b"null")
     count = None if answer.choices is None else len(answer.choices)
-    return Facts(usage, finish, count, has_error)
+    choices = answer.choices or ()
+    said = frozenset(choice.index or 0 for choice in choices)
+    finished = frozenset(choice.index or 0 for choice in choices if choice.finish_reason is not None)
+    return Facts(usage, finish, count, has_error, said, finished)
 
 
 def instruction_text(body: JsonObject, limit: int = 8_000) -> str:

@@ -331,10 +331,19 @@ async def test_references_are_resolved_from_the_store_or_refused(stack: Stack, c
     items: Any = [{"type": "item_reference", "id": first.output[0].id}, {"role": "user", "content": "go on"}]
     await client.responses.create(model="native-ok", input=items)
     assert sent(stack)[-1]["input"][0]["content"][0]["text"] == "I said this"
-    items[0]["id"] = "msg_unknown"
-    with pytest.raises(openai.BadRequestError) as caught:
+    second = await client.responses.create(model="native-ok", input="question two", previous_response_id=first.id)
+    for answer in (first, second):
+        # An item of a caller's has one id, whichever answer's list shows it.
+        shown = [item async for item in client.responses.input_items.list(answer.id, order="asc")]
+        items[0]["id"] = shown[0].id
+        sent(stack)
         await client.responses.create(model="native-ok", input=items)
-    assert cast("dict[str, str]", caught.value.body)["param"] == "input[0].id"
+        assert sent(stack)[-1]["input"][0]["content"][0]["text"] == "question one"
+    for unknown in ({"id": "msg_unknown"}, {}, {"id": None}):
+        items[0] = {"type": "item_reference", **unknown}
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.responses.create(model="native-ok", input=items)
+        assert cast("dict[str, str]", caught.value.body)["param"] == "input[0].id"
     assert sent(stack) == []
 
 
@@ -426,8 +435,15 @@ async def test_one_that_fails_at_once_may_be_stood_in_for(stack: Stack, client: 
 
 
 async def test_one_that_fails_later_says_so_itself_and_is_not_kept(stack: Stack, client: AsyncOpenAI) -> None:
-    found = [event async for event in await client.responses.create(model="native-failed-late", input="x", stream=True)]
+    raw = await client.responses.with_raw_response.create(model="native-failed-late", input="x", stream=True)
+    found = [event async for event in raw.parse()]
     assert found[-1].type == "response.failed"
+    record = await client.get(f"/decisions/{raw.headers['x-router-decision-id']}", cast_to=httpx.Response)
+    decision = record.json()
+    assert (decision["error_code"], decision["attempts"][0]["error_code"]) == (
+        "stream_interrupted",
+        "upstream_unavailable",
+    )
     with pytest.raises(openai.NotFoundError):
         await client.responses.retrieve(found[-1].response.id)
 

@@ -66,17 +66,16 @@ async def answer(provider: OpenAICompatible, model: str, *, stream: bool) -> lis
 
 
 @pytest.mark.parametrize(
-    ("url", "row", "speaks"),
+    ("row", "speaks"),
     [
-        ("https://api.openai.com/v1", None, True),
-        ("https://api.openai.com/v1", False, False),
-        ("https://api.example.com/v1", None, False),
-        ("https://api.openai.com.example.com/v1", None, False),
-        ("http://127.0.0.1:1/v1", True, True),
+        ({"vendor": "openai"}, True),
+        ({"vendor": "openai", "endpoints": ("chat",)}, False),
+        ({"base_url": "https://api.example.com/v1"}, False),
+        ({"base_url": "http://127.0.0.1:1/v1", "endpoints": ("chat", "responses")}, True),
     ],
 )
-async def test_only_openai_speaks_it_unless_the_row_says_so(url: str, row: bool | None, speaks: bool) -> None:
-    provider = build(Config(base_url=url, responses=row), "cloud")
+async def test_only_who_has_it_among_its_endpoints_speaks_it(row: dict[str, Any], speaks: bool) -> None:
+    provider = build(Config(**row), "cloud")
     assert (Dialect.RESPONSES in provider.dialects) is speaks
     assert Dialect.CHAT in provider.dialects
     await provider.aclose()

@@ -118,6 +118,27 @@ async def test_a_stream_that_ends_badly_is_an_error_not_an_end(provider: OpenAIC
         await answer(provider, model, stream=True)
 
 
+async def test_a_stream_without_an_end_mark_is_complete_only_if_every_choice_is(
+    cloud: Cloud, provider: OpenAICompatible
+) -> None:
+    def said(index: int, finish: str | None = None) -> bytes:
+        choice = {"index": index, "delta": {"content": "x"}, "finish_reason": finish}
+        return b"data: " + msgspec.json.encode({"choices": [choice]}) + b"\n\n"
+
+    async def ask(*frames: bytes) -> int:
+        cloud.events = [*frames]
+        one = cleared("ok", stream=True)
+        two = msgspec.structs.replace(one, body={**one.body, "n": 2})
+        async with aclosing(provider.send(two, CLOCKS)) as deltas:
+            return len([delta async for delta in deltas])
+
+    assert await ask(said(0), said(1), said(1, "stop"), said(0, "stop")) == 4
+    assert await ask(said(0, "stop"), b"data: [DONE]\n\n") == 1, "what the upstream calls complete is"
+    for cut in ((said(0), said(1), said(0, "stop")), (said(0, "stop"),)):
+        with pytest.raises(UpstreamProtocolError):
+            await ask(*cut)
+
+
 async def test_an_error_event_is_the_upstream_s_error_not_bad_json(provider: OpenAICompatible) -> None:
     with pytest.raises(UpstreamUnavailable):
         await answer(provider, "error-event", stream=True)

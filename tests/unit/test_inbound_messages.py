@@ -174,6 +174,9 @@ UNSUPPORTED: dict[str, tuple[dict[str, object], str]] = {
     "a region": ({"inference_geo": "us"}, "inference_geo"),
     "edits of the context": ({"context_management": {"edits": [{"type": "clear_tool_uses_1"}]}}, "context_management"),
     "a cache that is only filled": ({"max_tokens": 0}, "max_tokens"),
+    "a choice of tools that isn't known here": ({"tools": [TOOL], "tool_choice": {"type": "maybe"}}, "tool_choice"),
+    "an effort that isn't known here": ({"output_config": {"effort": "ultra"}}, "output_config.effort"),
+    "a format that isn't known here": ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
     "a search result": (
         {"messages": [{"role": "user", "content": [{"type": "search_result", "source": "x", "title": "t"}]}]},
         "messages[0].content[0]",
@@ -247,9 +250,6 @@ REFUSED: dict[str, tuple[dict[str, object], str | None]] = {
         {"messages": [{"role": "assistant", "content": [{"type": "tool_use", "id": "x", "name": "f"}]}]},
         "messages[0].content[0]",
     ),
-    "an unknown choice": ({"tools": [TOOL], "tool_choice": {"type": "maybe"}}, "tool_choice"),
-    "an unknown effort": ({"output_config": {"effort": "SECRET"}}, "output_config.effort"),
-    "an unknown format": ({"output_config": {"format": {"type": "xml"}}}, "output_config.format"),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from router.core.types import JsonObject
-from router.privacy.leaves import leaves
+from router.privacy.leaves import MAX_NODES, MAX_SEALED_CHARS, Walk, leaves
 from router.privacy.opaque import is_sealed
 
 PLACES = 500
@@ -98,6 +98,24 @@ def test_items_without_text_are_unreadable(item: dict[str, Any], unreadable: str
 
 
 @pytest.mark.parametrize(
+    ("part", "unreadable"),
+    [
+        ({"type": "input_image", "image_url": "https://x/y.png"}, ("input_image",)),
+        ({"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}, ("input_image",)),
+        ({"type": "input_file", "file_id": "f"}, ("input_file",)),
+        ({"type": "hologram", "id": "x"}, ("unknown",)),
+        ({"type": "input_text", "text": "x"}, ()),
+        ("x", ()),
+    ],
+)
+def test_what_a_variable_of_a_stored_prompt_brings_along_is_unreadable_unless_it_is_text(
+    part: Any, unreadable: tuple[str, ...]
+) -> None:
+    prompt = {"id": "pmpt_1", "variables": {"v": part}}
+    assert leaves({"model": "m", "prompt": prompt}).unreadable == unreadable
+
+
+@pytest.mark.parametrize(
     "item",
     [
         {"role": "user", "content": "x"},
@@ -114,3 +132,15 @@ def test_items_with_text_are_readable(item: dict[str, Any]) -> None:
     reading = leaves(body(item))
     assert reading.unreadable == ()
     assert "x" in [leaf.text for leaf in reading.leaves]
+
+
+def test_many_long_ones_are_checked_a_few_at_a_time_and_a_far_too_long_one_is_read() -> None:
+    long = base64.b64encode(random.Random(7).randbytes(60_000)).decode()
+    walk = Walk({"model": "m", "input": [{"type": "reasoning", "encrypted_content": long}] * 20})
+    steps = 1
+    while not walk.step(MAX_NODES):
+        steps += 1
+    assert steps >= 20
+    assert long not in [leaf.text for leaf in walk.reading.leaves]
+    longer = base64.b64encode(random.Random(8).randbytes(MAX_SEALED_CHARS)).decode()
+    assert longer in texts({"type": "reasoning", "encrypted_content": longer})

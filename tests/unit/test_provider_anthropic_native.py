@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.types import Delta, Dialect
 from router.wire import sse
-from router.wire.outbound.anthropic import NativeStream, read_answer, read_count
+from router.wire.outbound.anthropic import AnswerStream, NativeStream, decode_answer, read_answer, read_count
 from tests.unit.test_provider_anthropic import BROKEN, CLOCKS, TOOLS_USAGE, USER, cleared, fixture, pieces, upstream
 
 
@@ -112,7 +112,7 @@ async def test_a_native_request_keeps_its_order_and_its_headers_and_loses_unsign
         count = msgspec.structs.replace(native, dialect=Dialect.COUNT_TOKENS)
         with pytest.raises(UpstreamProtocolError):
             [delta async for delta in provider.send(count, CLOCKS)]
-    assert deltas[0].payload == fixture("text.json")
+    assert (deltas[0].payload, deltas[0].dropped) == (fixture("text.json"), ("messages.thinking",))
     (line, seen, received), (count_line, _, _) = scripted.requests
     assert line.startswith("POST /v1/messages HTTP")
     assert count_line.startswith("POST /v1/messages/count_tokens HTTP")
@@ -124,3 +124,18 @@ async def test_a_native_request_keeps_its_order_and_its_headers_and_loses_unsign
     }
     assert seen["anthropic-version"] == "2026-10-21"
     assert seen["anthropic-beta"] == "b-2025-01-01,c-2025-01-01,a-2025-01-01"
+
+
+def test_an_answer_too_deep_to_be_read_is_a_protocol_error_and_no_bug() -> None:
+    deep = b"[" * 100_000 + b"]" * 100_000
+    block = b'{"type":"tool_use","input":' + deep + b"}"
+    whole = b'{"type":"message","id":"i","model":"m","content":[' + block + b'],"usage":{},"stop_reason":"end_turn"}'
+    event = b'{"type":"content_block_start","content_block":' + block + b"}"
+    for read in (
+        lambda: read_answer(whole, "cloud"),
+        lambda: decode_answer(whole, "cloud", 0),
+        lambda: AnswerStream("cloud", 0).feed(event),
+        lambda: NativeStream("cloud").feed(event, None),
+    ):
+        with pytest.raises(UpstreamProtocolError):
+            read()

@@ -6,11 +6,14 @@ import json
 import time
 from typing import Any
 
+import msgspec
 import pytest
 
+from router.core.errors import LocalityViolation
 from router.core.ports import Clocks
 from router.core.types import Cleared, Dialect
 from router.providers._counter import IMAGE_TOKENS, PDF_TOKENS, TARGET, Counter, count, estimate
+from tests.fakes.values import target
 
 GERMAN = (
     "Der Router prüft jede Anfrage, bevor ein Modell gewählt wird. Enthält sie personenbezogene Daten, so wird sie im "
@@ -95,4 +98,7 @@ async def test_the_provider_answers_with_one_count() -> None:
     (delta,) = [one async for one in provider.send(cleared, Clocks(ttft_s=1, total_s=1))]
     assert json.loads(delta.payload) == {"input_tokens": count(body)}
     assert delta.dialect is Dialect.COUNT_TOKENS
+    elsewhere = msgspec.structs.replace(cleared, target=target("cloud/x"))
+    with pytest.raises(LocalityViolation):
+        [one async for one in provider.send(elsewhere, Clocks(ttft_s=1, total_s=1))]
     await provider.aclose()

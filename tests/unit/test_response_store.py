@@ -47,7 +47,16 @@ def test_a_chain_holds_all_that_was_said_in_order() -> None:
     assert [item.get("content", item.get("id")) for item in items] == [
         name for number in range(5) for name in (f"r{number}", f"m-r{number}")
     ]
-    assert last.input_items() == items[:-1]
+    assert list(store.turns("k", 0)) == last.chain()[::-1]
+
+
+def test_a_turn_comes_once_though_several_go_on_from_it_and_also_where_it_was_removed() -> None:
+    store = ResponseStore(ResponsesConfig())
+    first = add(store, "r0")
+    add(store, "r1", previous=first)
+    add(store, "r2", previous=first)
+    store.remove("k", "r0")
+    assert [turn.id for turn in store.turns("k", 0)] == ["r2", "r0", "r1"]
 
 
 def test_nobody_reads_or_removes_anothers() -> None:
@@ -145,3 +154,12 @@ def test_the_count_of_bytes_is_that_of_what_can_be_reached_whatever_happens() ->
                 seen += [(key, kept)] if kept is not None else []
         reached = {id(one): one for owner in "ab" for turn in store.turns(owner, -1) for one in turn.chain()}
         assert store.bytes_held == sum(turn.own_bytes for turn in reached.values()) <= 6_000
+
+
+def test_what_is_too_old_is_forgotten_when_anybody_asks() -> None:
+    store = ResponseStore(ResponsesConfig(ttl_s=10))
+    add(store, "r", key="a")
+    assert store.get("b", "other", 9) is None
+    assert store.bytes_held > 0
+    assert store.get("b", "other", 11) is None
+    assert store.bytes_held == 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 
 import msgspec
 from fastapi import APIRouter
@@ -45,7 +46,7 @@ class Responses(Inference):
         if previous is not None and previous.total_bytes() > limit:
             raise RequestTooLarge(f"the conversation is larger than {limit} bytes (server.max_body_bytes)")
         kept = request.body.get("store") is not False
-        new = _resolved(store, request, now_s)
+        new = await _resolved(store, request, now_s)
         conversation = previous.conversation if previous else store.new_conversation() if kept else None
         expanded = msgspec.structs.replace(
             request, body=_expanded(request.body, new, previous), conversation=conversation
@@ -59,7 +60,8 @@ class Responses(Inference):
             if not exchange.streaming:
                 raise
             trace.failed(error)
-            await exchange.chunk(error_frame(error, encoder.next_number), last=True)
+            last = b"" if encoder.has_failed else error_frame(error, encoder.next_number)
+            await exchange.chunk(last, last=True)
 
 
 class _Keeper:
@@ -156,7 +158,7 @@ def _previous(store: ResponseStore, request: Request, now_s: float) -> Turn | No
     return turn
 
 
-def _resolved(store: ResponseStore, request: Request, now_s: float) -> list[JsonValue]:
+async def _resolved(store: ResponseStore, request: Request, now_s: float) -> list[JsonValue]:
     """Return what is new in a request as items, with references to stored items replaced by the items.
 
     Raises:
@@ -166,19 +168,18 @@ def _resolved(store: ResponseStore, request: Request, now_s: float) -> list[Json
     if isinstance(given, str):
         return [{"role": "user", "content": given}]
     items = given if isinstance(given, list) else []
-    known: dict[str, JsonObject] | None = None
-    resolved: list[JsonValue] = []
-    for index, item in enumerate(items):
-        name = _reference(item)
-        if name is None:
-            resolved.append(item)
-            continue
-        if known is None:
-            known = _by_id(store, request.principal.id, now_s)
+    references = {index: name for index, item in enumerate(items) if (name := _reference(item)) is not None}
+    if not references:
+        return [*items]
+    # There may be megabytes to look through: beside the event loop, on a list that nobody changes meanwhile.
+    turns = [*store.turns(request.principal.id, now_s)]
+    known = await asyncio.to_thread(_found_by_id, turns, frozenset(references.values()))
+    resolved = [*items]
+    for index, name in references.items():
         if name not in known:
             message = "Item not found: it isn't kept here, so send the item itself."
             raise InvalidRequest(message, param=f"input[{index}].id")
-        resolved.append(known[name])
+        resolved[index] = _without_id(known[name])
     return resolved
 
 
@@ -186,14 +187,19 @@ def _reference(item: JsonValue) -> str | None:
     """Return the id that an item refers to. One without a type that holds nothing but an id is a reference too."""
     if not isinstance(item, dict) or (item.get("type") != "item_reference" and set(item) != {"id"}):
         return None
-    return str(item.get("id"))
+    name = item.get("id")
+    return name if isinstance(name, str) else ""
 
 
-def _by_id(store: ResponseStore, principal: str, now_s: float) -> dict[str, JsonObject]:
+def _found_by_id(turns: Sequence[Turn], wanted: Set[str]) -> dict[str, JsonObject]:
+    """Find items by their ids, each turn read once at most; where an id stands twice, the first turn has it."""
     known: dict[str, JsonObject] = {}
-    for turn in store.turns(principal, now_s):
-        for item in (*_shown_items(turn), *turn.items()):
-            known.setdefault(str(item.get("id")), item)
+    for turn in turns:
+        for item in _own_items(turn):
+            if (name := str(item["id"])) in wanted:
+                known.setdefault(name, item)
+        if len(known) == len(wanted):
+            break
     return known
 
 
@@ -232,8 +238,15 @@ def _found(store: ResponseStore, request: HttpRequest, name: str) -> Turn:
 
 
 def _shown_items(turn: Turn) -> list[JsonObject]:
-    """Return what the model was given, in the full form: short messages written out, each with an id of its own."""
-    return [_written_out(item, f"{turn.id}_{index}") for index, item in enumerate(turn.input_items())]
+    """Return what the model was given, in the full form; an item has the same id in every later answer's list."""
+    *before, last = turn.chain()
+    return [item for one in before for item in _own_items(one)] + _own_items(last)[: len(last.own_input())]
+
+
+def _own_items(turn: Turn) -> list[JsonObject]:
+    """Return what one turn added, question and answer: short messages written out, each item with an id of its own."""
+    items = [*turn.own_input(), *turn.own_output()]
+    return [_written_out(item, f"{turn.id}_{index}") for index, item in enumerate(items)]
 
 
 def _written_out(item: JsonObject, name: str) -> JsonObject:

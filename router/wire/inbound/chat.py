@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from router.core.errors import RouterError
 from router.core.types import Delta, JsonObject
 from router.wire import openai_chat, sse
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
+from router.wire.inbound._openai import OpenAIErrors, wants_usage
 
 
 class _Encoder:
     def __init__(self, body: JsonObject) -> None:
-        options = body.get("stream_options")
-        self._wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._wants_usage = wants_usage(body)
 
     def whole(self, delta: Delta) -> bytes:
         return delta.payload
@@ -24,7 +23,7 @@ class _Encoder:
         return sse.DONE
 
 
-class _Codec:
+class _Codec(OpenAIErrors):
     path = "/v1/chat/completions"
 
     def decode(self, data: bytes) -> Decoded:
@@ -36,16 +35,6 @@ class _Codec:
 
     def encoder(self, body: JsonObject) -> Encoder:
         return _Encoder(body)
-
-    def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        del headers
-        return ()
-
-    def error(self, error: RouterError) -> bytes:
-        return error.body()
-
-    def error_frame(self, error: RouterError) -> bytes:
-        return sse.frame(error.body())
 
 
 CODEC: Codec = _Codec()

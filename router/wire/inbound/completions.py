@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from router.core.errors import InvalidRequest, RouterError, UpstreamProtocolError
+from router.core.errors import InvalidRequest, UpstreamProtocolError
 from router.core.types import Delta, Dialect, JsonObject, JsonValue
 from router.wire import json_body, shapes, sse
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
+from router.wire.inbound._openai import OpenAIErrors, wants_usage
 
 _MAX_PROMPTS = 2048
 
@@ -47,8 +48,7 @@ _FIXED = frozenset({"prompt", *_HARMLESS})
 
 class _Encoder:
     def __init__(self, body: JsonObject) -> None:
-        options = body.get("stream_options")
-        self._wants_usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._wants_usage = wants_usage(body)
 
     def whole(self, delta: Delta) -> bytes:
         return delta.payload if delta.dialect is Dialect.COMPLETIONS else _translated(delta.payload, "message")
@@ -101,7 +101,7 @@ def _choice(choice: JsonObject, holder: str) -> JsonObject:
     return written
 
 
-class _Codec:
+class _Codec(OpenAIErrors):
     path = "/v1/completions"
 
     def decode(self, data: bytes) -> Decoded:
@@ -128,16 +128,6 @@ class _Codec:
 
     def encoder(self, body: JsonObject) -> Encoder:
         return _Encoder(body)
-
-    def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        del headers
-        return ()
-
-    def error(self, error: RouterError) -> bytes:
-        return error.body()
-
-    def error_frame(self, error: RouterError) -> bytes:
-        return sse.frame(error.body())
 
 
 def _check_prompt(prompt: str | list[str | int | list[int]]) -> None:

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 from router.core.errors import RouterError
-from router.core.types import Delta, JsonObject
+from router.core.types import JsonObject
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
 from router.wire.inbound import _messages_answer, messages
-
-
-class _Encoder:
-    def whole(self, delta: Delta) -> bytes:
-        return delta.payload
-
-    def frames(self, delta: Delta) -> bytes:
-        """A count is never streamed."""
-        del delta
-        return b""
-
-    def end(self) -> bytes:
-        return b""
+from router.wire.inbound._openai import AsItIs
 
 
 class _Codec:
@@ -34,7 +22,7 @@ class _Codec:
 
     def encoder(self, body: JsonObject) -> Encoder:
         del body
-        return _Encoder()
+        return AsItIs()
 
     def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
         return messages.travelling(headers)

@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from router.core.errors import InvalidRequest, RouterError
-from router.core.types import Delta, JsonObject
+from router.core.errors import InvalidRequest
+from router.core.types import JsonObject
 from router.wire import json_body, shapes
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
+from router.wire.inbound._openai import AsItIs, OpenAIErrors
 
 MAX_INPUTS = 2048
 """Source: https://platform.openai.com/docs/api-reference/embeddings/create (2026-11-29)"""
@@ -25,20 +26,7 @@ class _Shape(msgspec.Struct):
     user: str | None = None
 
 
-class _Encoder:
-    def whole(self, delta: Delta) -> bytes:
-        return delta.payload
-
-    def frames(self, delta: Delta) -> bytes:
-        """Embeddings are never streamed."""
-        del delta
-        return b""
-
-    def end(self) -> bytes:
-        return b""
-
-
-class _Codec:
+class _Codec(OpenAIErrors):
     path = "/v1/embeddings"
 
     def decode(self, data: bytes) -> Decoded:
@@ -56,18 +44,7 @@ class _Codec:
 
     def encoder(self, body: JsonObject) -> Encoder:
         del body
-        return _Encoder()
-
-    def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        del headers
-        return ()
-
-    def error(self, error: RouterError) -> bytes:
-        return error.body()
-
-    def error_frame(self, error: RouterError) -> bytes:
-        del error
-        return b""
+        return AsItIs()
 
 
 def _check_input(given: str | list[str | int | list[int]]) -> None:

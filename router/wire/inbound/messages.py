@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeAlias, cast
 
 import msgspec
 
@@ -19,11 +19,9 @@ from router.wire.dialects import Codec, Decoded, Encoder, Translation
 from router.wire.inbound import _messages_answer
 from router.wire.shapes import check_model, convert, in_bounds
 
-_T = TypeVar("_T")
 _Fields: TypeAlias = dict[str, object]
 """A JSON object that is read, or about to be encoded."""
 
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _FIELD = re.compile(r"[a-z][a-z_]{0,39}")
 _BILLING = re.compile(r"x-anthropic-billing-header:[^\n]*\n?")
 """What Claude Code puts in front of its system prompt: for Anthropic's books, not for a model, and new in every request.
@@ -199,7 +197,8 @@ class _Request(msgspec.Struct):
 
 
 class _Translator:
-    """Translates one request; notes on the way what can't be said."""
+    """Translates one request; notes on the way what can't be said. What is newer than this file may be known to Anthropic,
+    so it's noted and not refused."""
 
     def __init__(self) -> None:
         self.unsupported: dict[str, None] = {}
@@ -379,7 +378,7 @@ class _Translator:
         elif choice.type in _TOOL_CHOICES:
             chat["tool_choice"] = _TOOL_CHOICES[choice.type]
         else:
-            raise InvalidRequest("'tool_choice' must be auto, any, none or a tool's name", param="tool_choice")
+            self.unsupported["tool_choice"] = None
         if choice.disable_parallel_tool_use is not None and choice.type != "none":
             chat["parallel_tool_calls"] = not choice.disable_parallel_tool_use
 
@@ -387,9 +386,10 @@ class _Translator:
         output = request.output_config or _Output()
         thinking = request.thinking
         if output.effort is not None:
-            if output.effort not in _EFFORTS:
-                raise InvalidRequest("'effort' must be low, medium, high, xhigh or max", param="output_config.effort")
-            chat["reasoning_effort"] = _EFFORTS[output.effort]
+            if output.effort in _EFFORTS:
+                chat["reasoning_effort"] = _EFFORTS[output.effort]
+            else:
+                self.unsupported["output_config.effort"] = None
         elif thinking is not None and thinking.type == "enabled":
             budget = thinking.budget_tokens or 0
             small = "low" if budget < LEAST_MEDIUM_TOKENS else "medium"
@@ -397,11 +397,11 @@ class _Translator:
         wanted = output.format or request.output_format
         if wanted is not None:
             schema = wanted.get("schema")
-            if wanted.get("type") != "json_schema" or not isinstance(schema, dict):
-                where = "output_config.format" if output.format else "output_format"
-                raise InvalidRequest("the format must be a json_schema with its schema", param=where)
-            named: _Fields = {"name": "answer", "schema": schema, "strict": True}
-            chat["response_format"] = {"type": "json_schema", "json_schema": named}
+            if wanted.get("type") == "json_schema" and isinstance(schema, dict):
+                named: _Fields = {"name": "answer", "schema": schema, "strict": True}
+                chat["response_format"] = {"type": "json_schema", "json_schema": named}
+            else:
+                self.unsupported["output_config.format" if output.format else "output_format"] = None
         for field, known in (("output_config", {"effort", "format"}), ("thinking", {"type", "budget_tokens"})):
             given = body.get(field)
             for name in given if isinstance(given, dict) else ():
@@ -462,7 +462,7 @@ def travelling(headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
 
     A version is a date since 2023. A beta is up to seven lower-case words and a date since 2023, parted by hyphens, as
     in `context-1m-2025-08-07`; a word may end in two digits, or be up to three digits and a letter. So no number of
-    anybody's fits in, nor a sentence, an address or a name as it is written.
+    anybody's fits in, nor an e-mail address. Words that somebody makes a beta of do.
 
     Raises:
         InvalidRequest: one of them is anything else.

@@ -13,6 +13,7 @@ from router.core.errors import InvalidRequest, RouterError
 from router.core.types import JsonObject
 from router.wire import json_body, sse
 from router.wire.dialects import Codec, Decoded, Encoder, Translation
+from router.wire.inbound._openai import OpenAIErrors
 from router.wire.inbound.responses_answer import ResponsesEncoder
 from router.wire.inbound.responses_request import to_chat
 from router.wire.shapes import check_model, convert, in_bounds
@@ -48,7 +49,7 @@ class _Shape(msgspec.Struct):
     conversation: str | dict[str, object] | None = None
 
 
-class _Codec:
+class _Codec(OpenAIErrors):
     path = "/v1/responses"
 
     def decode(self, data: bytes) -> Decoded:
@@ -62,13 +63,6 @@ class _Codec:
 
     def encoder(self, body: JsonObject) -> Encoder:
         return ResponsesEncoder(body)
-
-    def headers(self, headers: dict[str, str]) -> tuple[tuple[str, str], ...]:
-        del headers
-        return ()
-
-    def error(self, error: RouterError) -> bytes:
-        return error.body()
 
     def error_frame(self, error: RouterError) -> bytes:
         return error_frame(error, 0)

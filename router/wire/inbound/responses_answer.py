@@ -59,6 +59,8 @@ class ResponsesEncoder:
         self._store = store
         self._answer: _Answer | None = None
         self.final: bytes | None = None
+        self.has_failed = False
+        """Whether the stream itself has told the caller that it failed."""
         self.next_number = 0
         """The sequence number that the stream's next event has."""
 
@@ -104,6 +106,7 @@ class ResponsesEncoder:
             self.next_number = event.sequence_number + 1
         if event.type.encode() in _FINAL and bytes(event.response):
             self.final = bytes(event.response)
+        self.has_failed = event.type == "response.failed"
         return sse.frame(delta.payload, delta.event)
 
     def _written(self, events: list[JsonObject]) -> bytes:

@@ -78,6 +78,7 @@ class _Event(msgspec.Struct):
 _ANSWER = msgspec.json.Decoder(_Answer)
 _KIND = msgspec.json.Decoder(_Typed)
 _EVENT = msgspec.json.Decoder(_Event)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _FINISH = {
     "max_tokens": "length",
     "model_context_window_exceeded": "length",
@@ -95,7 +96,7 @@ def decode_answer(payload: bytes, who: str, created_s: int) -> Delta:
     """
     try:
         answer = _ANSWER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         raise UpstreamProtocolError(f"{who}: the answer isn't a Messages answer") from None
     if answer.stop_reason is None:
         raise UpstreamProtocolError(f"{who}: the answer has no stop reason")
@@ -218,7 +219,7 @@ class AnswerStream:
             if kind not in _HANDLED:
                 return []
             event = _EVENT.decode(data)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise UpstreamProtocolError(f"{self._who}: an event of the stream can't be read") from None
         if event.type == "error":
             raise _reported(self._who, event.error)
@@ -358,7 +359,7 @@ class NativeStream:
         try:
             kind = _KIND.decode(data).type
             event = _NATIVE.decode(data) if kind in ("message_start", "message_delta", "error") else None
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except _UNREADABLE:
             raise UpstreamProtocolError(f"{self._who}: an event of the stream can't be read") from None
         usage: Usage | None = None
         finish: str | None = None
@@ -431,7 +432,7 @@ def read_answer(payload: bytes, who: str) -> Delta:
     """
     try:
         answer = _NATIVE_ANSWER.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise UpstreamProtocolError(f"{who}: the answer isn't a Messages answer") from None
     if answer.type != "message" or answer.stop_reason is None:
         raise UpstreamProtocolError(f"{who}: the answer has no stop reason")
@@ -447,7 +448,7 @@ def read_count(payload: bytes, who: str) -> Delta:
     """
     try:
         _COUNT.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREADABLE:
         raise UpstreamProtocolError(f"{who}: the answer isn't a count of tokens") from None
     return Delta(payload=payload, dialect=Dialect.COUNT_TOKENS, finish_reason="stop")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from router.core.errors import InvalidRequest, UnsupportedFeature
 from router.core.types import JsonObject
 from router.wire.outbound._anthropic_answer import AnswerStream, NativeStream, decode_answer, read_answer, read_count
 from router.wire.outbound._anthropic_parts import attached, image
+from router.wire.outbound._hub import Called, Declared, Fields, File, ImageUrl, Named
 from router.wire.shapes import convert
 
 __all__ = [
@@ -28,9 +29,6 @@ __all__ = [
     "translate_request",
 ]
 
-_Fields: TypeAlias = dict[str, object]
-"""A JSON object about to be encoded."""
-
 
 class Encoded(NamedTuple):
     """A request in Anthropic's dialect."""
@@ -40,33 +38,18 @@ class Encoded(NamedTuple):
     """Tuning knobs that have no counterpart, and so were left out."""
 
 
-class _ImageUrl(msgspec.Struct):
-    url: str
-    detail: str | None = None
-
-
-class _File(msgspec.Struct):
-    filename: str | None = None
-    file_data: str | None = None
-
-
 class _Part(msgspec.Struct):
     type: str
     text: str = ""
     refusal: str = ""
-    image_url: _ImageUrl | None = None
-    file: _File | None = None
-    cache_control: _Fields | None = None
-
-
-class _Called(msgspec.Struct):
-    name: str
-    arguments: str = ""
+    image_url: ImageUrl | None = None
+    file: File | None = None
+    cache_control: Fields | None = None
 
 
 class _ToolCall(msgspec.Struct):
     id: str
-    function: _Called | None = None
+    function: Called | None = None
 
 
 class _Message(msgspec.Struct):
@@ -74,31 +57,20 @@ class _Message(msgspec.Struct):
     content: str | list[_Part] | None = None
     tool_calls: list[_ToolCall] | None = None
     tool_call_id: str | None = None
-    thinking_blocks: list[_Fields] | None = None
-
-
-class _Declared(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: _Fields | None = None
-    strict: bool | None = None
+    thinking_blocks: list[Fields] | None = None
 
 
 class _Tool(msgspec.Struct):
-    function: _Declared | None = None
-    cache_control: _Fields | None = None
-
-
-class _Named(msgspec.Struct):
-    name: str
+    function: Declared | None = None
+    cache_control: Fields | None = None
 
 
 class _ToolChoice(msgspec.Struct):
-    function: _Named | None = None
+    function: Named | None = None
 
 
 class _Schema(msgspec.Struct):
-    schema: _Fields | None = None
+    schema: Fields | None = None
 
 
 class _Format(msgspec.Struct):
@@ -122,16 +94,15 @@ class _Request(msgspec.Struct):
     logprobs: bool | None = None
     top_logprobs: int | None = None
     modalities: list[str] | None = None
-    audio: _Fields | None = None
-    functions: list[_Fields] | None = None
-    web_search_options: _Fields | None = None
+    audio: Fields | None = None
+    functions: list[Fields] | None = None
+    web_search_options: Fields | None = None
     reasoning_effort: str | None = None
 
 
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _NOT_IN_AN_ID = re.compile(r"[^a-zA-Z0-9_-]")
 _TOOL_CHOICES = {"auto": "auto", "none": "none", "required": "any"}
-_OBJECT = msgspec.json.Decoder(_Fields)
+_OBJECT = msgspec.json.Decoder(Fields)
 
 
 _BODY = frozenset(
@@ -162,7 +133,7 @@ def translate_request(body: JsonObject, *, model: str, stream: bool, default_max
     _check_supported(request)
     dropped = _left_out(body, request)
     limit = request.max_completion_tokens or request.max_tokens
-    fields: _Fields = {
+    fields: Fields = {
         "model": model,
         "max_tokens": limit or default_max_tokens,
         "messages": _turns(request.messages),
@@ -197,8 +168,8 @@ def translate_request(body: JsonObject, *, model: str, stream: bool, default_max
     return Encoded(msgspec.json.encode(fields | sampling), tuple(dropped))
 
 
-def _inner(value: object) -> _Fields:
-    return msgspec.convert(value, _Fields) if value is not None else {}
+def _inner(value: object) -> Fields:
+    return msgspec.convert(value, Fields) if value is not None else {}
 
 
 def _left_out(body: JsonObject, request: _Request) -> dict[str, None]:
@@ -229,7 +200,7 @@ _ADAPTIVE, _BUDGETED, _XHIGH = (4, 6), (3, 7), (4, 7)
 """The first versions that choose how long to think by effort, that take a budget, and that know `xhigh`."""
 
 
-def _thinking(request: _Request, model: str, limit: int | None, default_max_tokens: int) -> _Fields | None:
+def _thinking(request: _Request, model: str, limit: int | None, default_max_tokens: int) -> Fields | None:
     """Translate the effort into what the model takes; None = it takes none, or not in this request.
 
     Source: https://platform.claude.com/docs/en/build-with-claude/adaptive-thinking and …/extended-thinking (2026): a model
@@ -278,7 +249,7 @@ def _can_format(wanted: _Format | None) -> bool:
     return wanted.type == "json_schema" and has_schema
 
 
-def _sampling(temperature: float | None, top_p: float | None) -> _Fields:
+def _sampling(temperature: float | None, top_p: float | None) -> Fields:
     """Choose one of the two, for models since Opus 4.1 refuse both together; 1 is the default of each.
 
     Source: https://docs.claude.com/en/api/messages#body-top-p ("alter temperature or top_p, but not both").
@@ -288,17 +259,17 @@ def _sampling(temperature: float | None, top_p: float | None) -> _Fields:
     return {} if temperature is None else {"temperature": min(temperature, 1)}
 
 
-def _system(messages: Sequence[_Message]) -> list[_Fields]:
-    blocks: list[_Fields] = []
+def _system(messages: Sequence[_Message]) -> list[Fields]:
+    blocks: list[Fields] = []
     for index, message in enumerate(messages):
         if message.role in ("system", "developer"):
             blocks += _content(message.content, f"messages[{index}].content", text_only=True)
     return blocks
 
 
-def _turns(messages: Sequence[_Message]) -> list[_Fields]:
+def _turns(messages: Sequence[_Message]) -> list[Fields]:
     """Translate the conversation; neighbours of one role become one turn, as tool results must share one."""
-    turns: list[tuple[str, list[_Fields]]] = []
+    turns: list[tuple[str, list[Fields]]] = []
     for index, message in enumerate(messages):
         where = f"messages[{index}]"
         match message.role:
@@ -323,16 +294,16 @@ def _turns(messages: Sequence[_Message]) -> list[_Fields]:
     return [{"role": role, "content": blocks} for role, blocks in turns]
 
 
-def _content(content: str | list[_Part] | None, where: str, *, text_only: bool = False) -> list[_Fields]:
+def _content(content: str | list[_Part] | None, where: str, *, text_only: bool = False) -> list[Fields]:
     """Translate content; empty texts are left out, for Anthropic refuses them."""
     if content is None or isinstance(content, str):
         return [{"type": "text", "text": content}] if content else []
-    blocks: list[_Fields] = []
+    blocks: list[Fields] = []
     for index, part in enumerate(content):
         param = f"{where}[{index}]"
         if part.type in ("text", "refusal"):
             text = part.text or part.refusal
-            block: _Fields | None = {"type": "text", "text": text} if text else None
+            block: Fields | None = {"type": "text", "text": text} if text else None
         elif part.type == "image_url" and not text_only:
             block = image(part.image_url.url if part.image_url else "", f"{param}.image_url")
         elif part.type == "file" and not text_only and part.file is not None and part.file.file_data:
@@ -344,11 +315,11 @@ def _content(content: str | list[_Part] | None, where: str, *, text_only: bool =
     return blocks
 
 
-def _cached(block: _Fields, cache_control: _Fields | None) -> _Fields:
+def _cached(block: Fields, cache_control: Fields | None) -> Fields:
     return {**block, "cache_control": cache_control} if cache_control else block
 
 
-def _assistant(message: _Message, where: str) -> list[_Fields]:
+def _assistant(message: _Message, where: str) -> list[Fields]:
     thoughts = message.thinking_blocks or []
     for index, block in enumerate(thoughts):
         if block.get("type") not in ("thinking", "redacted_thinking"):
@@ -371,17 +342,17 @@ def _assistant(message: _Message, where: str) -> list[_Fields]:
     return blocks
 
 
-def _tool_result(message: _Message, where: str) -> _Fields:
+def _tool_result(message: _Message, where: str) -> Fields:
     if not message.tool_call_id:
         raise InvalidRequest("a tool message must say which call it answers", param=f"{where}.tool_call_id")
-    block: _Fields = {"type": "tool_result", "tool_use_id": _tool_id(message.tool_call_id)}
+    block: Fields = {"type": "tool_result", "tool_use_id": _tool_id(message.tool_call_id)}
     content = _content(message.content, f"{where}.content")
     # A mark inside of a result is refused; it belongs to the result.
     # Source: https://github.com/caozhiyuan/copilot-api/issues/241 (May 2026).
     marks = [part.pop("cache_control") for part in content if "cache_control" in part]
     if content:
         block["content"] = content
-    return _cached(block, msgspec.convert(marks[-1], _Fields)) if marks else block
+    return _cached(block, msgspec.convert(marks[-1], Fields)) if marks else block
 
 
 def _tool_id(call_id: str) -> str:
@@ -389,22 +360,22 @@ def _tool_id(call_id: str) -> str:
     return _NOT_IN_AN_ID.sub("_", call_id)
 
 
-def _tool(tool: _Tool, param: str) -> _Fields:
+def _tool(tool: _Tool, param: str) -> Fields:
     function = tool.function
     if function is None:
         raise UnsupportedFeature("only function tools can be translated", param=param)
-    fields: _Fields = {"name": function.name, "input_schema": {"type": "object", **(function.parameters or {})}}
+    fields: Fields = {"name": function.name, "input_schema": {"type": "object", **(function.parameters or {})}}
     if function.description:
         fields["description"] = function.description
     return _cached(fields, tool.cache_control)
 
 
-def _tool_choice(request: _Request) -> _Fields | None:
+def _tool_choice(request: _Request) -> Fields | None:
     choice = request.tool_choice
     if isinstance(choice, _ToolChoice):
         if choice.function is None:
             raise UnsupportedFeature("this kind of 'tool_choice' can't be translated", param="tool_choice")
-        fields: _Fields = {"type": "tool", "name": choice.function.name}
+        fields: Fields = {"type": "tool", "name": choice.function.name}
     elif choice is None and request.parallel_tool_calls is not False:
         return None
     elif (choice or "auto") in _TOOL_CHOICES:

@@ -10,17 +10,15 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import cast
 
 import msgspec
 
 from router.core.errors import InvalidRequest, UnsupportedFeature
 from router.core.types import JsonObject, JsonValue
 from router.wire.outbound import gemini_media as media
+from router.wire.outbound._hub import Called, Declared, Fields, Named
 from router.wire.shapes import convert
-
-Fields: TypeAlias = dict[str, object]
-"""A JSON object about to be encoded."""
 
 MAX_STOPS = 5
 """Source: https://ai.google.dev/api/generate-content#generationconfig (2026-11)."""
@@ -45,7 +43,6 @@ _LEVELS = {"minimal": "MINIMAL", "low": "LOW", "medium": "MEDIUM", "high": "HIGH
 
 _NEWEST = (99, 0)
 _NAMED_VERSION = re.compile(r"(?:^|/)gemini-(?:(\d{1,3})(?:\.(\d{1,3}))?(?![\d.]))?")
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OBJECT = msgspec.json.Decoder(Fields)
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
@@ -77,14 +74,9 @@ class _Extra(msgspec.Struct):
     google: _GoogleExtra | None = None
 
 
-class _Function(msgspec.Struct):
-    name: str
-    arguments: str = ""
-
-
 class _ToolCall(msgspec.Struct):
     id: str
-    function: _Function | None = None
+    function: Called | None = None
     extra_content: _Extra | None = None
 
 
@@ -102,24 +94,13 @@ class _Message(msgspec.Struct):
     function_call: Fields | None = None
 
 
-class _Declared(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: Fields | None = None
-    strict: bool | None = None
-
-
 class _Tool(msgspec.Struct):
-    function: _Declared | None = None
+    function: Declared | None = None
     cache_control: Fields | None = None
 
 
-class _Named(msgspec.Struct):
-    name: str
-
-
 class _NamedTool(msgspec.Struct):
-    function: _Named | None = None
+    function: Named | None = None
 
 
 class _Allowed(msgspec.Struct):
@@ -128,7 +109,7 @@ class _Allowed(msgspec.Struct):
 
 
 class _ToolChoice(msgspec.Struct):
-    function: _Named | None = None
+    function: Named | None = None
     allowed_tools: _Allowed | None = None
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 import string
-from typing import TypeAlias
 
 import msgspec
 
 from router.core.errors import InvalidRequest, UnsupportedFeature
-
-_Fields: TypeAlias = dict[str, object]
+from router.wire.outbound._hub import Fields, ImageUrl
 
 IMAGES = ("image/jpeg", "image/png", "image/webp", "image/heic", "image/heif")
 """Source: https://ai.google.dev/gemini-api/docs/image-understanding (2026-11)."""
@@ -30,13 +28,6 @@ _SOUNDS = {
 _BASE64 = (string.ascii_letters + string.digits + "+/").encode()
 _FILES = ("application/pdf", "application/json")
 _URL_ENDING = re.compile(r"https://[^/?#]+/[^?#]*\.(\w{1,5})(?:[?#].*)?", re.IGNORECASE | re.DOTALL)
-
-
-class ImageUrl(msgspec.Struct):
-    """See OpenAI's `image_url`."""
-
-    url: str
-    detail: str | None = None
 
 
 class Audio(msgspec.Struct):
@@ -63,10 +54,10 @@ class Part(msgspec.Struct):
     image_url: ImageUrl | None = None
     input_audio: Audio | None = None
     file: File | None = None
-    cache_control: _Fields | None = None
+    cache_control: Fields | None = None
 
 
-def encode(part: Part, param: str, *, by_url: bool, dropped: set[str]) -> _Fields:
+def encode(part: Part, param: str, *, by_url: bool, dropped: set[str]) -> Fields:
     """Translate a part that isn't text; `by_url` says whether the model fetches images itself.
 
     Raises:
@@ -91,7 +82,7 @@ def encode(part: Part, param: str, *, by_url: bool, dropped: set[str]) -> _Field
             raise UnsupportedFeature("this content part can't be translated for a Gemini target", param=param)
 
 
-def _image(url: str, param: str, *, by_url: bool) -> _Fields:
+def _image(url: str, param: str, *, by_url: bool) -> Fields:
     if url[:8].lower() == "https://":
         ending = _URL_ENDING.fullmatch(url)
         media_type = _BY_ENDING.get(ending[1].lower()) if ending else None
@@ -105,7 +96,7 @@ def _image(url: str, param: str, *, by_url: bool) -> _Fields:
     return _inline(media_type, data, param)
 
 
-def _file(file: File, param: str, dropped: set[str]) -> _Fields:
+def _file(file: File, param: str, dropped: set[str]) -> Fields:
     if file.file_id is not None or file.file_data is None:
         raise UnsupportedFeature("a Gemini target takes files by 'file_data' only", param=param)
     if file.filename:
@@ -130,7 +121,7 @@ def _data_url(url: str, what: str, param: str) -> tuple[str, str]:
     return media_type, data
 
 
-def _inline(media_type: str, data: str, param: str) -> _Fields:
+def _inline(media_type: str, data: str, param: str) -> Fields:
     """Check that data is base64 without decoding it: there may be megabytes."""
     bare = data.rstrip("=")
     is_base64 = bare.isascii() and not bare.encode().translate(None, _BASE64) and len(data) - len(bare) <= 2

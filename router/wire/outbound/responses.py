@@ -25,6 +25,9 @@ _LOST = "input.reasoning"
 PRELUDE = frozenset((b"response.created", b"response.queued", b"response.in_progress"))
 """Events that come before anything of the answer: while there is nothing else, another target may still answer."""
 
+FAILED = "failed"
+"""Finish reason of a response that failed after something of it was there."""
+
 _FINAL = frozenset(("response.completed", "response.incomplete", "response.failed"))
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
