@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from tests.conformance.matrix import Cell, site
+from tests.conformance.page import PAGE, page
 
 
 async def _cells() -> list[Cell]:
@@ -20,12 +21,18 @@ async def _cells() -> list[Cell]:
 def main() -> None:
     """Run, and show or write."""
     cells = asyncio.run(_cells())
+    failed = any(result.kind == "failed" for cell in cells for result in cell.results.values())
+    if "--write" in sys.argv[1:] and not failed:
+        PAGE.write_text(page(cells), encoding="utf-8")
     for cell in cells:
         for stream, result in cell.results.items():
             if result.kind not in ("native", "yes", "none"):
                 mode = "streamed" if stream else "whole"
-                print(f"{result.kind:8} {cell.caller:11} {cell.upstream:10} {cell.feature:14} {mode:8} {result.detail}")
-    print(Counter(result.kind for cell in cells for result in cell.results.values()))
+                words = (result.kind, cell.caller, cell.upstream, cell.feature, mode, result.detail)
+                sys.stdout.write("\t".join(words) + "\n")
+    counts = Counter(result.kind for cell in cells for result in cell.results.values())
+    sys.stdout.write(f"{dict(counts)}\n")
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def usage(given: Any) -> dict[str, int | None]:
         "input": given.prompt_tokens,
         "output": given.completion_tokens,
         "cached": prompt.cached_tokens if prompt else None,
-        "written": getattr(prompt, "cache_creation_tokens", None),
+        "written": prompt.cache_write_tokens if prompt else None,
         "reasoning": completion.reasoning_tokens if completion else None,
     }
 
@@ -60,6 +60,8 @@ class Chat:
             body["tool_choice"] = ask.choice
         elif ask.choice:
             body["tool_choice"] = {"type": "function", "function": {"name": ask.choice}}
+        if ask.alone:
+            body["parallel_tool_calls"] = False
         if ask.schema:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "weather", "schema": SCHEMA}}
         if ask.json:
@@ -154,7 +156,9 @@ class Completions:
     title = "Completions"
     lacks: Mapping[str, str] = {
         **dict.fromkeys(("system", "developer", "turns"), "a prompt is one text, without roles"),
-        **dict.fromkeys(("calls", "calls_streamed", "results", "named", "required", "none"), "completions have no tools"),
+        **dict.fromkeys(
+            ("calls", "calls_streamed", "results", "named", "required", "none", "parallel"), "completions have no tools"
+        ),
         **dict.fromkeys(("schema", "json"), "completions have no response format"),
         "image": "a prompt is text",
         **dict.fromkeys(("effort", "kept"), "completions have no reasoning"),

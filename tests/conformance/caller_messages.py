@@ -55,6 +55,8 @@ class Messages:
             body["tool_choice"] = {"type": "none" if ask.choice == "none" else "any"}
         elif ask.choice:
             body["tool_choice"] = {"type": "tool", "name": ask.choice}
+        if ask.alone:
+            body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
         if ask.schema:
             body["output_config"] = {"format": {"type": "json_schema", "schema": SCHEMA}}
         if ask.stop:
@@ -121,11 +123,11 @@ async def _streamed(events: Any) -> Got:
             case "message_start":
                 message = event.message
             case "content_block_start":
-                assert event.index == len(blocks) and not is_open, "blocks aren't one after another"
+                assert (event.index, is_open) == (len(blocks), False), "blocks aren't one after another"
                 blocks.append(event.content_block.model_dump(exclude_none=True))
                 is_open = True
             case "content_block_delta":
-                assert event.index == len(blocks) - 1 and is_open, "a piece of a block that isn't open"
+                assert (event.index, is_open) == (len(blocks) - 1, True), "a piece of a block that isn't open"
                 delta = event.delta
                 match delta.type:
                     case "text_delta":
@@ -144,7 +146,7 @@ async def _streamed(events: Any) -> Got:
                 message.usage = message.usage.model_copy(update={**given, "output_tokens_details": event.usage.output_tokens_details})  # fmt: skip
             case _:
                 is_over = event.type == "message_stop"
-    assert is_over and not is_open, "the stream has no end"
+    assert (is_over, is_open) == (True, False), "the stream has no end"
     for index, text in written.items():
         blocks[index]["input"] = json.loads(text or "{}")
     return _got(blocks, message)

@@ -47,6 +47,8 @@ class Responses:
             body["tool_choice"] = ask.choice
         elif ask.choice:
             body["tool_choice"] = {"type": "function", "name": ask.choice}
+        if ask.alone:
+            body["parallel_tool_calls"] = False
         if ask.schema:
             body["text"] = {"format": {"type": "json_schema", "name": "weather", "schema": SCHEMA}}
         if ask.json:

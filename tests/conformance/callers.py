@@ -9,7 +9,7 @@ import anthropic
 import msgspec
 import openai
 
-from tests.conformance.model import SCHEMA, Call, Turn
+from tests.conformance.model import Call, Turn
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 UNKNOWN = "made_up_field"
@@ -25,6 +25,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     tools: tuple[str, ...] = ()
     choice: str = ""
     """none, required or a function's name."""
+    alone: bool = False
+    """Whether one call at a time is wanted."""
     schema: bool = False
     json: bool = False
     image: bool = False

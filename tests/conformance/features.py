@@ -41,7 +41,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     heard: Heard
     got: Got
     upstream: Upstream
-    sent: Ask
+    caller: str
     is_native: bool = False
 
 
@@ -55,6 +55,8 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     """Returns what is lost."""
     names: str = r"(?!)"
     """Pattern of the names under which it is dropped or refused."""
+    own: frozenset[str] = frozenset()
+    """What is lost where it is dropped; anything else must still be there."""
     again: Ask | None = None
     """A second request, which goes on from the answer to the first."""
     modes: tuple[bool, ...] = (False, True)
@@ -84,7 +86,9 @@ def _turns(seen: Seen) -> list[str]:
     roles = ["assistant" if turn.role == "model" else turn.role for turn in seen.heard.turns]
     turns = seen.heard.turns
     return [
-        *_wrong(roles=(roles, ["user", "assistant", "user"]), earlier=([one.text for one in turns[:2]], ["Hi", EARLIER])),
+        *_wrong(
+            roles=(roles, ["user", "assistant", "user"]), earlier=([one.text for one in turns[:2]], ["Hi", EARLIER])
+        ),
         *_text(seen),
     ]
 
@@ -92,9 +96,7 @@ def _turns(seen: Seen) -> list[str]:
 def _calls(seen: Seen) -> list[str]:
     calls = [(call.id, call.name, dict(call.arguments)) for call in seen.got.calls]
     wanted = [(f"call_{at}", "weather", {"city": city}) for at, city in enumerate(CITIES)]
-    return _wrong(
-        calls=(calls, wanted), finish=(seen.got.finish, "tool_calls"), tools=(seen.heard.tools, ["weather"])
-    )
+    return _wrong(calls=(calls, wanted), finish=(seen.got.finish, "tool_calls"), tools=(seen.heard.tools, ["weather"]))
 
 
 def _results(seen: Seen) -> list[str]:
@@ -120,6 +122,10 @@ def _required(seen: Seen) -> list[str]:
 def _none(seen: Seen) -> list[str]:
     is_kept = seen.heard.choice == "none" or not seen.heard.tools
     return [*_wrong(kept=(is_kept, True), calls=(seen.got.calls, [])), *_text(seen)]
+
+
+def _alone(seen: Seen) -> list[str]:
+    return _wrong(alone=(seen.heard.parallel, False), calls=(len(seen.got.calls), 1))
 
 
 def _schema(seen: Seen) -> list[str]:
@@ -166,7 +172,7 @@ def _kept(seen: Seen) -> list[str]:
     lost: list[str] = []
     if seen.upstream.returns_thoughts:
         lost += _wrong(thought=(thought, THOUGHT))
-    if seen.upstream.signs:
+    if seen.upstream.signs and seen.caller in seen.upstream.signed_for:
         lost += _wrong(signature=(signature, SIGNATURE))
     return [*lost, *_results(seen)]
 
@@ -185,13 +191,10 @@ def _unknown(seen: Seen) -> list[str]:
 
 def _counted(*names: str) -> Callable[[Seen], Sequence[str]]:
     def check(seen: Seen) -> list[str]:
-        said = seen.upstream.counts
-        return [
-            f"{name}: {seen.got.usage.get(name)!r}"
-            for name in names
-            if seen.got.usage.get(name) != (COUNTS[name] if name in said else None)
-            and not (name not in said and seen.is_native)
-        ]
+        # The shape of responses demands every number; elsewhere what isn't known isn't there.
+        unknown = 0 if seen.caller == "responses" else None
+        wanted = {name: COUNTS[name] if name in seen.upstream.counts else unknown for name in names}
+        return _wrong(**{name: (seen.got.usage.get(name), count) for name, count in wanted.items()})
 
     return check
 
@@ -238,6 +241,10 @@ FEATURES: tuple[Feature, ...] = (
         key="none", title="`tool_choice` none", ask=_with(tools=("weather",), choice="none"), check=_none,
         names="tool_choice",
     ),
+    Feature(
+        key="parallel", title="one call at a time", ask=_with(tools=("weather",), alone=True), check=_alone,
+        names="parallel_tool_calls", own=frozenset({"alone", "calls"}),
+    ),
     Feature(key="schema", title="JSON by a schema", ask=_with(schema=True), check=_schema, names="response_format"),
     Feature(key="json", title="JSON mode", ask=_with(json=True), check=_json, names="response_format"),
     Feature(key="image", title="image as a data URL", ask=_with(image=True), check=_image, opaque=True),
@@ -247,13 +254,14 @@ FEATURES: tuple[Feature, ...] = (
     Feature(
         key="logprobs", title="log probabilities", ask=_with(logprobs=True), check=_logprobs, names="logprobs"
     ),
-    Feature(key="seed", title="seed", ask=_with(seed=7), check=_seed, names="seed"),
+    Feature(key="seed", title="seed", ask=_with(seed=7), check=_seed, names="seed", own=frozenset({"seed"})),
     Feature(
         key="effort",
         title="reasoning wanted; its text comes back",
         ask=_with(effort="medium"),
         check=_effort,
         names="reasoning_effort|thinking|reasoning",
+        own=frozenset({"thinks", "thought"}),
     ),
     Feature(
         key="kept",
@@ -261,10 +269,11 @@ FEATURES: tuple[Feature, ...] = (
         ask=_with(effort="medium", tools=("weather",)),
         again=_with(effort="medium", tools=("weather",)),
         check=_kept,
+        own=frozenset({"thought"}),
         names=r"messages\.(thinking_blocks|reasoning_content)|thinking_blocks|input\.reasoning(\.encrypted_content)?",
         opaque=True,
     ),
-    Feature(key="mark", title="`cache_control`", ask=_with(mark=True), check=_mark, names="cache_control"),
+    Feature(key="mark", title="`cache_control`", ask=_with(mark=True), check=_mark, names="cache_control", own=frozenset({"marks"})),
     Feature(
         key="filter",
         title="refusal or content filter as finish reason",
@@ -275,7 +284,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature(key="usage_cached", title="usage: read from a cache", ask=_PLAIN, check=_counted("cached")),
     Feature(key="usage_written", title="usage: written to a cache", ask=_PLAIN, check=_counted("written")),
     Feature(key="usage_reasoning", title="usage: reasoning", ask=_PLAIN, check=_counted("reasoning")),
-    Feature(key="unknown", title="a field nobody knows", ask=_with(unknown=True), check=_unknown, names=f"{UNKNOWN}|unknown( field)?|other"),
+    Feature(key="unknown", title="a field nobody knows", ask=_with(unknown=True), check=_unknown, names=f"{UNKNOWN}|unknown( field)?|other", own=frozenset({"field"})),
 )  # fmt: skip
 
 COUNTED = {"usage_cached": "cached", "usage_written": "written", "usage_reasoning": "reasoning"}

@@ -58,6 +58,8 @@ class Heard(msgspec.Struct, kw_only=True):
     tools: list[str] = []
     choice: str = "auto"
     """auto, none, required, or the name of a function."""
+    parallel: bool = True
+    """Whether it may call several at once."""
     schema: Mapping[str, Any] | None = None
     json: bool = False
     stops: list[str] = []
@@ -105,6 +107,7 @@ def act(heard: Heard) -> Said:
         name = heard.tools[0] if heard.choice in ("auto", "required") else heard.choice
         said.text, said.finish = "", "tool_calls"
         said.calls = [Call(f"call_{number}", name, {"city": city}) for number, city in enumerate(CITIES)]
+        said.calls = said.calls if heard.parallel else said.calls[:1]
     for stop in heard.stops:
         if stop in said.text:
             said.text, said.finish = said.text.partition(stop)[0], "sequence"

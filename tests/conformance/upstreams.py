@@ -46,9 +46,11 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     """Dialect of a caller -> end of the path where it is sent to as it is."""
     signs: bool = False
     """Whether its model signs its thinking, and wants the signature back."""
+    signed_for: frozenset[str] = frozenset({"chat", "responses", "messages"})
+    """Dialects of callers that have a place for its signatures."""
     returns_thoughts: bool = True
     """Whether it takes the text of earlier thinking."""
-    counts: frozenset[str] = frozenset({"input", "output", "cached", "reasoning"})
+    counts: frozenset[str] = frozenset({"input", "output", "cached", "written", "reasoning"})
     """Which counts of tokens it reports."""
 
 
@@ -79,7 +81,6 @@ UPSTREAMS: Mapping[str, Upstream] = {
         speakers={"/messages": MESSAGES},
         native={"messages": "/messages"},
         signs=True,
-        counts=frozenset({"input", "output", "cached", "written", "reasoning"}),
     ),
     "gemini": Upstream(
         kind="gemini",
@@ -90,7 +91,9 @@ UPSTREAMS: Mapping[str, Upstream] = {
         speakers={":generateContent": _speaker(gemini), ":streamGenerateContent?alt=sse": _speaker(gemini)},
         native={},
         signs=True,
+        signed_for=frozenset({"chat"}),
         returns_thoughts=False,
+        counts=frozenset({"input", "output", "cached", "reasoning"}),
     ),
     "cohere": Upstream(
         kind="cohere",
@@ -165,7 +168,11 @@ class Played:
     def row(self) -> dict[str, Any]:
         """Its provider's row in the configuration."""
         assert self.server is not None
-        base = {"kind": self.upstream.kind, "base_url": self.server.url + self.upstream.base, "api_key": "env:CLOUD_KEY"}
+        base = {
+            "kind": self.upstream.kind,
+            "base_url": self.server.url + self.upstream.base,
+            "api_key": "env:CLOUD_KEY",
+        }
         return {**base, **self.upstream.row}
 
 

@@ -10,6 +10,7 @@ from tests.conformance.model import (
     INPUT,
     OUTPUT,
     THINKING,
+    WRITTEN,
     Call,
     Heard,
     Said,
@@ -24,7 +25,7 @@ USAGE = {
     "prompt_tokens": INPUT,
     "completion_tokens": OUTPUT,
     "total_tokens": INPUT + OUTPUT,
-    "prompt_tokens_details": {"cached_tokens": CACHED},
+    "prompt_tokens_details": {"cached_tokens": CACHED, "cache_write_tokens": WRITTEN},
     "completion_tokens_details": {"reasoning_tokens": THINKING},
 }
 
@@ -39,14 +40,13 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         turns, system = [Turn(role="user", text=prompt) for prompt in prompts], ""
     else:
         turns = [_turn(message) for message in body["messages"] if message["role"] not in ("system", "developer")]
-        system = "".join(
-            text_of(one["content"]) for one in body["messages"] if one["role"] in ("system", "developer")
-        )
+        system = "".join(text_of(one["content"]) for one in body["messages"] if one["role"] in ("system", "developer"))
     return Heard(
         system=system,
         turns=turns,
         tools=[tool["function"]["name"] for tool in body.get("tools") or ()],
         choice=choice if isinstance(choice, str) else choice["function"]["name"],
+        parallel=body.get("parallel_tool_calls") is not False,
         schema=wanted["json_schema"]["schema"] if wanted.get("type") == "json_schema" else None,
         json=wanted.get("type") == "json_object",
         stops=[stops] if isinstance(stops, str) else stops,
@@ -150,9 +150,7 @@ def _old_logprobs(text: str) -> dict[str, Any]:
 def _old_whole(said: Said, model: str) -> bytes:
     logprobs = _old_logprobs(said.text) if said.logprobs else None
     finish = FINISH.get(said.finish, said.finish)
-    choices = [
-        {"text": said.text, "index": at, "finish_reason": finish, "logprobs": logprobs} for at in range(said.n)
-    ]
+    choices = [{"text": said.text, "index": at, "finish_reason": finish, "logprobs": logprobs} for at in range(said.n)]
     answer = {"id": "cmpl-7", "created": 1, "model": model, "object": "text_completion", "choices": choices}
     return json.dumps({**answer, "usage": USAGE}).encode()
 

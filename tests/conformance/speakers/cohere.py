@@ -8,7 +8,10 @@ from typing import Any
 from tests.conformance.model import CACHED, INPUT, OUTPUT, Call, Heard, Said, Turn, pieces, text_of
 
 FINISH = {
-    **{"stop": "COMPLETE", "sequence": "STOP_SEQUENCE", "length": "MAX_TOKENS", "tool_calls": "TOOL_CALL"},
+    "stop": "COMPLETE",
+    "sequence": "STOP_SEQUENCE",
+    "length": "MAX_TOKENS",
+    "tool_calls": "TOOL_CALL",
     "filter": "ERROR_TOXIC",
 }
 USAGE = {

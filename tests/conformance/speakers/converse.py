@@ -12,7 +12,10 @@ from tests.conformance.model import CACHED, INPUT, OUTPUT, SIGNATURE, WRITTEN, C
 from tests.fakes.aws import Spec
 
 STOPS = {
-    **{"stop": "end_turn", "sequence": "stop_sequence", "length": "max_tokens", "tool_calls": "tool_use"},
+    "stop": "end_turn",
+    "sequence": "stop_sequence",
+    "length": "max_tokens",
+    "tool_calls": "tool_use",
     "filter": "content_filtered",
 }
 USAGE = {
@@ -84,9 +87,7 @@ def whole(said: Said, model: str, path: str) -> bytes:
         thought = {"text": said.thought, "signature": SIGNATURE}
         content.append({"reasoningContent": {"reasoningText": thought}})
     content += [{"text": said.text}] if said.text else []
-    content += [
-        {"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}} for call in said.calls
-    ]
+    content += [{"toolUse": {"toolUseId": call.id, "name": call.name, "input": call.arguments}} for call in said.calls]
     output = {"message": {"role": "assistant", "content": content}}
     answer = {"output": output, "stopReason": STOPS[said.finish], "usage": USAGE, "metrics": {"latencyMs": 1}}
     return json.dumps(answer).encode()

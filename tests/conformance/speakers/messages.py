@@ -45,6 +45,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         turns=turns,
         tools=[tool["name"] for tool in body.get("tools") or ()],
         choice=choice["name"] if choice["type"] == "tool" else _CHOICES[choice["type"]],
+        parallel=choice.get("disable_parallel_tool_use") is not True,
         schema=wanted.get("schema"),
         stops=body.get("stop_sequences") or [],
         limit=body["max_tokens"],

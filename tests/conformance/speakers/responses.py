@@ -5,7 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.conformance.model import CACHED, INPUT, OUTPUT, SIGNATURE, THINKING, Call, Heard, Said, Turn, marks, text_of
+from tests.conformance.model import (
+    CACHED,
+    INPUT,
+    OUTPUT,
+    SIGNATURE,
+    THINKING,
+    WRITTEN,
+    Call,
+    Heard,
+    Said,
+    Turn,
+    marks,
+    text_of,
+)
 from tests.fakes import cloud_responses as written
 
 
@@ -20,6 +33,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         turns=[_turn(one) for one in items if one not in named],
         tools=[tool["name"] for tool in body.get("tools") or ()],
         choice=choice if isinstance(choice, str) else choice["name"],
+        parallel=body.get("parallel_tool_calls") is not False,
         schema=wanted["schema"] if wanted.get("type") == "json_schema" else None,
         json=wanted.get("type") == "json_object",
         limit=body.get("max_output_tokens"),
@@ -71,7 +85,7 @@ def _finished(said: Said, response: dict[str, Any]) -> None:
             "input_tokens": INPUT,
             "output_tokens": OUTPUT,
             "total_tokens": INPUT + OUTPUT,
-            "input_tokens_details": {"cached_tokens": CACHED, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": CACHED, "cache_write_tokens": WRITTEN},
             "output_tokens_details": {"reasoning_tokens": THINKING},
         }
         if said.finish in _ENDS:
