@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from tests.conformance.callers import MARK, PNG, UNKNOWN, Ask, Got, function, noted, refused
+from tests.conformance.callers import MARK, PDF, PNG, UNKNOWN, Ask, Got, function, noted, refused
 from tests.conformance.model import SCHEMA, Call, Turn
 
 _FINISH = {"content_filter": "filter"}
@@ -47,10 +47,13 @@ class Chat:
         """See `Caller`."""
         messages = [{"role": role, "content": text} for role, text in (("system", ask.system), ("developer", ask.developer)) if text]  # fmt: skip
         messages += [_message(turn) for turn in ask.turns]
-        if ask.image or ask.mark:
+        if ask.image or ask.mark or ask.file:
             part: dict[str, Any] = {"type": "text", "text": ask.turns[-1].text, **(MARK if ask.mark else {})}
             image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}}
-            messages[-1] = {"role": "user", "content": [part, *([image] if ask.image else [])]}
+            inner = {"filename": "towns.pdf", "file_data": f"data:application/pdf;base64,{PDF}"}
+            file: dict[str, Any] = {"type": "file", "file": inner}
+            content = [part, *([image] if ask.image else []), *([file] if ask.file else [])]
+            messages[-1] = {"role": "user", "content": content}
         messages += [*ask.history]
         messages += [{"role": "tool", "tool_call_id": key, "content": text} for key, text in ask.results.items()]
         body: dict[str, Any] = {"model": model, "messages": messages}
@@ -67,6 +70,7 @@ class Chat:
         if ask.json:
             body["response_format"] = {"type": "json_object"}
         simple = {"stop": ask.stop and [ask.stop], "max_completion_tokens": ask.limit, "n": ask.n, "seed": ask.seed}
+        simple["temperature"] = ask.temperature
         simple |= {"logprobs": ask.logprobs, "reasoning_effort": ask.effort}
         body |= {name: value for name, value in simple.items() if value}
         if ask.unknown:
@@ -160,7 +164,7 @@ class Completions:
             ("calls", "calls_streamed", "results", "named", "required", "none", "parallel"), "completions have no tools"
         ),
         **dict.fromkeys(("schema", "json"), "completions have no response format"),
-        "image": "a prompt is text",
+        **dict.fromkeys(("image", "file"), "a prompt is text"),
         **dict.fromkeys(("effort", "kept"), "completions have no reasoning"),
         "mark": "a prompt has no place for marks",
     }
@@ -172,6 +176,7 @@ class Completions:
         """See `Caller`."""
         body: dict[str, Any] = {"model": model, "prompt": ask.turns[-1].text}
         simple = {"stop": ask.stop and [ask.stop], "max_tokens": ask.limit, "n": ask.n, "seed": ask.seed}
+        simple["temperature"] = ask.temperature
         body |= {name: value for name, value in {**simple, "logprobs": int(ask.logprobs)}.items() if value}
         if ask.unknown:
             body["extra_body"] = {UNKNOWN: 1}

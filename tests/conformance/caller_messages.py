@@ -8,7 +8,7 @@ from typing import Any
 
 import anthropic
 
-from tests.conformance.callers import MARK, PNG, UNKNOWN, Ask, Got, function, noted, refused
+from tests.conformance.callers import MARK, PDF, PNG, UNKNOWN, Ask, Got, function, noted, refused
 from tests.conformance.model import SCHEMA, Call
 
 _FINISH = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
@@ -35,10 +35,12 @@ class Messages:
     def body(self, ask: Ask, model: str) -> dict[str, Any]:
         """See `Caller`."""
         turns: list[Any] = [{"role": turn.role, "content": turn.text} for turn in ask.turns]
-        if ask.image or ask.mark:
+        if ask.image or ask.mark or ask.file:
             part: dict[str, Any] = {"type": "text", "text": ask.turns[-1].text, **(MARK if ask.mark else {})}
             source = {"type": "base64", "media_type": "image/png", "data": PNG}
+            attached = {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": PDF}}
             content = [part, *([{"type": "image", "source": source}] if ask.image else [])]
+            content += [attached] if ask.file else []
             turns[-1] = {"role": "user", "content": content}
         if ask.history:
             turns.append({"role": "assistant", "content": [*ask.history]})
@@ -59,6 +61,8 @@ class Messages:
             body["tool_choice"] = {"type": "auto", "disable_parallel_tool_use": True}
         if ask.schema:
             body["output_config"] = {"format": {"type": "json_schema", "schema": SCHEMA}}
+        if ask.temperature:
+            body["extra_body"] = {"temperature": ask.temperature}  # the client has no argument for it any more
         if ask.stop:
             body["stop_sequences"] = [ask.stop]
         if ask.effort:

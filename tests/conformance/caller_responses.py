@@ -8,7 +8,7 @@ from typing import Any
 
 import openai
 
-from tests.conformance.callers import MARK, PNG, UNKNOWN, Ask, Got, function, noted, refused
+from tests.conformance.callers import MARK, PDF, PNG, UNKNOWN, Ask, Got, function, noted, refused
 from tests.conformance.model import SCHEMA, Call, Turn
 
 _ENDS = {"max_output_tokens": "length", "content_filter": "filter"}
@@ -32,10 +32,13 @@ class Responses:
         """See `Caller`."""
         items: list[Any] = [{"role": "developer", "content": ask.developer}] if ask.developer else []
         items += [_item(turn) for turn in ask.turns]
-        if ask.image or ask.mark:
+        if ask.image or ask.mark or ask.file:
             part: dict[str, Any] = {"type": "input_text", "text": ask.turns[-1].text, **(MARK if ask.mark else {})}
             image = {"type": "input_image", "image_url": f"data:image/png;base64,{PNG}", "detail": "auto"}
-            items[-1] = {"role": "user", "content": [part, *([image] if ask.image else [])]}
+            data = f"data:application/pdf;base64,{PDF}"
+            file: dict[str, Any] = {"type": "input_file", "filename": "towns.pdf", "file_data": data}
+            content = [part, *([image] if ask.image else []), *([file] if ask.file else [])]
+            items[-1] = {"role": "user", "content": content}
         items += [*ask.history]
         items += [{"type": "function_call_output", "call_id": key, "output": text} for key, text in ask.results.items()]
         body: dict[str, Any] = {"model": model, "input": items, "store": False}
@@ -53,6 +56,8 @@ class Responses:
             body["text"] = {"format": {"type": "json_schema", "name": "weather", "schema": SCHEMA}}
         if ask.json:
             body["text"] = {"format": {"type": "json_object"}}
+        if ask.temperature:
+            body["temperature"] = ask.temperature
         if ask.limit:
             body["max_output_tokens"] = ask.limit
         if ask.logprobs:

@@ -12,6 +12,7 @@ import openai
 from tests.conformance.model import Call, Turn
 
 PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+PDF = "JVBERi0xLjQKJSVFT0YK"
 UNKNOWN = "made_up_field"
 MARK = {"cache_control": {"type": "ephemeral"}}
 
@@ -31,11 +32,14 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     json: bool = False
     image: bool = False
     """With the last turn."""
+    file: bool = False
+    """The same."""
     stop: str = ""
     limit: int | None = None
     n: int | None = None
     logprobs: bool = False
     seed: int | None = None
+    temperature: float | None = None
     effort: str = ""
     mark: bool = False
     """Whether the last turn is marked for the prompt cache."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tests.conformance.callers import PNG, UNKNOWN, Ask, Got
+from tests.conformance.callers import PDF, PNG, UNKNOWN, Ask, Got
 from tests.conformance.model import (
     CACHED,
     CITIES,
@@ -140,6 +140,14 @@ def _image(seen: Seen) -> list[str]:
     return [*_wrong(image=(seen.heard.turns[-1].image, PNG)), *_text(seen)]
 
 
+def _file(seen: Seen) -> list[str]:
+    return [*_wrong(file=(seen.heard.turns[-1].file, PDF)), *_text(seen)]
+
+
+def _temperature(seen: Seen) -> list[str]:
+    return [*_wrong(temperature=(seen.heard.temperature, 0.5)), *_text(seen)]
+
+
 def _stop(seen: Seen) -> list[str]:
     return _wrong(
         stops=(seen.heard.stops, ["model"]), text=(seen.got.text, "Hello from the "), finish=(seen.got.finish, "stop")
@@ -248,6 +256,10 @@ FEATURES: tuple[Feature, ...] = (
     Feature(key="schema", title="JSON by a schema", ask=_with(schema=True), check=_schema, names="response_format"),
     Feature(key="json", title="JSON mode", ask=_with(json=True), check=_json, names="response_format"),
     Feature(key="image", title="image as a data URL", ask=_with(image=True), check=_image, opaque=True),
+    Feature(
+        key="file", title="PDF as a data URL", ask=_with(file=True), check=_file, names=r"messages|file\.filename", opaque=True
+    ),
+    Feature(key="temperature", title="temperature", ask=_with(temperature=0.5), check=_temperature, names="temperature"),
     Feature(key="stop", title="stop text", ask=_with(stop="model"), check=_stop, names="stop"),
     Feature(key="limit", title="longest answer; finish reason `length`", ask=_with(limit=LONG_TOKENS - 1), check=_limit),
     Feature(key="n", title="several answers (`n`)", ask=_with(n=2), check=_n, names="n"),

@@ -48,6 +48,8 @@ class Turn(msgspec.Struct, kw_only=True):
     signature: str = ""
     image: str = ""
     """Base64."""
+    file: str = ""
+    """Base64 of a PDF."""
 
 
 class Heard(msgspec.Struct, kw_only=True):
@@ -67,6 +69,7 @@ class Heard(msgspec.Struct, kw_only=True):
     n: int = 1
     logprobs: bool = False
     seed: int | None = None
+    temperature: float | None = None
     thinks: bool = False
     marks: int = 0
     """How many marks for the prompt cache it has."""

@@ -21,6 +21,8 @@ REASONS: Mapping[tuple[Kind, str, str, str], str] = {
     ("refused", "unknown", "gemini", ANY): (
         "an unknown field may be a feature: Gemini would refuse it, and nothing of its meaning is known here"
     ),
+    ("refused", "file", "cohere", ANY): "Cohere takes no files in a chat",
+    ("dropped", "file", "gemini", ANY): "the file arrives, without its name: Gemini has no place for that",
     ("dropped", "seed", "anthropic", ANY): "Anthropic has no seed",
     ("dropped", "seed", "bedrock", ANY): "Bedrock has no seed",
     ("dropped", "parallel", "gemini", ANY): "Gemini can't be kept from parallel calls",

@@ -107,7 +107,7 @@ async def test_a_provider_that_hears_nothing_but_the_last_text_fails_all_that_ne
 
 async def test_a_request_that_should_travel_as_it_is_and_does_not_fails(running: Site) -> None:
     def changing(heard: Heard, body: dict[str, Any]) -> Heard:
-        body["temperature"] = 0.5
+        body["temperature"] = 0.25
         return heard
 
     async with altered(running.played["chat"], changing):

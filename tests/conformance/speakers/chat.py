@@ -54,6 +54,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         n=body.get("n") or 1,
         logprobs=bool(body.get("logprobs")),
         seed=body.get("seed"),
+        temperature=body.get("temperature"),
         thinks=body.get("reasoning_effort") not in (None, "none"),
         marks=marks(body),
         fields=frozenset(body),
@@ -64,6 +65,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
 def _turn(message: dict[str, Any]) -> Turn:
     content = message.get("content")
     images = [part["image_url"]["url"] for part in content or () if isinstance(part, dict) and "image_url" in part]
+    files = [part["file"]["file_data"] for part in content or () if isinstance(part, dict) and "file" in part]
     calls = [
         Call(call["id"], call["function"]["name"], json.loads(call["function"]["arguments"]))
         for call in message.get("tool_calls") or ()
@@ -74,6 +76,7 @@ def _turn(message: dict[str, Any]) -> Turn:
         calls=calls,
         answers=message.get("tool_call_id", ""),
         thought=message.get("reasoning_content", ""),
+        file=files[0].partition("base64,")[2] if files else "",
         image=images[0].partition("base64,")[2] if images else "",
     )
 

@@ -36,6 +36,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         limit=body.get("max_tokens"),
         logprobs=bool(body.get("logprobs")),
         seed=body.get("seed"),
+        temperature=body.get("temperature"),
         thinks=(body.get("thinking") or {}).get("type") == "enabled",
         fields=frozenset(body),
     )

@@ -51,6 +51,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         choice="none" if more.get("tool_choice") == {"type": "none"} else picked,
         schema=json.loads(wanted["jsonSchema"]["schema"]) if wanted else None,
         stops=inference.get("stopSequences") or [],
+        temperature=inference.get("temperature"),
         limit=inference.get("maxTokens"),
         thinks=(more.get("thinking") or {}).get("type") in ("enabled", "adaptive"),
         marks=json.dumps(body).count('"cachePoint"'),
@@ -66,6 +67,8 @@ def _turns(message: dict[str, Any]) -> list[Turn]:
             turn.text += block["text"]
         elif "image" in block:
             turn.image = block["image"]["source"]["bytes"]
+        elif "document" in block:
+            turn.file = block["document"]["source"]["bytes"]
         elif "reasoningContent" in block:
             thought = block["reasoningContent"]["reasoningText"]
             turn.thought += thought["text"]

@@ -42,6 +42,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         n=config.get("candidateCount") or 1,
         logprobs=bool(config.get("responseLogprobs")),
         seed=config.get("seed"),
+        temperature=config.get("temperature"),
         thinks=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
         fields=frozenset(body),
     )
@@ -58,7 +59,11 @@ def _turns(content: dict[str, Any]) -> list[Turn]:
         elif "text" in part:
             turn.text += part["text"]
         elif "inlineData" in part:
-            turn.image = part["inlineData"]["data"]
+            blob = part["inlineData"]
+            if blob["mimeType"] == "application/pdf":
+                turn.file = blob["data"]
+            else:
+                turn.image = blob["data"]
         elif "functionCall" in part:
             call = part["functionCall"]
             turn.calls = [*turn.calls, Call(call["id"], call["name"], call["args"])]

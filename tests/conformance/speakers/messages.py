@@ -49,6 +49,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         schema=wanted.get("schema"),
         stops=body.get("stop_sequences") or [],
         limit=body["max_tokens"],
+        temperature=body.get("temperature"),
         thinks=(body.get("thinking") or {}).get("type") in ("enabled", "adaptive"),
         marks=marks(body),
         fields=frozenset(body),
@@ -66,6 +67,8 @@ def _turns(message: dict[str, Any]) -> list[Turn]:
                 turn.text += block["text"]
             case "image":
                 turn.image = block["source"]["data"]
+            case "document":
+                turn.file = block["source"]["data"]
             case "thinking":
                 turn.thought += block["thinking"]
                 turn.signature += block["signature"]

@@ -39,6 +39,7 @@ def hear(path: str, body: dict[str, Any]) -> Heard:
         limit=body.get("max_output_tokens"),
         logprobs=body.get("top_logprobs") is not None or "message.output_text.logprobs" in (body.get("include") or ()),
         seed=body.get("seed"),
+        temperature=body.get("temperature"),
         thinks=(body.get("reasoning") or {}).get("effort") not in (None, "none"),
         marks=marks(body),
         fields=frozenset(body),
@@ -58,8 +59,10 @@ def _turn(item: dict[str, Any]) -> Turn:
         case _:
             content = item["content"]
             images = [one["image_url"] for one in content if isinstance(one, dict) and one["type"] == "input_image"]
+            files = [one["file_data"] for one in content if isinstance(one, dict) and one["type"] == "input_file"]
+            file = files[0].partition("base64,")[2] if files else ""
             image = images[0].partition("base64,")[2] if images else ""
-            return Turn(role=item["role"], text=text_of(content), image=image)
+            return Turn(role=item["role"], text=text_of(content), image=image, file=file)
 
 
 def _output(said: Said) -> list[dict[str, Any]]:
