@@ -7,6 +7,13 @@ from router.core.types import Features, JsonObject, Request
 CHARS_PER_TOKEN = 4
 """A rough, model-independent estimate; exact counts come back with the answer's usage."""
 
+FIELDS = {
+    **dict.fromkeys(("vision", "audio", "files"), "messages"),
+    **dict.fromkeys(("json_schema", "json_object"), "response_format"),
+    "web_search": "web_search_options",
+}
+"""Need -> the field of a chat request that asks for it, where it has another name."""
+
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 

@@ -37,6 +37,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
+from router.routing.features import FIELDS
 
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
 _LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
@@ -290,8 +291,9 @@ def _able(candidates: Sequence[Candidate], features: Features, *, must: bool) ->
         _refuse_untranslatable(features)
     able = [one for one in speaking if one.capabilities is None or features.needs <= one.capabilities]
     if speaking and not able and must:
-        needs = ", ".join(sorted(features.needs))
-        raise UnsupportedFeature(f"no deployment of this model can do what the request needs: {needs}")
+        missing = sorted(min((features.needs - (one.capabilities or set()) for one in speaking), key=len))
+        message = f"no deployment of this model can do what the request needs: {', '.join(missing)}"
+        raise UnsupportedFeature(message, param=FIELDS.get(missing[0], missing[0]))
     tokens = features.input_tokens + (features.max_output_tokens or 0)
     # What is bound comes in batches, each item of which has the window to itself: the upstream knows.
     fitting = [one for one in able if one.context_tokens is None or tokens <= one.context_tokens or features.bound]

@@ -132,6 +132,14 @@ def test_pictures_and_documents_of_a_user_keep_their_order() -> None:
     ]
 
 
+def test_thinking_without_a_signature_goes_back_as_the_reasoning_that_it_was() -> None:
+    signed = {"type": "thinking", "thinking": "Hm", "signature": "EqQB"}
+    unsigned = [{"type": "thinking", "thinking": text, "signature": ""} for text in ("One", "Two")]
+    (message,) = turns({"role": "assistant", "content": [signed, *unsigned, text("So")]})
+    assert message["thinking_blocks"] == [signed]
+    assert message["reasoning_content"] == "One\n\nTwo"
+
+
 def test_thinking_calls_and_results_of_a_turn_are_kept() -> None:
     thoughts = [{"type": "thinking", "thinking": "Hm", "signature": "EqQB"}, {"type": "redacted_thinking", "data": "x"}]
     calls = [{"type": "tool_use", "id": f"t{n}", "name": "f", "input": {"a": n, "b": 1.5}} for n in (1, 2)]

@@ -571,7 +571,7 @@ def test_a_whole_text_answer_becomes_a_completion() -> None:
             "prompt_tokens": 100,
             "completion_tokens": 7,
             "total_tokens": 107,
-            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 5},
+            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 5, "cache_write_tokens": 5},
             "completion_tokens_details": {"reasoning_tokens": 0},
         },
     }

@@ -74,7 +74,7 @@ def test_a_whole_answer_becomes_a_completion() -> None:
             "prompt_tokens": 100,
             "completion_tokens": 7,
             "total_tokens": 107,
-            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 10},
+            "prompt_tokens_details": {"cached_tokens": 85, "cache_creation_tokens": 10, "cache_write_tokens": 10},
         },
     }
     assert "prompt_tokens_details" not in json.loads(whole("tools").payload)["usage"]

@@ -107,6 +107,8 @@ class _Choice(msgspec.Struct):
 class _PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
     cache_creation_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    """OpenAI's own name for them."""
 
 
 class _CompletionDetails(msgspec.Struct):
@@ -146,6 +148,8 @@ def _usage(usage: _Usage | None) -> _Fields:
     prompt, completion = usage.prompt_tokens_details, usage.completion_tokens_details
     read = prompt.cached_tokens if prompt is not None else None
     written = prompt.cache_creation_tokens if prompt is not None else None
+    if written is None and prompt is not None:
+        written = prompt.cache_write_tokens
     total = usage.prompt_tokens
     counts: _Fields = {
         "input_tokens": None if total is None else max(0, total - (read or 0) - (written or 0)),

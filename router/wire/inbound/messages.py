@@ -267,10 +267,14 @@ class _Translator:
         parts: list[_Fields] = []
         calls: list[_Fields] = []
         thoughts: list[_Fields] = []
+        unsigned: list[str] = []
         for block, where in blocks:
             match block.get("type"):
                 case "text":
                     parts += self._parts(block, where)
+                case "thinking" if not block.get("signature") and isinstance(text := block.get("thinking"), str):
+                    # Another vendor's model thought this, in a chat: it goes back as it was before it was translated.
+                    unsigned.append(text)
                 case "thinking" | "redacted_thinking":
                     thoughts.append(block)
                 case "tool_use":
@@ -285,6 +289,8 @@ class _Translator:
         message: _Fields = {"role": "assistant", "content": None if calls and not parts else _content(parts)}
         if thoughts:
             message["thinking_blocks"] = thoughts
+        if unsigned:
+            message["reasoning_content"] = "\n\n".join(unsigned)
         if calls:
             message["tool_calls"] = calls
         return message

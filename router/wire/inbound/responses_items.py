@@ -215,7 +215,7 @@ def usage(given: JsonObject) -> JsonObject:
         "input_tokens": read,
         "input_tokens_details": {
             "cached_tokens": _count(prompt, "cached_tokens"),
-            "cache_write_tokens": _count(prompt, "cache_creation_tokens"),
+            "cache_write_tokens": _count(prompt, "cache_write_tokens") or _count(prompt, "cache_creation_tokens"),
         },
         "output_tokens": written,
         "output_tokens_details": {"reasoning_tokens": _count(completion, "reasoning_tokens")},

@@ -162,6 +162,7 @@ def _usage_fields(usage: Usage) -> _Fields:
         "prompt_tokens_details": {
             "cached_tokens": usage.cached_input_tokens,
             "cache_creation_tokens": usage.cache_write_tokens,
+            "cache_write_tokens": usage.cache_write_tokens,
         },
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
     }

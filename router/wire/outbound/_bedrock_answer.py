@@ -209,7 +209,7 @@ def _counted(counts: _Counts | None) -> Counted | None:
     if counts.cacheReadInputTokens is not None:
         details["cached_tokens"] = read
     if counts.cacheWriteInputTokens is not None:
-        details["cache_creation_tokens"] = written
+        details["cache_creation_tokens"] = details["cache_write_tokens"] = written
     return Counted(usage, details)
 
 

@@ -181,8 +181,10 @@ def _left_out(body: JsonObject, request: _Request) -> dict[str, None]:
     dropped = {known(name): None for name, value in body.items() if name not in _BODY and value is not None}
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
+        signed = isinstance(message, dict) and bool(message.get("thinking_blocks"))
         for name in message if isinstance(message, dict) else ():
-            if name not in _MESSAGE:
+            # The text of thinking goes with its signature, if there is one; without, it can't go.
+            if name not in _MESSAGE and not (signed and name == "reasoning_content"):
                 dropped[f"messages.{known(name)}"] = None
     if any(tool.function is not None and tool.function.strict for tool in request.tools or ()):
         dropped["tools.strict"] = None
