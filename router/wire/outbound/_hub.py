@@ -10,6 +10,7 @@ import msgspec
 
 from router.core.errors import InvalidRequest, UnsupportedFeature
 from router.core.types import Delta, JsonObject, Usage
+from router.wire.shapes import convert
 
 Fields: TypeAlias = dict[str, object]
 """A JSON object about to be encoded."""
@@ -146,7 +147,6 @@ class Request(msgspec.Struct):
         return [text for text in given if text]
 
 
-_PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _MAX_NAMES = 32
 _PLAIN = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OBJECT = msgspec.json.Decoder(Fields)
@@ -160,11 +160,7 @@ def read(body: JsonObject) -> Request:
     Raises:
         InvalidRequest: a field is of the wrong type; `param` names it.
     """
-    try:
-        return msgspec.convert(body, Request)
-    except msgspec.ValidationError as error:
-        path = _PATH.search(str(error))
-        raise InvalidRequest(f"invalid request: {error}", param=path.group(1) if path else None) from None
+    return convert(body, Request)
 
 
 def unknown(body: JsonObject, known: Set[str]) -> set[str]:
