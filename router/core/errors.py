@@ -18,6 +18,7 @@ RouterError
 
 from __future__ import annotations
 
+import re
 import traceback
 from enum import Enum
 from typing import ClassVar
@@ -45,6 +46,9 @@ class Blame(Enum):
     ROUTER = "router"
 
 
+_PARAM = re.compile(r"[A-Za-z0-9_.\[\]-]{1,200}")
+
+
 class RouterError(Exception):
     """Base of all errors that a caller may see. The message never holds prompt text, headers or keys."""
 
@@ -57,7 +61,8 @@ class RouterError(Exception):
     def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.param = param
+        self.param = param if param is not None and _PARAM.fullmatch(param) else None
+        """The field that is wrong, if its name is one: a caller can write anything in a key's place."""
         self.retry_after_s = retry_after_s
         self.request_id: str | None = None
         """Of the request that it ended, once that is known; dialects whose errors name it read it here."""

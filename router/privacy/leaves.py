@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 import msgspec
 
 from router.core.types import JsonObject, JsonValue
-from router.privacy.opaque import is_client, is_sealed, seals
+from router.privacy.opaque import is_client, is_googles, is_sealed, seals
 
 Path = tuple[str | int, ...]
 
@@ -239,6 +239,8 @@ class Walk:
             field = seals(value.get("type")) if self._is_assistants and len(path) == 4 else None
             if field is not None and path[0] in _TALK and path[2:3] in (("content",), ("thinking_blocks",)):
                 self._sealed = (*path, field)
+            if self._is_assistants and path[:1] == ("messages",) and is_googles(path[2:]):
+                self._sealed = (*path, "thought_signature")
             self._add(path, safe, "", key)
             self._stack.append(_Frame(enumerate(value.items(), 1), path, safe, None, depth, readable))
         elif isinstance(value, list):

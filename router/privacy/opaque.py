@@ -1,8 +1,8 @@
 """Values that hold no text by their make, told by their place and by their make: signatures of thinking, clients' ids.
 
 A signature, or the data of thinking that was withheld, comes from a vendor and goes back to it. It is base64 of what looks
-drawn at random, which a scan must call unreadable anywhere else. In its own place alone, in an assistant's thinking block,
-it is passed over, and only if nothing in it can be read: text, however packed, is read there as everywhere.
+drawn at random, which a scan must call unreadable anywhere else. In its own place alone, in an assistant's thinking block
+or in what Google adds to its message and calls, it is passed over, and only if nothing in it can be read: text, however packed, is read there as everywhere.
 """
 
 from __future__ import annotations
@@ -49,6 +49,12 @@ _SEALED = (("thinking", "signature"), ("redacted_thinking", "data"))
 def seals(kind: object) -> str | None:
     """Name the field of a block of this type that is opaque; None = none is."""
     return next((field for name, field in _SEALED if name == kind), None)
+
+
+def is_googles(path: tuple[str | int, ...]) -> bool:
+    """Say whether this is where a message, or one of its calls, holds what Google added: the path is the message's own."""
+    inner = path[2:] if path[:1] == ("tool_calls",) else path
+    return inner == ("extra_content", "google")
 
 
 def is_sealed(value: str) -> bool:

@@ -109,7 +109,7 @@ class Planner:
         own = {*self._groups, *self._own}
         if model != AUTO and model not in own and named_local_target(model, local) is None:
             known = sorted({AUTO, LOCAL, LOCAL_BASE, *own, *local.known})
-            raise ModelNotFound(f"there is no model '{model}'{nearest(model, known)}", param="model")
+            raise ModelNotFound(f"there is no such model{nearest(model, known)}", param="model")
         allowed = request.principal.allowed_models
         if allowed is not None and model not in allowed:
             raise PermissionDenied(f"this key may not use '{model}'; it may use: {', '.join(allowed)}", param="model")

@@ -116,7 +116,6 @@ async def _nowhere(_: Message) -> None:
 
 async def _http_error(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
-    path = request.url.path
     shown = MethodNotAllowed if status == 405 else NotFound
-    message = "see the documentation for the endpoints there are"
-    return await _router_error(request, shown(f"{request.method} {path[:200]} is not served here; {message}"))
+    what = "this path has other methods" if status == 405 else "this path is not served here"
+    return await _router_error(request, shown(f"{what}; see the documentation for the endpoints there are"))

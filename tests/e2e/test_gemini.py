@@ -77,12 +77,6 @@ async def scanning(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[S
         yield one
 
 
-@pytest.fixture(scope="module")
-async def trusting(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
-    async with running(tmp_path_factory.mktemp("gemini"), {"scan": {"enabled": False}}) as one:
-        yield one
-
-
 def fresh(site: Site) -> Site:
     fake = site.fake
     fake.script, fake.refusals, fake.cut_at = (lambda model, body: fixture("text")), [], None
@@ -93,12 +87,6 @@ def fresh(site: Site) -> Site:
 @pytest.fixture
 def site(scanning: Site) -> Site:
     return fresh(scanning)
-
-
-@pytest.fixture
-def unscanned(trusting: Site) -> Site:
-    """One whose requests count as clean, whatever they hold."""
-    return fresh(trusting)
 
 
 async def records(site: Site, count: int) -> list[dict[str, Any]]:
@@ -169,7 +157,7 @@ class Loop:
 
     def __init__(self, seed: int) -> None:
         chance = random.Random(seed)
-        self.signatures = [base64.b64encode(chance.randbytes(size)).decode() for size in (96, 700, 2000)]
+        self.signatures = [base64.b64encode(chance.randbytes(size)).decode() for size in (150, 700, 2000)]
         self.seen: list[list[str | None]] = []
 
     def __call__(self, model: str, body: Json) -> list[Json]:
@@ -207,9 +195,9 @@ async def looped(site: Site, *, stream: bool, keeps_extras: bool = True) -> list
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_loop_of_tools_gives_every_signature_back_untouched(unscanned: Site, stream: bool) -> None:
-    loop = unscanned.fake.script = Loop(1)
-    messages = await looped(unscanned, stream=stream)
+async def test_a_loop_of_tools_gives_every_signature_back_untouched(site: Site, stream: bool) -> None:
+    loop = site.fake.script = Loop(1)
+    messages = await looped(site, stream=stream)
     assert messages[-1]["extra_content"]["google"]["thought_signature"] == loop.signatures[2]
     assert loop.seen == [[], loop.signatures[:1], loop.signatures[:2]]
 
@@ -221,12 +209,12 @@ async def test_a_loop_of_a_client_that_loses_signatures_works_all_the_same(site:
     assert loop.seen == [[], [NOT_OURS], [NOT_OURS, NOT_OURS]]
 
 
-async def test_a_signature_that_a_scan_can_not_read_keeps_the_conversation_at_home(site: Site) -> None:
-    """It is base64 that says nothing, and could hold anything: nobody but Google can tell."""
+async def test_text_in_a_signature_s_place_keeps_the_conversation_at_home(site: Site) -> None:
     site.fake.script = Loop(1)
     messages: list[Any] = [QUESTION, await asked_whole(site, [QUESTION])]
     signed = messages[1]["tool_calls"][0]
-    signed["extra_content"]["google"]["thought_signature"] = base64.b64encode(random.Random(1).randbytes(700)).decode()
+    hidden = random.Random(1).randbytes(700) + b"My SSN is 536-22-8726, and so on"
+    signed["extra_content"]["google"]["thought_signature"] = base64.b64encode(hidden).decode()
     messages.append({"role": "tool", "tool_call_id": signed["id"], "content": "sun"})
     with pytest.raises(APIStatusError) as caught:
         await asked_whole(site, messages)

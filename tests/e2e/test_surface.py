@@ -106,6 +106,19 @@ async def test_an_unknown_model_is_a_404_that_names_the_nearest(http: httpx.Asyn
     assert "'garbage'" in error(response)["message"]
 
 
+async def test_no_error_repeats_what_a_caller_wrote(http: httpx.AsyncClient) -> None:
+    answers = [
+        await http.post("/v1/chat/completions", json={**HELLO, "model": "Maria-Gonzalez"}),
+        await http.get("/v1/models/Maria-Gonzalez"),
+        await http.get("/v1/responses/resp_MariaGonzalez"),
+        await http.get("/Maria-Gonzalez"),
+        await http.request("MARIA", "/v1/chat/completions"),
+        await http.post("/v1/responses", json={"model": "ok", "input": "x", "previous_response_id": "resp_Maria"}),
+    ]
+    assert all(400 <= answer.status_code < 500 for answer in answers)
+    assert "Maria" not in "".join(answer.text for answer in answers)
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_huge_body_is_a_413_and_the_router_lives(http: httpx.AsyncClient, chunked: bool) -> None:
     async def parts() -> AsyncGenerator[bytes]:

@@ -40,7 +40,7 @@ def response(body: dict[str, Any], output: Items, status: str = "completed", nam
     tools = [{"strict": True, "parameters": None, **tool} for tool in body.get("tools") or []]
     echoed = {name: body.get(name, _DEFAULTS.get(name)) for name in _ECHOED} | {"tools": tools}
     return {
-        "id": name or f"resp_up{next(_NUMBERS)}",
+        "id": name or f"resp_{next(_NUMBERS):048x}",
         "object": "response",
         "created_at": 1,
         "status": status,

@@ -65,6 +65,43 @@ def test_a_signature_is_passed_over_in_an_assistant_s_thinking_alone() -> None:
         assert is_read(body, value)
 
 
+def googles(value: str, role: str = "assistant") -> list[JsonObject]:
+    """Put a signature where Gemini's go: beside an assistant's text, and beside its call."""
+    extra: JsonObject = {"google": {"thought_signature": value}}
+    call: JsonObject = {
+        "id": "c",
+        "type": "function",
+        "function": {"name": "f", "arguments": "{}"},
+        "extra_content": extra,
+    }
+    own: list[JsonObject] = [{"content": "x", "extra_content": extra}, {"content": None, "tool_calls": [call]}]
+    return [{"messages": [{"role": "user", "content": "hi"}, {"role": role, **one}]} for one in own]
+
+
+def test_google_s_signatures_are_passed_over_beside_an_assistant_s_text_and_calls_alone() -> None:
+    for _ in range(500):
+        value = encoded(CHANCE.randbytes(CHANCE.randint(150, 3000)))
+        assert not any(is_read(body, value) for body in googles(value))
+    for body in (
+        *googles(value, "user"),
+        *googles(value, "tool"),
+        {"messages": [{"role": "assistant", "content": "x", "google": {"thought_signature": value}}]},
+        {"messages": [{"role": "assistant", "extra_content": {"thought_signature": value}}]},
+        {"messages": [{"role": "assistant", "extra_content": {"google": {"other": value}}}]},
+        {"messages": [{"role": "assistant", "extra_content": {"google": {"a": {"thought_signature": value}}}}]},
+        {"messages": [], "extra_content": {"google": {"thought_signature": value}}},
+        {"input": [{"role": "assistant", "extra_content": {"google": {"thought_signature": value}}}]},
+    ):
+        assert is_read(body, value)
+
+
+@pytest.mark.parametrize(
+    "hidden", [PRIVATE, encoded(PRIVATE.encode()), encoded(CHANCE.randbytes(400) + PRIVATE.encode())]
+)
+def test_text_in_the_place_of_google_s_signature_is_read(hidden: str) -> None:
+    assert all(is_read(body, hidden) for body in googles(hidden))
+
+
 @pytest.mark.parametrize(
     "hidden",
     [

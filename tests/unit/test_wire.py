@@ -249,3 +249,9 @@ def test_the_check_costs_a_small_multiple_of_decoding_whatever_the_body_holds() 
         with contextlib.suppress(InvalidRequest):
             json_body.decode(body)
         assert time.process_time() - started < 20 * reference + 0.05, name
+
+
+def test_an_error_names_a_field_only_by_a_name_that_can_be_one() -> None:
+    assert InvalidRequest("no", param="messages[0].content[12].x-y").param == "messages[0].content[12].x-y"
+    for param in ("My SSN is 5", "é", "", "a\nb", "a" * 201):
+        assert InvalidRequest("no", param=param).param is None

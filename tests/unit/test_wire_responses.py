@@ -394,6 +394,26 @@ def test_mixed_pieces_of_parallel_calls_stay_apart() -> None:
     assert [item["arguments"] for item in output] == [one["function"]["arguments"] for one in FUNCTIONS]
 
 
+@pytest.mark.parametrize(
+    ("changed", "param"),
+    [
+        ({"tool_choice": "any"}, "tool_choice"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "none", "tools": []}}, "tool_choice.mode"),
+        ({"tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": {}}}, "tool_choice.tools"),
+        ({"reasoning": {"effort": {}}}, "reasoning.effort"),
+        ({"text": {"verbosity": 1}}, "text.verbosity"),
+        ({"text": {"format": {"type": "json_schema", "name": "n", "schema": 1}}}, "text.format.schema"),
+        ({"tools": [{"type": "function", "name": "f", "parameters": []}]}, "tools[0].parameters"),
+        ({"user": True}, "user"),
+        ({"metadata": {"a": 1}}, "metadata[...]"),
+    ],
+)
+def test_what_the_answer_repeats_is_of_its_type(changed: dict[str, Any], param: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        CODEC.to_chat(CODEC.decode(msgspec.json.encode({"model": "m", "input": "x", **changed})).body)
+    assert caught.value.param == param
+
+
 def test_thinking_is_an_item_of_its_own_and_blocks_keep_their_signature() -> None:
     encoder = ResponsesEncoder({"model": "m", "input": "x"})
     deltas: list[dict[str, Any]] = [

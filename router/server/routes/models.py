@@ -56,7 +56,7 @@ def build(runtime: Runtime) -> APIRouter:
     async def one_model(model: str, request: Request) -> Response:
         known = {entry.id: entry for entry in models(runtime)}
         if model not in known:
-            raise ModelNotFound(f"there is no model '{model}'{nearest(model, sorted(known))}", param="model")
+            raise ModelNotFound(f"there is no such model{nearest(model, sorted(known))}", param="model")
         return _json(_anthropic(known[model]) if VERSION_HEADER in request.headers else known[model])
 
     async def list_adapters() -> Response:

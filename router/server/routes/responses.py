@@ -29,7 +29,7 @@ from router.server.routes.inference import Inference
 from router.wire.inbound.responses import error_frame
 from router.wire.inbound.responses_answer import ResponsesEncoder
 
-_ID = re.compile(r"resp_[0-9a-zA-Z]{1,100}")
+_ID = re.compile(r"resp_[0-9a-f]{24,100}")
 _SHOWN, _MOST_SHOWN = 20, 100
 """Input items on a page, and how many of them one may hold."""
 

@@ -24,8 +24,33 @@ class _Item(msgspec.Struct):
     role: str | None = None
 
 
+class _Reasoning(msgspec.Struct):
+    effort: str | None = None
+    summary: str | None = None
+    generate_summary: str | None = None
+
+
+class _Format(msgspec.Struct):
+    name: str | None = None
+    description: str | None = None
+    schema: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class _Tool(msgspec.Struct):
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, object] | None = None
+    strict: bool | None = None
+
+
+class _Text(msgspec.Struct):
+    format: _Format | None = None
+    verbosity: str | None = None
+
+
 class _Shape(msgspec.Struct):
-    """The fields that are checked, because something here or upstream relies on their type."""
+    """The fields that are checked, because something here or upstream relies on their type, or the answer repeats them."""
 
     model: str
     input: str | list[_Item] | None = None
@@ -39,11 +64,16 @@ class _Shape(msgspec.Struct):
     top_p: float | None = None
     top_logprobs: int | None = None
     parallel_tool_calls: bool | None = None
-    tools: list[dict[str, object]] | None = None
+    tools: list[_Tool] | None = None
     tool_choice: str | dict[str, object] | None = None
-    text: dict[str, object] | None = None
-    reasoning: dict[str, object] | None = None
-    metadata: dict[str, object] | None = None
+    text: _Text | None = None
+    reasoning: _Reasoning | None = None
+    metadata: dict[str, str] | None = None
+    max_tool_calls: int | None = None
+    prompt_cache_key: str | None = None
+    safety_identifier: str | None = None
+    truncation: str | None = None
+    user: str | None = None
     include: list[str] | None = None
     prompt: dict[str, object] | None = None
     conversation: str | dict[str, object] | None = None

@@ -45,6 +45,7 @@ _ITEMS = frozenset(
 """Types of items that a refusal may name."""
 
 _LOGPROBS = "message.output_text.logprobs"
+_MODES = ("none", "auto", "required")
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
@@ -217,6 +218,10 @@ class _Request:
                 self._unsupported[f"tools.{kind}" if isinstance(kind, str) and kind in _HOSTED else "tools"] = None
         choice = self._body.get("tool_choice")
         if isinstance(choice, str):
+            if choice not in _MODES:
+                raise InvalidRequest(
+                    f"'tool_choice' must be one of {', '.join(_MODES)}, or an object", param="tool_choice"
+                )
             self._chat["tool_choice"] = choice
         elif isinstance(choice, dict) and choice.get("type") == "function":
             self._chat["tool_choice"] = {
@@ -237,11 +242,15 @@ class _Request:
     def _allowed(self, choice: JsonObject, tools: list[JsonValue]) -> list[JsonValue]:
         """Leave only the tools that may be called: to the model that is the same."""
         given = choice.get("tools")
-        named = [tool for tool, _ in _objects(given if isinstance(given, list) else [], "tool_choice.tools")]
+        if not isinstance(given, list):
+            raise InvalidRequest("'tool_choice.tools' must be a list", param="tool_choice.tools")
+        named = [tool for tool, _ in _objects(given, "tool_choice.tools")]
         if any(tool.get("type") != "function" for tool in named):
             self._unsupported["tool_choice"] = None
-        mode = choice.get("mode")
-        self._chat["tool_choice"] = mode if isinstance(mode, str) else "auto"
+        mode = choice.get("mode", "auto")
+        if mode not in ("auto", "required"):
+            raise InvalidRequest("'tool_choice.mode' must be auto or required", param="tool_choice.mode")
+        self._chat["tool_choice"] = mode
         names = {name for tool in named if isinstance(name := tool.get("name"), str)}
         return [tool for tool in tools if isinstance(tool, dict) and _name(tool.get("function")) in names]
 
