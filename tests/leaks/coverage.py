@@ -197,6 +197,7 @@ local and once from one whose requests are masked; and a harmless word.
 | found, masked | the scan read it; the cloud got a placeholder |
 | unreadable:…, local | it can't be read, so it counts as restricted |
 | cloud | nothing sensitive was found; the cloud got the request |
+| local | this process answered; nobody was called |
 | cloud, without it | the cloud got the request, for the body is harmless; what stands beside the body stays here |
 | refused (…) | the answer is that status; nobody was called |
 
