@@ -39,7 +39,9 @@ def vendors(asked: Asked) -> Reply:
 
 
 @asynccontextmanager
-async def every_upstream(folder: Path, privacy: dict[str, object]) -> AsyncGenerator[Upstreams]:
+async def every_upstream(
+    folder: Path, privacy: dict[str, object], *, fallback_local: bool = True
+) -> AsyncGenerator[Upstreams]:
     """Start a router with an upstream of every kind, and a fake engine."""
     async with google.gemini() as fake, scripted(vendors) as others:
         fake.strict = False
@@ -72,6 +74,7 @@ async def every_upstream(folder: Path, privacy: dict[str, object]) -> AsyncGener
                 "routing": {
                     "auto": {"strategy": "weighted", "among": ["chat-only", "all"]},
                     "retries": 0,
+                    "fallback_local": fallback_local,
                     "breaker": {"failures": 1_000_000},
                 },
             }
