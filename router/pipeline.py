@@ -68,7 +68,8 @@ class Pipeline:
         decision = await self._decide(request, trace)
         report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
         masked, vault = decision.masked or (None, None)
-        unmasker = Unmasker(vault, chat.body.get("response_format")) if vault is not None else None
+        wanted, is_whole = chat.body.get("response_format"), not request.stream
+        unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
 
         def permit(target: Target) -> Cleared:
             native = self._executor.provider(target).dialects

@@ -329,9 +329,7 @@ class _Connection(asyncio.Protocol):
         self._events([*(json.dumps(one) for one in events), "[DONE]"])
 
     def _events(self, payloads: list[str]) -> None:
-        lines = b"".join(f"data: {payload}\n\n".encode() for payload in payloads)
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: %d\r\n\r\n"
-        self._write(head % len(lines) + lines)
+        self._frames(self._cloud.events or [f"data: {payload}\n\n".encode() for payload in payloads])
 
     def _messages(self, body: dict[str, object]) -> None:
         text = self._cloud.answer(body) if self._cloud.answer else "word word"
@@ -417,6 +415,9 @@ class _Connection(asyncio.Protocol):
         await self._send(events if self._cloud.frames is None else self._cloud.frames, mode)
 
     async def _send(self, events: list[bytes], mode: str) -> None:
+        if self._cloud.cut is not None:
+            self._frames(events)
+            return
         self._write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
         for event in events:
             if event == b"":

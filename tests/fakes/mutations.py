@@ -9,10 +9,12 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
+from tests.fakes.upstreams import KINDS
+
 CANARY = "zqcanary"
 """Stands in all that is put in; no error may repeat it."""
 
-MODELS = ("chat-only", "all", "claude", "gemini", "cohere", "bedrock", "auto", "local")
+MODELS = (*KINDS, "auto", "local")
 WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR4nGP4z8DwHwAFAAH/iZk9HQAAAABJRU5ErkJggg=="
 _CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Bonn"}'}}

@@ -28,11 +28,15 @@ class Restorer(Protocol):
 class Unmasker:
     """Restores one request's answer."""
 
-    def __init__(self, vault: Vault, response_format: JsonValue = None) -> None:
-        """Take the request's vault, and the format it asked for as chat completions say it: JSON stays JSON."""
+    def __init__(self, vault: Vault, response_format: JsonValue = None, *, is_whole: bool = False) -> None:
+        """Take the request's vault, and the format it asked for as chat completions say it: JSON stays JSON.
+
+        `is_whole`: the answer comes in one piece, so that nothing of it is held back, whether or not it says that it is over.
+        """
         kind = response_format.get("type") if isinstance(response_format, dict) else None
         self._vault = vault
         self._is_json = kind in ("json_object", "json_schema")
+        self._is_whole = is_whole
         self._restorers: dict[Dialect, Restorer] = {}
 
     def restore(self, delta: Delta) -> list[Delta]:
@@ -55,5 +59,5 @@ class Unmasker:
         """Find the one for a dialect; a request has several answers' dialects only before any of them was shown."""
         if dialect not in self._restorers:
             module = importlib.import_module(f"{__name__}.{dialect.value}")
-            self._restorers[dialect] = module.build(self._vault, is_json=self._is_json)
+            self._restorers[dialect] = module.build(self._vault, is_json=self._is_json, is_whole=self._is_whole)
         return self._restorers[dialect]

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from router.core.types import JsonObject, JsonValue
 from router.privacy.masking import StreamUnmasker, Vault
+from router.privacy.unmasking._tokens import TokenUnmasker
 
 _TEXT_FIELDS = ("content", "reasoning_content", "reasoning", "refusal")
+_OWN = frozenset((*_TEXT_FIELDS, "thinking_blocks", "tool_calls", "function_call", "role"))
+"""Fields whose texts are restored in ways of their own."""
+_OPAQUE = frozenset(("id", "thought_signature", "signature", "encrypted_content", "data"))
+"""Fields that must come back from the caller as they are, and the bytes of sounds."""
+_EARLIER = {"reasoning_content": ("thinking_blocks", "content", "tool_calls"), "reasoning": ("content", "tool_calls"),
+            "content": ("tool_calls",)}  # fmt: skip
+"""A text of a stream -> what comes after it: once that has come, nothing of the text may be held back."""
 _LEGACY = -1
 """Index of the one call that `function_call` holds."""
 
@@ -16,11 +24,13 @@ _Field = tuple[int, str, int]
 class ChatRestorer:
     """See `Restorer`."""
 
-    def __init__(self, vault: Vault, *, is_json: bool) -> None:
+    def __init__(self, vault: Vault, *, is_json: bool, is_whole: bool) -> None:
         """Take the request's vault, and whether the content is JSON, which it stays."""
+        del is_whole  # told by the payloads themselves
         self._vault = vault
         self._in_json = frozenset(("arguments", "content") if is_json else ("arguments",))
         self._streams: dict[_Field, StreamUnmasker] = {}
+        self._tokens: dict[tuple[int, str], TokenUnmasker] = {}
 
     def restore(self, payload: JsonObject, event: bytes | None) -> list[tuple[bytes | None, JsonObject]]:
         """See `Restorer`; a finish reason releases what its choice still holds back."""
@@ -32,7 +42,9 @@ class ChatRestorer:
             if isinstance(message, dict):
                 self._whole(message)
             index = choice.get("index")
-            self._chunk(choice, index if isinstance(index, int) else 0)
+            number = index if isinstance(index, int) else 0
+            self._logprobs(choice, number)
+            self._chunk(choice, number)
         return [(event, payload)]
 
     def _whole(self, message: JsonObject) -> None:
@@ -41,19 +53,50 @@ class ChatRestorer:
                 text = holder[name]
                 assert isinstance(text, str)
                 holder[name] = self._vault.unmask(text, in_json=field in self._in_json)
-        self._thoughts(message)
+        for block, text in _thoughts(message):
+            block["thinking"] = self._vault.unmask(text)
         for _, function in _functions(message):
             arguments = function.get("arguments")
             if isinstance(arguments, str):
                 function["arguments"] = self._vault.unmask(arguments, in_json=True)
+        self._others(message)
 
-    def _thoughts(self, message: JsonObject) -> None:
-        """Restore thinking blocks, which a chunk too holds whole."""
-        blocks = message.get("thinking_blocks")
-        for block in blocks if isinstance(blocks, list) else ():
-            text = block.get("thinking") if isinstance(block, dict) else None
-            if isinstance(block, dict) and isinstance(text, str):
-                block["thinking"] = self._vault.unmask(text)
+    def _others(self, message: JsonObject) -> None:
+        """Restore what comes whole beside the texts, in a stream too: sources, citations, a transcript, a vendor's own."""
+        for name, value in message.items():
+            if name not in _OWN and name not in _OPAQUE:
+                message[name] = self._deep(value)
+
+    def _deep(self, value: JsonValue) -> JsonValue:
+        if isinstance(value, str):
+            return self._vault.unmask(value)
+        if isinstance(value, list):
+            return [self._deep(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                self._vault.unmask(name): item if name in _OPAQUE else self._deep(item) for name, item in value.items()
+            }
+        return value
+
+    def _logprobs(self, choice: JsonObject, index: int) -> None:
+        """Restore tokens; a whole answer's, and those of a finish, hold nothing back."""
+        held = choice.get("logprobs")
+        fields = held if isinstance(held, dict) else {}
+        is_over = choice.get("finish_reason") is not None or "message" in choice
+        for field in ("content", "refusal"):
+            tokens = fields.get(field)
+            if isinstance(tokens, list) and (index, field) not in self._tokens:
+                self._tokens[index, field] = TokenUnmasker(self._vault, in_json=field in self._in_json)
+            if (index, field) not in self._tokens:
+                continue
+            unmasker = self._tokens[index, field]
+            unmasker.feed(tokens)
+            if is_over:
+                del self._tokens[index, field]
+                own: list[JsonValue] = tokens if isinstance(tokens, list) else []
+                unmasker.flush(own)
+                if own and own is not tokens:
+                    choice["logprobs"] = {**fields, field: own}
 
     def _chunk(self, choice: JsonObject, index: int) -> None:
         delta = choice.get("delta")
@@ -66,7 +109,11 @@ class ChatRestorer:
                 text = holder[name]
                 assert isinstance(text, str)
                 holder[name] = self._stream((index, field, 0)).feed(text)
-        self._thoughts(delta)
+        self._settle(delta, index)
+        for block, text in _thoughts(delta):
+            stream = self._stream((index, "thinking_blocks", 0))
+            block["thinking"] = stream.feed(text) + (stream.flush() if block.get("signature") else "")
+        self._others(delta)
         for number, function in _functions(delta):
             arguments = function.get("arguments")
             if isinstance(arguments, str):
@@ -74,13 +121,25 @@ class ChatRestorer:
         if choice.get("finish_reason") is not None:
             self._release(delta, index)
 
+    def _settle(self, delta: JsonObject, index: int) -> None:
+        """Release what a text holds back as soon as what follows it has come, so that the order of both stays."""
+        for field, later in _EARLIER.items():
+            stream = self._streams.get((index, field, 0))
+            is_over = not delta.get(field) and any(delta.get(name) for name in later)
+            if stream is not None and is_over and (rest := stream.flush()):
+                delta[field] = rest
+
     def _release(self, delta: JsonObject, index: int) -> None:
         for key in [key for key in self._streams if key[0] == index]:
             rest = self._streams.pop(key).flush()
             _, field, number = key
             if not rest:
                 continue
-            if field == "arguments" and number == _LEGACY:
+            if field == "thinking_blocks":
+                blocks = delta.setdefault("thinking_blocks", [])
+                if isinstance(blocks, list):
+                    blocks.append({"type": "thinking", "thinking": rest})
+            elif field == "arguments" and number == _LEGACY:
                 function = delta.setdefault("function_call", {})
                 if isinstance(function, dict):
                     before = function.get("arguments")
@@ -115,6 +174,13 @@ def _holders(message: JsonObject, field: str) -> list[tuple[JsonObject, str]]:
         for name in ("text", "refusal", "thinking")
         if isinstance(part.get(name), str)
     ]
+
+
+def _thoughts(message: JsonObject) -> list[tuple[JsonObject, str]]:
+    """Return the thinking blocks and their texts; a chunk holds one whole, with its signature, or a piece without."""
+    blocks = message.get("thinking_blocks")
+    found = [block for block in (blocks if isinstance(blocks, list) else []) if isinstance(block, dict)]
+    return [(block, text) for block in found if isinstance(text := block.get("thinking"), str)]
 
 
 def _functions(message: JsonObject) -> list[tuple[int, JsonObject]]:

@@ -19,8 +19,9 @@ _Open = tuple[int, str]
 class MessagesRestorer:
     """See `Restorer`."""
 
-    def __init__(self, vault: Vault, *, is_json: bool) -> None:
+    def __init__(self, vault: Vault, *, is_json: bool, is_whole: bool) -> None:
         """Take the request's vault, and whether the text is JSON, which it stays."""
+        del is_whole  # told by the payloads themselves
         self._vault = vault
         self._in_json = frozenset(("input_json_delta", "text_delta") if is_json else ("input_json_delta",))
         self._is_json = is_json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from router.core.types import JsonObject, JsonValue
 from router.privacy.masking import StreamUnmasker, Vault
+from router.privacy.unmasking._tokens import TokenUnmasker
 
 _JSON_TEXTS = frozenset(("response.function_call_arguments", "response.mcp_call_arguments"))
 """Streams that are JSON themselves."""
@@ -18,11 +19,13 @@ _Key = tuple[str, int | str | None, int | None]
 class ResponsesRestorer:
     """See `Restorer`. What it holds back is given out in an event of its own; later events are numbered anew."""
 
-    def __init__(self, vault: Vault, *, is_json: bool) -> None:
+    def __init__(self, vault: Vault, *, is_json: bool, is_whole: bool) -> None:
         """Take the request's vault, and whether the text is JSON, which it stays."""
+        del is_whole  # told by the payloads themselves
         self._vault = vault
         self._is_json = is_json
         self._streams: dict[_Key, tuple[StreamUnmasker, JsonObject]] = {}
+        self._tokens: dict[_Key, TokenUnmasker] = {}
         self._inserted = 0
         """Events that came in between; each later one's number grows by it."""
 
@@ -35,6 +38,11 @@ class ResponsesRestorer:
         delta = payload.get("delta")
         if what == "delta" and isinstance(delta, str):
             payload["delta"] = self._stream(text, payload).feed(delta)
+            if "logprobs" in payload:
+                key = _key(text, payload)
+                if key not in self._tokens:
+                    self._tokens[key] = TokenUnmasker(self._vault, in_json=self._is_json_text(text))
+                self._tokens[key].feed(payload["logprobs"])
             return [(event, self._numbered(payload))]
         before: list[tuple[bytes | None, JsonObject]] = []
         if what == "done" or kind in _ENDS:
@@ -64,6 +72,9 @@ class ResponsesRestorer:
             if not rest:
                 continue
             released: JsonObject = {**place, "delta": rest}
+            told = released.get("logprobs")
+            if key in self._tokens and isinstance(told, list):
+                self._tokens.pop(key).flush(told)
             if isinstance(number, int):
                 released["sequence_number"] = number + self._inserted
                 self._inserted += 1
@@ -78,6 +89,11 @@ class ResponsesRestorer:
 
     def _restored(self, payload: JsonObject, *, is_json: bool = False) -> JsonObject:
         """Restore an object; `is_json`: its own text is JSON."""
+        tokens = payload.get("logprobs")
+        if isinstance(tokens, list):
+            unmasker = TokenUnmasker(self._vault, in_json=is_json)
+            unmasker.feed(tokens)
+            unmasker.flush(tokens)
         return {
             self._vault.unmask(name): self._value(value, in_json=name == "arguments" or (is_json and name == "text"))
             if not isinstance(value, dict | list)
