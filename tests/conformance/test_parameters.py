@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -16,7 +16,7 @@ from openai.resources.completions import AsyncCompletions
 from openai.resources.responses import AsyncResponses
 
 from tests.conformance.callers import function
-from tests.conformance.matrix import Site, site
+from tests.conformance.matrix import Site
 from tests.conformance.upstreams import Played
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -94,12 +94,6 @@ _MARKS = (NEEDLE, "0.625", "0.375", "0.5625", "0.875", "4321", "31337", "-99", "
 """What is looked for in what the provider got, where the value holds it."""
 KEPT_HERE = {("responses", "metadata")}
 """What the router does itself: see the Responses API in docs/operations.md."""
-
-
-@pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
-    async with site(tmp_path_factory.mktemp("parameters")) as one:
-        yield one
 
 
 def parameters(dialect: str) -> list[str]:
