@@ -50,11 +50,17 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 class Site:
     """Upstreams, routers and clients."""
 
-    def __init__(self, played: dict[str, Played], scanning: list[Caller], blind: list[Caller]) -> None:
+    def __init__(self, played: dict[str, Played], scanning: list[Caller], blind: list[Caller], blind_url: str) -> None:
+        """`blind_url` is the address of the router that doesn't scan."""
         self.played = played
+        self.blind_url = blind_url
         self._callers = {False: scanning, True: blind}
         self._numbers = itertools.count(100)
         self._gate = asyncio.Semaphore(_AT_ONCE)
+
+    def number(self) -> int:
+        """Return the number of one more request, by which it is found again: `cell-<number>` stands in its text."""
+        return next(self._numbers)
 
     async def cells(self, callers: Sequence[str] = (), upstreams: Sequence[str] = ()) -> list[Cell]:
         """Run those of some callers and upstreams, or of all."""
@@ -117,7 +123,7 @@ class Site:
 
     async def _asked(self, caller: Caller, upstream: Played, ask: Ask, *, stream: bool) -> tuple[Got, Record | None]:
         """Ask, with a mark in the last turn by which the upstream's record is found."""
-        number = next(self._numbers)
+        number = self.number()
         last = ask.turns[-1]
         marked = msgspec.structs.replace(last, text=f"{last.text} cell-{number}")
         ask = msgspec.structs.replace(ask, turns=(*ask.turns[:-1], marked))
@@ -173,12 +179,12 @@ async def _callers(stack: Stack) -> AsyncGenerator[list[Caller]]:
 async def site(folder: Path) -> AsyncGenerator[Site]:
     """Start upstreams and two routers at once: one that scans, and one that doesn't."""
 
-    async def begun(played: dict[str, Played], name: str, *, scan: bool) -> list[Caller]:
+    async def begun(played: dict[str, Played], name: str, *, scan: bool) -> tuple[list[Caller], str]:
         (folder / name).mkdir()
         one = await stack.enter_async_context(running(folder / name, _config(played, scan=scan), None))
-        return await stack.enter_async_context(_callers(one))
+        return await stack.enter_async_context(_callers(one)), one.url
 
     async with playing() as played, AsyncExitStack() as stack:
         both = (begun(played, "scanning", scan=True), begun(played, "blind", scan=False))
-        scanning, blind = await asyncio.gather(*both)
-        yield Site(played, scanning, blind)
+        (scanning, _), (blind, url) = await asyncio.gather(*both)
+        yield Site(played, scanning, blind, url)

@@ -28,7 +28,8 @@ router over HTTP, and a stand-in for the provider answers as its API does. A tes
 | – | the provider has no such thing; below the tables: the caller's API has none |
 
 Every feature is asked for whole and as a stream; where the two differ, both stand there. Nothing is lost without a word:
-any other result fails the test. What a provider has beside these, its own features and its models' faults, isn't tried here.
+any other result fails the test. The same is tried of every further parameter that the clients have, one by one; those
+aren't in the tables. What a provider has beside these, its own features and its models' faults, isn't tried here.
 
 The router scans every request, except for the rows marked \\*: pictures and signed reasoning can't be read, so by default a
 request with them stays on the local engine. Those rows are of a router with `privacy.scan.enabled: false`; see

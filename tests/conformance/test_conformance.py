@@ -12,7 +12,7 @@ import pytest
 from router.core import plugin
 from router.core.types import Dialect
 from tests.conformance.features import FEATURES
-from tests.conformance.matrix import CALLERS, Cell, Site, site
+from tests.conformance.matrix import CALLERS, Cell, Site
 from tests.conformance.model import Heard, Turn
 from tests.conformance.page import PAGE, page
 from tests.conformance.reasons import lacking, reason, unused
@@ -25,12 +25,6 @@ NEEDS_NO_EARS = {
     *("text", "text_streamed", "none", "filter", "usage", "usage_cached", "usage_written", "usage_reasoning"),
 }
 """Features that a provider can't miss which hears nothing but the last text."""
-
-
-@pytest.fixture(scope="module")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
-    async with site(tmp_path_factory.mktemp("conformance")) as one:
-        yield one
 
 
 @pytest.fixture(scope="module")

@@ -173,7 +173,7 @@ class Played:
             "base_url": self.server.url + self.upstream.base,
             "api_key": "env:CLOUD_KEY",
         }
-        return {**base, **self.upstream.row}
+        return {**base, "connect_s": 30.0, **self.upstream.row}
 
 
 @asynccontextmanager
