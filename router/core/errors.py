@@ -85,6 +85,8 @@ class InvalidRequest(RouterError):
 
 class UnsupportedFeature(RouterError):
     status, type, code, blame = 400, "invalid_request_error", "unsupported_feature", Blame.CALLER
+    retry = Retry.NEXT
+    """Another target may have it; see the executor for which may be asked."""
 
 
 class ContextTooLong(RouterError):

@@ -23,6 +23,7 @@ from router.core.errors import (
     Retry,
     RouterError,
     StreamInterrupted,
+    UnsupportedFeature,
     UpstreamProtocolError,
     UpstreamTimeout,
     UpstreamUnavailable,
@@ -63,7 +64,7 @@ class Executor:
         causes: list[RouterError] = []
         window = 0
         for step in plan.steps:
-            if _too_small(step, causes, window):
+            if _too_small(step, causes, window) or _is_stand_in(step, plan, causes):
                 continue
             for tries_left in range(step.retries, -1, -1):
                 if clock.monotonic_s() >= request.deadline_s:
@@ -210,6 +211,13 @@ def _too_small(step: Step, causes: list[RouterError], window: int) -> bool:
     return refused and step.context_tokens is not None and step.context_tokens <= window
 
 
+def _is_stand_in(step: Step, plan: Plan, causes: list[RouterError]) -> bool:
+    """Whether it is the local engine as a last resort, while no cloud failed: what it lacks was only not supported."""
+    if step.target.locality is not Locality.LOCAL or plan.steps[0].target.locality is Locality.LOCAL:
+        return False
+    return bool(causes) and all(isinstance(cause, UnsupportedFeature) for cause in causes)
+
+
 def _successor(target: Target, request: Request) -> Target | None:
     """What to ask for when an adapter version is gone: the name's current version, then the base model.
 
@@ -252,7 +260,7 @@ def _exhausted(plan: Plan, causes: list[RouterError]) -> RouterError:
         return last
     if len(plan.steps) == 1:
         return last
-    if all(isinstance(cause, ContextTooLong) for cause in causes):
+    if all(isinstance(cause, ContextTooLong | UnsupportedFeature) for cause in causes):
         return last
     waits = [cause.retry_after_s for cause in causes if cause.retry_after_s is not None]
     message = f"every target failed: {_codes(causes)}"

@@ -19,6 +19,7 @@ from router.core.errors import (
     NoHealthyTarget,
     RouterError,
     StreamInterrupted,
+    UnsupportedFeature,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,
@@ -126,6 +127,24 @@ async def test_the_first_step_that_answers_is_the_answer() -> None:
     await run(plan(step(target("a/m")), step(target("b/m"))))
     assert len(run.deltas) == 2
     assert [attempt.error_code for attempt in run.notes.attempts] == ["upstream_unavailable", None]
+
+
+async def test_what_one_target_lacks_is_asked_of_the_next_and_refused_if_none_has_it() -> None:
+    lacking, good = ScriptedProvider([UnsupportedFeature("x", param="n")]), ScriptedProvider([WORD])
+    run = Run(("a", lacking), ("b", good), ("local", good))
+    await run(plan(step(target("a/m")), step(target("b/m"))))
+    assert len(run.deltas) == 1
+    with pytest.raises(UnsupportedFeature) as caught:
+        await run(plan(step(target("a/m")), step(target("a/m"))))
+    assert caught.value.param == "n"
+    here = msgspec.structs.replace(target("local/base"), locality=Locality.LOCAL)
+    with pytest.raises(UnsupportedFeature):
+        await run(plan(step(target("a/m")), step(here)))
+    down = ScriptedProvider([UpstreamUnavailable("x")])
+    run = Run(("a", lacking), ("b", down), ("local", good))
+    await run(plan(step(target("a/m")), step(target("b/m")), step(here)))
+    assert len(run.deltas) == 1
+    assert set(run.breakers.snapshot().values()) == {"closed"}
 
 
 async def test_after_the_first_delta_nothing_is_tried_again_and_the_error_is_explicit() -> None:
