@@ -232,8 +232,8 @@ def test_a_leak_fails_it_and_is_named_by_type_and_field_never_by_value(
 
 
 def test_an_answer_that_comes_back_masked_fails_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def restore(self: Unmasker, delta: Delta) -> Delta:
-        return delta
+    def restore(self: Unmasker, delta: Delta) -> list[Delta]:
+        return [delta]
 
     monkeypatch.setattr(Unmasker, "restore", restore)
     result = run_calm(tmp_path, with_policy(on_sensitive="mask"))
