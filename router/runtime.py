@@ -118,8 +118,10 @@ class Runtime:
         if not self._scanner.ready:
             missing.append("scanner: no worker is up")
         engine = await self.host.ready() if self.host is not None else None
-        if self.host is not None and engine is None and not self.directory.listed:
-            engine = "its adapters aren't listed yet"
+        if self.host is not None and engine is None and not self._was_ready:
+            behind = len(self.directory.models.ids) < self.host.ready_adapters
+            if behind or not self.directory.listed:
+                engine = "its adapters aren't listed yet"
         if engine is not None:
             missing.append(f"local engine: {engine}")
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}

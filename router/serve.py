@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -87,6 +88,8 @@ async def _run(config: RouterConfig, source: Source, listener: socket.socket, ch
     runtime = await asyncio.to_thread(compose.build, config, source, engine=engine)
     host, port = listener.getsockname()[:2]
     async with runtime.running():
+        gc.collect()
+        gc.freeze()  # lists of names and compiled rules stay for good: no collection needs to look at them again
         server = http_server(runtime)
         greeter = asyncio.create_task(_greet(runtime, f"http://{host}:{port}"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))

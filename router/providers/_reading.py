@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 
 from pyreqwest import exceptions as foreign
-from pyreqwest.response import Response
+from pyreqwest.response import Response, ResponseBodyReader
 
 from router.core.errors import UpstreamProtocolError
 from router.providers._http import MAX_ANSWER_BYTES, read_bounded, translate
@@ -33,10 +33,7 @@ async def chunks(response: Response, name: str, content_type: str) -> AsyncGener
         UpstreamProtocolError: it isn't of this content type.
         RouterError: the connection breaks.
     """
-    given = response.get_header("content-type") or ""
-    if not given.startswith(content_type):
-        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{given[:40]}'")
-    reader = response.body_reader
+    reader = _reader(response, name, content_type)
     while True:
         try:
             chunk = await reader.read_chunk()
@@ -47,6 +44,13 @@ async def chunks(response: Response, name: str, content_type: str) -> AsyncGener
         yield bytes(chunk)
 
 
+def _reader(response: Response, name: str, content_type: str) -> ResponseBodyReader:
+    given = response.get_header("content-type") or ""
+    if not given.startswith(content_type):
+        raise UpstreamProtocolError(f"{name}: a stream was asked for, the upstream sent '{given[:40]}'")
+    return response.body_reader
+
+
 async def events(response: Response, name: str, parser: sse.Parser | None = None) -> AsyncGenerator[sse.Event, None]:
     """Yield a stream's server-sent events; `parser` is for who must know afterwards whether one was incomplete.
 
@@ -54,6 +58,13 @@ async def events(response: Response, name: str, parser: sse.Parser | None = None
         RouterError: as `chunks`.
     """
     parser = parser or sse.Parser()
-    async for chunk in chunks(response, name, SSE):
-        for event in parser.feed(chunk):
+    reader = _reader(response, name, SSE)
+    while True:  # not over `chunks`: every event would pass one more generator
+        try:
+            chunk = await reader.read_chunk()
+        except foreign.PyreqwestError as error:
+            raise translate(error, name) from None
+        if chunk is None:
+            return
+        for event in parser.feed(bytes(chunk)):
             yield event

@@ -28,6 +28,7 @@ class _Missing(msgspec.Struct):
 class _Readiness(msgspec.Struct):
     ready: bool
     missing: tuple[_Missing, ...] = ()
+    adapters: dict[str, int] = {}
 
 
 _READINESS = msgspec.json.Decoder(_Readiness)
@@ -43,6 +44,8 @@ class EngineHost(OpenAICompatible):
     def __init__(self, url: str, api_key: str | None, *, connect_s: float) -> None:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._egress = Egress(NAME, url, headers, connect_s=connect_s, local=True)
+        self.ready_adapters = 0
+        """How many versions the host said it could serve when it was last asked."""
         super().__init__(self._egress, NAME, ENGINE, "/v1")
 
     async def listings(self) -> AsyncGenerator[AdapterListing, None]:
@@ -78,6 +81,7 @@ class EngineHost(OpenAICompatible):
             return error.message
         except msgspec.DecodeError:
             return "the engine host's answer can't be read"
+        self.ready_adapters = state.adapters.get("ready", 0)
         if state.ready:
             return None
         return "; ".join(f"{item.what} {item.state} {item.detail}".strip() for item in state.missing) or "not ready"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Set
+from collections.abc import AsyncGenerator, Awaitable, Mapping, Set
 from contextlib import aclosing
 from urllib.parse import quote
 
@@ -82,7 +82,7 @@ class OpenAICompatible:
             aclosing(self._answer(response, cleared)) as deltas,
         ):
             async for delta in deltas:
-                yield msgspec.structs.replace(delta, dialect=cleared.dialect, dropped=dropped)
+                yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
                 dropped = ()
 
     def _path(self, cleared: Cleared) -> str:
@@ -92,23 +92,16 @@ class OpenAICompatible:
         version = f"?api-version={quote(self._quirks.api_version, safe='')}" if self._quirks.api_version else ""
         return f"{self._prefix}{deployment}{PATHS[cleared.dialect]}{version}"
 
-    async def _answer(self, response: Response, cleared: Cleared) -> AsyncGenerator[Delta, None]:
-        if cleared.dialect is Dialect.EMBEDDINGS:
-            yield await embeddings(response, self._name)
-        elif cleared.stream:
-            is_response = cleared.dialect is Dialect.RESPONSES
-            parts = (
-                _responses.stream(response, self._name)
-                if is_response
-                else stream(response, self._name, self._quirks, asked=_choices(cleared.body))
-            )
-            async with aclosing(parts) as deltas:
-                async for delta in deltas:
-                    yield delta
-        elif cleared.dialect is Dialect.RESPONSES:
-            yield await _responses.whole(response, self._name)
-        else:
-            yield await whole(response, self._name, self._quirks)
+    def _answer(self, response: Response, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+        """Begin to read an answer: each of its events has to pass every generator on its way, so there is but one."""
+        name, quirks, dialect = self._name, self._quirks, cleared.dialect
+        if dialect is Dialect.EMBEDDINGS:
+            return _alone(embeddings(response, name))
+        if dialect is Dialect.RESPONSES:
+            return _responses.stream(response, name) if cleared.stream else _alone(_responses.whole(response, name))
+        if cleared.stream:
+            return stream(response, name, quirks, dialect, asked=_choices(cleared.body))
+        return _alone(whole(response, name, quirks, dialect))
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -128,7 +121,7 @@ def upstream_body(cleared: Cleared, body: JsonObject, quirks: Quirks) -> JsonObj
     return sent
 
 
-async def whole(response: Response, name: str, quirks: Quirks) -> Delta:
+async def whole(response: Response, name: str, quirks: Quirks, dialect: Dialect) -> Delta:
     """Read a whole answer.
 
     Raises:
@@ -142,7 +135,7 @@ async def whole(response: Response, name: str, quirks: Quirks) -> Delta:
         raise UpstreamProtocolError(f"{name}: the answer isn't a completion") from None
     if facts.error or not facts.choices:
         raise UpstreamProtocolError(f"{name}: the answer holds no choices")
-    return Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason)
+    return Delta(payload=payload, dialect=dialect, usage=facts.usage, finish_reason=facts.finish_reason)
 
 
 async def embeddings(response: Response, name: str) -> Delta:
@@ -167,7 +160,13 @@ def _choices(body: JsonObject) -> int:
     return asked if isinstance(asked, int) else 1
 
 
-async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) -> AsyncGenerator[Delta, None]:
+async def _alone(answer: Awaitable[Delta]) -> AsyncGenerator[Delta, None]:
+    yield await answer
+
+
+async def stream(
+    response: Response, name: str, quirks: Quirks, dialect: Dialect = Dialect.CHAT, asked: int = 1
+) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to `[DONE]`; where a vendor sends none, up to its end, which must then be that of all answers.
 
     Raises:
@@ -182,7 +181,7 @@ async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) 
             if not finished:
                 raise UpstreamProtocolError(f"{name}: the stream is done without a finish reason")
             return
-        delta, facts = _delta(event, name, quirks)
+        delta, facts = _delta(event, name, quirks, dialect)
         said |= facts.said
         finished |= facts.finished
         yield delta
@@ -190,7 +189,7 @@ async def stream(response: Response, name: str, quirks: Quirks, asked: int = 1) 
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")
 
 
-def _delta(event: sse.Event, name: str, quirks: Quirks) -> tuple[Delta, openai_chat.Facts]:
+def _delta(event: sse.Event, name: str, quirks: Quirks, dialect: Dialect) -> tuple[Delta, openai_chat.Facts]:
     try:
         facts = openai_chat.facts(event.data, reasoning_beside=quirks.reasoning_beside)
         payload = with_reasoning(event.data, quirks)
@@ -201,7 +200,9 @@ def _delta(event: sse.Event, name: str, quirks: Quirks) -> tuple[Delta, openai_c
     if facts.choices is None:
         raise UpstreamProtocolError(f"{name}: an event of the stream holds no choices")
     usage_only = facts.choices == 0 and facts.usage is not None
-    delta = Delta(payload=payload, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only)
+    delta = Delta(
+        payload=payload, dialect=dialect, usage=facts.usage, finish_reason=facts.finish_reason, usage_only=usage_only
+    )
     return delta, facts
 
 

@@ -118,7 +118,8 @@ class Trace:
         if self._ttft_ms is None:
             self._ttft_ms = self.elapsed_ms()
         self._usage = delta.usage or self._usage
-        self._dropped += delta.dropped
+        if delta.dropped:
+            self._dropped += delta.dropped
 
     def failed(self, error: RouterError) -> None:
         """The request ended with an error."""

@@ -95,6 +95,8 @@ class _Answer(msgspec.Struct):
 
 
 _ANSWER = msgspec.json.Decoder(_Answer)
+_NONE: frozenset[int] = frozenset()
+_FIRST = frozenset({0})
 
 
 class Facts(msgspec.Struct, frozen=True):
@@ -120,16 +122,20 @@ def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
         msgspec.DecodeError: not JSON, or not of that shape.
     """
     answer = _ANSWER.decode(payload)
-    finish = None
-    places = [answer.usage, answer.x_groq.usage if answer.x_groq is not None else _MISSING]
-    for choice in answer.choices or ():
-        finish = choice.finish_reason or finish
-        places.append(choice.usage)
-    read = (openai_usage.read(place, reasoning_beside=reasoning_beside) for place in places)
-    usage = next((one for one in read if one is not None), None)
-    has_error = bytes(answer.error) not in (b"", b"null")
-    count = None if answer.choices is None else len(answer.choices)
     choices = answer.choices or ()
+    finish = usage = None
+    if answer.usage is not _MISSING:
+        usage = openai_usage.read(answer.usage, reasoning_beside=reasoning_beside)
+    if usage is None and answer.x_groq is not None:
+        usage = openai_usage.read(answer.x_groq.usage, reasoning_beside=reasoning_beside)
+    for choice in choices:
+        finish = choice.finish_reason or finish
+        if usage is None and choice.usage is not _MISSING:
+            usage = openai_usage.read(choice.usage, reasoning_beside=reasoning_beside)
+    has_error = answer.error is not _MISSING and bytes(answer.error) != b"null"
+    count = None if answer.choices is None else len(answer.choices)
+    if len(choices) == 1 and not choices[0].index:  # as nearly every event of a stream
+        return Facts(usage, finish, count, has_error, _FIRST, _FIRST if finish is not None else _NONE)
     said = frozenset(choice.index or 0 for choice in choices)
     finished = frozenset(choice.index or 0 for choice in choices if choice.finish_reason is not None)
     return Facts(usage, finish, count, has_error, said, finished)

@@ -48,6 +48,8 @@ def read(usage: msgspec.Raw, *, reasoning_beside: bool = False) -> Usage | None:
     Source: https://api-docs.deepseek.com/api/create-chat-completion, https://platform.moonshot.ai/docs/api/chat,
     https://docs.mistral.ai/api, https://docs.perplexity.ai/api-reference/chat-completions-post (2026-11-29)
     """
+    if bytes(usage) in (b"", b"null"):  # as in every chunk of a stream but one
+        return None
     try:
         counts = _USAGE.decode(usage)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
