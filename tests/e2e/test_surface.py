@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from tests.fakes.cloud import chunk
 from tests.fakes.stack import Stack, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -246,8 +247,14 @@ async def test_usage_comes_only_to_those_who_asked(http: httpx.AsyncClient) -> N
     assert '"usage": {' in asked.text
 
 
-async def test_a_cut_after_the_first_event_ends_with_an_error_event_and_no_done(http: httpx.AsyncClient) -> None:
-    response = await http.post("/v1/chat/completions", json={**HELLO, "model": "cut", "stream": True})
+async def test_a_cut_after_the_first_event_ends_with_an_error_event_and_no_done(
+    http: httpx.AsyncClient, stack: Stack
+) -> None:
+    stack.cloud.frames = [chunk("ok", {"role": "assistant", "content": "word"}), b""]
+    try:
+        response = await http.post("/v1/chat/completions", json={**HELLO, "model": "ok", "stream": True})
+    finally:
+        stack.cloud.frames = None
     events = [line[6:] for line in response.text.splitlines() if line.startswith("data: ")]
     assert "[DONE]" not in events
     assert json.loads(events[-1])["error"]["code"] == "stream_interrupted"
