@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
@@ -11,7 +13,8 @@ from router.core.errors import RouterError, stack_of
 from router.core.types import AdapterInfo, AdapterListing, Request, Selection
 from router.providers.local import EngineHost
 from router.routing.candidates import LocalModels
-from router.wire.openai_chat import instruction_text
+from router.routing.features import needs
+from router.wire.openai_chat import instruction_turns
 
 _log = logging.getLogger(__name__)
 
@@ -21,12 +24,39 @@ _RETRY_S = 0.5
 EMPTY = AdapterListing(revision=-1, base_model="", data=())
 
 
+class Explanation(Protocol):
+    """A selection and the facts around it."""
+
+    @property
+    def selection(self) -> Selection: ...
+
+    @property
+    def adapters(self) -> int:
+        """How many are ready."""
+        ...
+
+    @property
+    def ruled_out(self) -> Mapping[str, str]:
+        """Adapter -> the filter that it didn't pass."""
+        ...
+
+    @property
+    def tie_margin(self) -> float: ...
+
+    @property
+    def floor(self) -> float:
+        """What score a prompt that fits no adapter still gets."""
+        ...
+
+
 class Selector(Protocol):
-    """SONA: blocking and CPU-bound, so it's only called in this module's thread."""
+    """SONA: blocking and CPU-bound, so it's only called in this module's threads."""
 
     def update(self, adapters: tuple[AdapterInfo, ...]) -> None: ...
 
-    def select(self, text: str) -> Selection: ...
+    def explain(
+        self, text: str, *, earlier: Sequence[str], tenant: str | None, needs: Set[str], resident: Set[str]
+    ) -> Explanation: ...
 
 
 class AdapterDirectory:
@@ -39,6 +69,8 @@ class AdapterDirectory:
         """Without a selector the base model answers whatever names no adapter."""
         self._selector = selector
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona")
+        # New cards take seconds to read: a request must not wait for them.
+        self._updates = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona-update")
         self.listing = EMPTY
         self.models = LocalModels()
 
@@ -63,7 +95,7 @@ class AdapterDirectory:
         """Take over a new list; the selector first, so that a listed adapter is selectable."""
         if self._selector is not None:
             ready = tuple(info for info in listing.data if info.state == "ready")
-            await asyncio.get_running_loop().run_in_executor(self._thread, self._selector.update, ready)
+            await asyncio.get_running_loop().run_in_executor(self._updates, self._selector.update, ready)
         self.listing = listing
         self.models = local_models(listing)
 
@@ -72,17 +104,33 @@ class AdapterDirectory:
         if self._selector is None or not self.models.current:
             reason = "selection is off" if self._selector is None else "no adapter is ready"
             return Selection(adapter=None, confidence=0.0, margin=0.0, state_version="", reason=reason)
-        text = instruction_text(request.body)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._selector.select, text)
+            return (await self._explain(self._selector, request)).selection
         except Exception:  # noqa: BLE001 a selector at fault must not cost the answer
             # The exception's own text could quote the prompt: it isn't logged.
             _log.error("the selector failed; the base model answers")
             return Selection(adapter=None, confidence=0.0, margin=0.0, state_version="", reason="the selector failed")
 
+    async def explain(self, request: Request) -> Explanation | None:
+        """Choose and say what the choice is made of; None where selection is off. What SONA raises is raised."""
+        return await self._explain(self._selector, request) if self._selector is not None else None
+
+    async def _explain(self, selector: Selector, request: Request) -> Explanation:
+        latest, *earlier = instruction_turns(request.body)
+        ask = functools.partial(
+            selector.explain,
+            latest,
+            earlier=earlier,
+            tenant=request.principal.tenant,
+            needs=needs(request.body),
+            resident=frozenset(info.id for info in self.listing.data if info.residency == "device"),
+        )
+        return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
+
     def close(self) -> None:
-        """End the selector's thread."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the selector's threads."""
+        for thread in (self._thread, self._updates):
+            thread.shutdown(wait=False, cancel_futures=True)
 
 
 def local_models(listing: AdapterListing) -> LocalModels:

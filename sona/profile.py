@@ -28,6 +28,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[str, ...]
     negatives: tuple[str, ...]
     languages: tuple[str, ...]
+    described: bool = False
+    """Whether more is said than the name."""
+    tenants: tuple[str, ...] = ()
+    """Who may use it; empty = everybody."""
+    tool_format: str | None = None
 
     @property
     def positives(self) -> tuple[str, ...]:
@@ -50,12 +55,19 @@ def build_profile(info: AdapterInfo) -> Profile:
         examples=examples,
         negatives=_texts(card.negative_examples),
         languages=tuple(sorted({language.strip().lower() for language in card.languages if language.strip()})),
+        described=bool(card.description.strip() or keywords),
+        tenants=tuple(sorted(set(card.tenants))),
+        tool_format=card.tool_format,
     )
+
+
+METHOD = "cosine-duel-1"
+"""Changes with every change to how a selection is made of cards."""
 
 
 def profiles_version(profiles: tuple[Profile, ...], embedder_version: str) -> str:
     """Hash all that a selection depends on: twelve hex digits."""
-    content = msgspec.json.encode([embedder_version, profiles])
+    content = msgspec.json.encode([METHOD, embedder_version, profiles])
     return hashlib.blake2b(content, digest_size=6).hexdigest()
 
 

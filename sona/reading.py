@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,12 @@ from sona.embedder import Embedder
 from sona.text import instruction, term_weights
 
 Floats = NDArray[np.float32]
+Integers = NDArray[np.int32]
+Terms = tuple[Integers, Floats]
+"""Sorted ids of terms, each once, and their weights."""
+
+TERM_SPACE = 1 << 18
+"""Terms are known by a hash of this size: arrays instead of dictionaries, and no order in which they were met."""
 
 INSTRUCTION_SHARE = 0.4
 """How much the instruction of a long text counts beside the whole, so that pasted text doesn't drown it."""
@@ -23,7 +30,7 @@ class Reading:
 
     vector: Floats
     """(dims,), unit length."""
-    terms: Mapping[str, float]
+    terms: Terms
 
 
 def read(embedder: Embedder, texts: Sequence[str]) -> list[Reading]:
@@ -32,14 +39,40 @@ def read(embedder: Embedder, texts: Sequence[str]) -> list[Reading]:
     wholes = embedder.embed(texts)
     asked = dict(zip(instructions, embedder.embed(tuple(instructions.values())), strict=True))
     return [
-        _blend(text, instructions[text], whole, asked[text]) if text in asked else Reading(whole, term_weights(text))
+        Reading(_blend(whole, asked[text]) if text in asked else whole, read_terms(text, instructions.get(text)))
         for text, whole in zip(texts, wholes, strict=True)
     ]
 
 
-def _blend(text: str, asked: str, whole_vector: Floats, asked_vector: Floats) -> Reading:
-    vector = (1.0 - INSTRUCTION_SHARE) * whole_vector + INSTRUCTION_SHARE * asked_vector
+def read_terms(text: str, asked: str | None) -> Terms:
+    """Weigh a text's words, those of its instruction `asked` twice."""
+    if asked is None:
+        return hashed(term_weights(text))
     terms = {term: (1.0 - INSTRUCTION_SHARE) * weight for term, weight in term_weights(text).items()}
     for term, weight in term_weights(asked).items():
         terms[term] = terms.get(term, 0.0) + INSTRUCTION_SHARE * weight
-    return Reading((vector / np.linalg.norm(vector)).astype(np.float32), terms)
+    return hashed(terms)
+
+
+def hashed(weights: Mapping[str, float]) -> Terms:
+    """Give terms their ids; two terms of one id count as one."""
+    raw = np.fromiter((zlib.crc32(term.encode()) % TERM_SPACE for term in weights), dtype=np.int32, count=len(weights))
+    values = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
+    return _summed(raw, values)
+
+
+def merge_terms(parts: Sequence[Terms]) -> Terms:
+    """Add up the terms of several texts, scaled to length one."""
+    ids, weights = _summed(np.concatenate([ids for ids, _ in parts]), np.concatenate([own for _, own in parts]))
+    length = float(np.linalg.norm(weights))
+    return ids, (weights / length if length > 0.0 else weights).astype(np.float32)
+
+
+def _summed(raw: Integers, values: Floats) -> Terms:
+    ids, places = np.unique(raw, return_inverse=True)
+    return ids, np.bincount(places, weights=values, minlength=len(ids)).astype(np.float32)
+
+
+def _blend(whole: Floats, asked: Floats) -> Floats:
+    vector = (1.0 - INSTRUCTION_SHARE) * whole + INSTRUCTION_SHARE * asked
+    return (vector / np.linalg.norm(vector)).astype(np.float32)

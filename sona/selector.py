@@ -3,32 +3,53 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
+import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
-from router.core.types import AdapterInfo, Selection
+from router.core.types import AdapterInfo, Selection, SelectionCandidate
 from sona.background import BACKGROUND
+from sona.calibrate import Evidence, confidence
+from sona.decide import TIE_MARGIN, Decision, Wanted, decide, refusal
 from sona.embedder import Embedder
+from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile, build_profile, profiles_version
 from sona.reading import Reading, read
-from sona.snapshot import Snapshot, build_snapshot
-
-Floats = NDArray[np.float32]
+from sona.snapshot import Scored, Snapshot, build_snapshot
 
 MIN_CONFIDENCE = 0.5
 """Default threshold: below it the base model answers."""
+SHOWN = 5
+"""Candidates that a selection tells of."""
+SELF_CONTAINED = 0.45
+"""A turn this much like a generic prompt speaks for itself: no earlier turn is asked what it means."""
+BATCH = 32
+"""Of many new adapters, so many are read before they can be chosen."""
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """A selection, and what it was not made of."""
+
+    selection: Selection
+    adapters: int
+    """How many are ready."""
+    ruled_out: Mapping[str, str]
+    """Adapter -> the filter that it didn't pass: tenant, language, modality or tools. None of other tenants."""
+    tie_margin: float = TIE_MARGIN
+    floor: float = 0.0
+    """What score a prompt that fits no adapter still gets."""
 
 
 class Selector:
-    """Holds the current snapshot. `select` may run in many threads while `update` runs in another."""
+    """Holds the current snapshot. `select` may run in many threads while `update` runs in another, and never waits."""
 
     def __init__(self, embedder: Embedder, *, min_confidence: float | None = None) -> None:
         self._embedder = embedder
         self.min_confidence = MIN_CONFIDENCE if min_confidence is None else min_confidence
         self._updating = threading.Lock()
-        self._readings: dict[str, Reading] = {}
+        self._background: Background | None = None
+        self._entries: dict[Profile, Entry] = {}
         self._snapshot: Snapshot | None = None
         self._version = profiles_version((), embedder.version)
 
@@ -39,64 +60,173 @@ class Selector:
         return snapshot.version if snapshot else self._version
 
     def update(self, adapters: Sequence[AdapterInfo]) -> None:
-        """Take over the ready ones of these adapters. Blocking: it embeds the texts of new cards."""
-        ready = sorted((info for info in adapters if info.state == "ready"), key=lambda info: info.id)
-        profiles = tuple(build_profile(info) for info in ready)
-        version = profiles_version(profiles, self._embedder.version)
-        with self._updating:
-            if version == self.state_version:
-                return
-            if not profiles:
-                self._snapshot = None
-                return
-            self._readings = self._read(profiles)
-            self._snapshot = build_snapshot(version, profiles, BACKGROUND, self._readings)
+        """Take over the ready ones of these adapters. Blocking: it reads new cards, and those alone.
 
-    def select(self, text: str, *, language: str | None = None) -> Selection:
+        What is new is built beside what is used, and swapped in; of many, some at a time.
+        """
+        profiles = tuple(
+            sorted((build_profile(info) for info in adapters if info.state == "ready"), key=lambda one: one.adapter)
+        )
+        with self._updating:
+            if profiles_version(profiles, self._embedder.version) == self.state_version:
+                return
+            known = {profile: self._entries[profile] for profile in profiles if profile in self._entries}
+            new = [profile for profile in profiles if profile not in known]
+            for some in _batches(new):
+                known |= self._read(some)
+                self._publish(known)
+            if not new:
+                self._publish(known)
+
+    def select(
+        self,
+        text: str,
+        *,
+        earlier: Sequence[str] = (),
+        language: str | None = None,
+        tenant: str | None = None,
+        needs: Set[str] = frozenset(),
+        resident: Set[str] = frozenset(),
+    ) -> Selection:
         """Pick the best adapter for an instruction text, or none. Blocking: it embeds the text.
 
-        `language` (such as `de`) rules out adapters whose card lists languages without it.
+        `earlier` turns, the latest first, are asked where `text` doesn't say by itself what to do. `language` (such as `de`), `tenant` and `needs` rule adapters out; `resident` ones win ties.
         """
+        return self.explain(
+            text, earlier=earlier, language=language, tenant=tenant, needs=needs, resident=resident
+        ).selection
+
+    def explain(
+        self,
+        text: str,
+        *,
+        earlier: Sequence[str] = (),
+        language: str | None = None,
+        tenant: str | None = None,
+        needs: Set[str] = frozenset(),
+        resident: Set[str] = frozenset(),
+    ) -> Explanation:
+        """Select, and say what it was made of."""
         snapshot = self._snapshot
         if snapshot is None:
-            return self._abstain(self._version, "no adapter is ready")
+            return self._nothing(self._version, "no adapter is ready")
+        wanted = Wanted(tenant=tenant, language=language, needs=frozenset(needs))
+        refused = [refusal(entry.profile, wanted) for entry in snapshot.entries]
+        named = zip(snapshot.entries, refused, strict=True)
+        ruled_out = {entry.profile.adapter: why for entry, why in named if why is not None and why != "tenant"}
+        allowed = np.array([why is None for why in refused], dtype=np.bool_)
         if not text.strip():
-            return self._abstain(snapshot.version, "no text")
-        confidences = snapshot.confidences(read(self._embedder, [text])[0])
-        allowed = [index for index, known in enumerate(snapshot.languages) if _speaks(known, language)]
-        if not allowed:
-            return self._abstain(snapshot.version, "no adapter for the language")
-        return self._choose(snapshot, confidences, allowed)
-
-    def _choose(self, snapshot: Snapshot, confidences: Floats, allowed: list[int]) -> Selection:
-        ranked = sorted(allowed, key=lambda index: -confidences[index])
-        best = float(confidences[ranked[0]])
-        second = float(confidences[ranked[1]]) if len(ranked) > 1 else 0.0
-        fits = best >= self.min_confidence
-        over = f"over {second:.2f}, margin {best - second:.2f}" if len(ranked) > 1 else "for the only adapter"
-        return Selection(
-            adapter=snapshot.adapters[ranked[0]] if fits else None,
-            confidence=best,
-            margin=best - second,
+            return self._nothing(snapshot.version, "no text", snapshot, ruled_out)
+        if not allowed.any():
+            return self._nothing(snapshot.version, _why(refused), snapshot, ruled_out)
+        reading = read(self._embedder, [text])[0]
+        candidates = _candidates(snapshot, snapshot.score(reading, allowed), int(allowed.sum()), resident)
+        decision = decide(candidates, self.min_confidence, resident)
+        for turn in earlier if snapshot.generic(reading) < SELF_CONTAINED else ():
+            if decision.adapter is not None:
+                break
+            past = snapshot.score(read(self._embedder, [turn])[0], allowed)
+            found = _candidates(snapshot, past, int(allowed.sum()), resident)
+            made = decide(found, self.min_confidence, resident)
+            if made.adapter is not None:
+                candidates, decision = (
+                    found,
+                    Decision(adapter=made.adapter, reason=f"{made.reason}, by an earlier turn"),
+                )
+        second = candidates[1].confidence if len(candidates) > 1 else 0.0
+        selection = Selection(
+            adapter=decision.adapter,
+            confidence=next(
+                (one.confidence for one in candidates if one.adapter == decision.adapter), candidates[0].confidence
+            ),
+            margin=candidates[0].confidence - second,
             state_version=snapshot.version,
-            reason=f"score {best:.2f} {over}" if fits else f"score {best:.2f} below {self.min_confidence:.2f}",
+            reason=decision.reason,
+            min_confidence=self.min_confidence,
+            tier="encoder",
+            candidates=candidates,
+        )
+        return Explanation(
+            selection=selection, adapters=len(snapshot.entries), ruled_out=ruled_out, floor=snapshot.floor
         )
 
-    def _abstain(self, version: str, reason: str) -> Selection:
-        return Selection(adapter=None, confidence=0.0, margin=0.0, state_version=version, reason=reason)
+    def _nothing(
+        self, version: str, reason: str, snapshot: Snapshot | None = None, ruled_out: Mapping[str, str] | None = None
+    ) -> Explanation:
+        selection = Selection(
+            adapter=None,
+            confidence=0.0,
+            margin=0.0,
+            state_version=version,
+            reason=reason,
+            min_confidence=self.min_confidence,
+        )
+        count = len(snapshot.entries) if snapshot is not None else 0
+        return Explanation(selection=selection, adapters=count, ruled_out=ruled_out or {})
 
-    def _read(self, profiles: Sequence[Profile]) -> dict[str, Reading]:
-        """Readings of all texts that the next snapshot needs; those of the last one are kept, not made again."""
-        needed = dict.fromkeys(BACKGROUND)
-        for profile in profiles:
-            needed.update(dict.fromkeys(profile.positives + profile.negatives))
-        new = [text for text in needed if text not in self._readings]
-        made = dict(zip(new, read(self._embedder, new), strict=True))
-        return {text: made[text] if text in made else self._readings[text] for text in needed}
+    def _publish(self, entries: Mapping[Profile, Entry]) -> None:
+        self._entries = dict(entries)
+        profiles = tuple(sorted(entries, key=lambda profile: profile.adapter))
+        if not profiles or self._background is None:
+            self._snapshot = None
+            return
+        version = profiles_version(profiles, self._embedder.version)
+        self._snapshot = build_snapshot(version, tuple(entries.values()), self._background)
+
+    def _read(self, profiles: Sequence[Profile]) -> dict[Profile, Entry]:
+        """Embed the texts of some new cards, each text once."""
+        if self._background is None:
+            self._background = build_background(read(self._embedder, BACKGROUND), self._embedder.layer_dims)
+        texts = dict.fromkeys(text for profile in profiles for text in profile.positives + profile.negatives)
+        readings = dict(zip(texts, read(self._embedder, tuple(texts)), strict=True))
+        return {profile: _entry(profile, readings, self._background) for profile in profiles}
 
 
-def _speaks(known: tuple[str, ...], language: str | None) -> bool:
-    if not known or language is None:
-        return True
-    wanted = language.lower().split("-")[0]
-    return any(name.split("-")[0] == wanted for name in known)
+def _entry(profile: Profile, readings: Mapping[str, Reading], background: Background) -> Entry:
+    hints, examples, negatives = (
+        [readings[text] for text in texts] for texts in (profile.hints, profile.examples, profile.negatives)
+    )
+    return build_entry(profile, hints, examples, negatives, background)
+
+
+def _candidates(
+    snapshot: Snapshot, scored: Sequence[Scored], allowed: int, resident: Set[str]
+) -> tuple[SelectionCandidate, ...]:
+    """Say of each of the best how surely it fits, none more surely than the one before it."""
+    candidates: list[SelectionCandidate] = []
+    bound = 1.0
+    for one in scored[:SHOWN]:
+        entry = snapshot.entries[one.index]
+        others = [other.score for other in scored if other is not one]
+        evidence = Evidence(
+            above=one.score - snapshot.floor,
+            lead=one.score - (max(others) if others else snapshot.floor),
+            nearest=one.nearest,
+            words=one.words,
+            examples=len(entry.profile.examples),
+            adapters=allowed,
+        )
+        bound = min(bound, round(confidence(evidence), 4))
+        candidates.append(
+            SelectionCandidate(
+                adapter=entry.profile.adapter,
+                confidence=bound,
+                score=round(one.score, 4),
+                meaning=round(one.meaning, 4),
+                words=round(one.words, 4),
+                nearest=round(one.nearest, 4),
+                against=round(one.against, 4),
+                resident=entry.profile.adapter in resident,
+            )
+        )
+    return tuple(candidates)
+
+
+def _why(refused: Sequence[str | None]) -> str:
+    filters = {why for why in refused if why is not None}
+    return f"no adapter for the {filters.pop()}" if len(filters) == 1 else "no adapter passes the filters"
+
+
+def _batches(profiles: Sequence[Profile]) -> Iterator[Sequence[Profile]]:
+    for start in range(0, len(profiles), BATCH):
+        yield profiles[start : start + BATCH]

@@ -1,35 +1,51 @@
-"""The state SONA decides by: one immutable linear scorer over all ready adapters, solved in one step; no I/O.
+"""The state SONA decides by: all ready adapters' entries side by side, scored at once; no I/O, never changed.
 
-Every text of every card is a row, labelled with its adapter, next to the background prompts and the negative
-examples, labelled "none". A ridge regression on the labels, over the sum of two kernels (sentence vectors say
-what a text means, word features how it is put), has a closed form, so that an adapter dropped a moment ago costs
-one matrix inversion. The same inversion yields each row's score as if it had not been seen, and these scores say
-where the threshold between "fits" and "none fits" lies for this very set of adapters.
+A snapshot is put together from entries that each depend on one card alone. So an adapter more costs its own card and
+one copy of arrays, and it doesn't matter in which order the adapters came.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sona.calibrate import Calibration, calibrate
-from sona.profile import Profile
-from sona.reading import Reading
+from sona.calibrate import floor
+from sona.duel import duel
+from sona.entry import Background, Entry, Halves
+from sona.reading import TERM_SPACE, Integers, Reading
 
 Floats = NDArray[np.float32]
-Labels = NDArray[np.int64]
 
-RIDGE = 0.08
-"""Regularisation per row among a row's peers, so that it doesn't depend on how many adapters there are."""
-SUMMARY_WEIGHT = 0.5
-"""Weight of the plain similarity to an adapter's summary: it carries prompts that no example resembles."""
-UNKNOWN_TERM_WEIGHT = 0.1
-"""How much terms that no row has count in a text's length: a text of unknown words must not match on commas."""
+WORDS_SHARE = 0.3
+"""Weight of shared words beside the meaning. They tell a task's form; more of it harms where the form is new."""
+UNKNOWN_TERM_SHARE = 0.1
+"""How much terms that no card has count in a text's length: a text of unknown words must not match on commas."""
+COMMON_FREE = 0.15
+"""How much the generic prompts may be like an adapter before it is held against it."""
+NEGATIVE_SHARE = 3.0
+"""How much it counts against an adapter that a negative example is nearer than any positive one."""
+DUEL_SIZE = 4
+"""Of the best so many, the examples themselves decide, one against the other."""
+SHORTLIST = 8
+DUEL_NEARNESS = 0.5
+"""A prompt must be this much like some example for the examples to decide: they say nothing of prompts unlike them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What speaks for one adapter."""
+
+    index: int
+    score: float
+    meaning: float
+    words: float
+    nearest: float
+    """Cosine to the most similar text of the card, less what negative examples take off."""
+    against: float
+    """What negative examples and a card that fits everything take off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,124 +53,115 @@ class Snapshot:
     """Scores a text for each adapter. Never changed after it is built."""
 
     version: str
-    adapters: tuple[str, ...]
-    languages: tuple[tuple[str, ...], ...]
-    meaning: Floats
-    """(dims, adapters)."""
-    terms: Mapping[str, int]
-    term_idf: Floats
-    term_scores: Floats
-    """(terms, adapters)."""
-    bias: Floats
-    calibration: Calibration
+    entries: tuple[Entry, ...]
+    """By id."""
+    background: Background
+    directions: Floats
+    """(adapters, layer dims)."""
+    common: Floats
+    """(adapters,)."""
+    term_starts: Integers
+    """(TERM_SPACE + 1,): where a term's adapters begin in the next two."""
+    term_adapters: Integers
+    term_weights: Floats
+    idf: Floats
+    """(TERM_SPACE,)."""
+    floor: float
+    """What score a prompt that fits no adapter still gets."""
 
-    def confidences(self, text: Reading) -> Floats:
-        """Return (adapters,) float32 in 0..1: how surely each adapter, rather than none, fits the text."""
-        indexes, weights = _weigh(text.terms, self.terms, self.term_idf)
-        scores = text.vector @ self.meaning + weights @ self.term_scores[indexes] + self.bias
-        return self.calibration.confidences(scores.astype(np.float32))
+    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> tuple[Scored, ...]:
+        """Return the best of the allowed adapters, best first, at most `SHORTLIST`."""
+        meaning = self.directions @ self.background.centred(text.vector[None])[0]
+        words = self.words(text)
+        total = meaning + WORDS_SHARE * words - self.common
+        if allowed is not None:
+            total = np.where(allowed, total, -np.inf)
+        best = _best(total, SHORTLIST)
+        own = self.background.centred_whole(text.vector[None])[0]
+        scored = [self._look(int(index), own, total, meaning, words) for index in best]
+        scored.sort(key=lambda one: (-one.score, one.index))
+        return self._duel(own, scored)
+
+    def generic(self, text: Reading) -> float:
+        """Return the cosine to the most similar generic prompt."""
+        return float((self.background.directions @ self.background.centred(text.vector[None])[0]).max())
+
+    def words(self, text: Reading) -> Floats:
+        """Return (adapters,): cosine of the weighed words, rare ones weighing most."""
+        ids, raw = text.terms
+        weights = raw * self.idf[ids]
+        starts, ends = self.term_starts[ids], self.term_starts[ids + 1]
+        known = ends > starts
+        length = np.sqrt((weights[known] ** 2).sum() + UNKNOWN_TERM_SHARE * (weights[~known] ** 2).sum())
+        spans = [slice(start, end) for start, end in zip(starts[known].tolist(), ends[known].tolist(), strict=True)]
+        if not spans:
+            return np.zeros(len(self.entries), dtype=np.float32)
+        adapters = np.concatenate([self.term_adapters[span] for span in spans])
+        products = np.concatenate([self.term_weights[span] for span in spans])
+        products = products * np.repeat(weights[known], (ends - starts)[known])
+        sums = np.bincount(adapters, weights=products, minlength=len(self.entries))
+        return (sums / max(float(length), 1e-9)).astype(np.float32)
+
+    def _look(self, index: int, own: Floats, total: Floats, meaning: Floats, words: Floats) -> Scored:
+        entry = self.entries[index]
+        nearest = _nearest(entry.positives, own)
+        trap = _nearest(entry.negatives, own) if len(entry.negatives) else -1.0
+        against = NEGATIVE_SHARE * max(0.0, trap - nearest)
+        return Scored(
+            index=index,
+            score=float(total[index]) - against,
+            meaning=float(meaning[index]),
+            words=float(words[index]),
+            nearest=nearest - against,
+            against=against + float(self.common[index]),
+        )
+
+    def _duel(self, own: Floats, scored: list[Scored]) -> tuple[Scored, ...]:
+        """Let the examples of the best decide which of them comes first."""
+        front = scored[:DUEL_SIZE]
+        if len(front) < 2 or max(one.nearest for one in front) < DUEL_NEARNESS:
+            return tuple(scored)
+        shares = duel(own, [self.entries[one.index].positives for one in front])
+        winner = int(shares.argmax())
+        if winner == 0:
+            return tuple(scored)
+        return (scored[winner], *scored[:winner], *scored[winner + 1 :])
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What the regression learns from. Hints and examples of the adapters in order, then all that is "none"."""
-
-    texts: tuple[str, ...]
-    labels: Labels
-    peers: Labels
-    """How many rows share the weight of each row: its adapter's, for a negative example too, so that it counts."""
-    examples: NDArray[np.bool_]
-    """Which rows are examples of an adapter."""
-    background: NDArray[np.bool_]
-
-
-def build_snapshot(
-    version: str, profiles: Sequence[Profile], background: Sequence[str], readings: Mapping[str, Reading]
-) -> Snapshot:
-    """Solve for all adapters at once. `readings` holds every text of the profiles and of the background."""
-    rows = _collect(profiles, background)
-    count = len(profiles)
-    points = np.stack([readings[text].vector for text in rows.texts])
-    found = [readings[text].terms for text in rows.texts]
-    terms, idf = _vocabulary(found)
-    weighed = [_weigh(own, terms, idf) for own in found]
-
-    gram = points @ points.T + _term_gram(weighed, len(terms)) + 1.0
-    gram[np.diag_indices_from(gram)] += RIDGE * rows.peers
-    inverse = np.linalg.inv(gram.astype(np.float64))
-    targets = np.eye(count + 1)[rows.labels]
-    dual = inverse @ targets
-    unseen = targets - dual / np.diag(inverse)[:, None]
-
-    # Only the lead over "none" matters, so that twins don't take the score from each other.
-    lead = (dual[:, :count] - dual[:, count:]).astype(np.float32)
-    summaries = np.stack([readings[profile.summary].vector for profile in profiles])
-    ordinary = (points[rows.background] @ summaries.T).mean(axis=0)
-    term_scores = np.zeros((len(terms), count), dtype=np.float32)
-    for (indexes, weights), row in zip(weighed, lead, strict=True):
-        term_scores[indexes] += weights[:, None] * row
-    unseen_lead = unseen[:, :count] - unseen[:, count:] + SUMMARY_WEIGHT * (points @ summaries.T - ordinary)
+def build_snapshot(version: str, entries: Sequence[Entry], background: Background) -> Snapshot:
+    """Put entries side by side, in the order of their ids."""
+    ordered = tuple(sorted(entries, key=lambda entry: entry.profile.adapter))
+    ids = np.concatenate([entry.term_ids for entry in ordered])
+    weights = np.concatenate([entry.term_weights for entry in ordered])
+    owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(entry.term_ids) for entry in ordered])
+    order = np.argsort(ids, kind="stable")
+    counts = np.bincount(ids, minlength=TERM_SPACE)
+    generic = np.bincount(np.concatenate([own for own, _ in background.terms]), minlength=TERM_SPACE)
+    texts = len(ordered) + len(background.terms)
+    idf = (np.log((1.0 + texts) / (1.0 + counts + generic)) + 1.0).astype(np.float32)
+    term_weights = weights * idf[ids]
+    lengths = np.sqrt(np.bincount(owners, weights=term_weights**2, minlength=len(ordered)))
+    directions = np.stack([entry.direction for entry in ordered])
+    common = np.maximum(0.0, np.array([entry.common for entry in ordered]) - COMMON_FREE).astype(np.float32)
     return Snapshot(
         version=version,
-        adapters=tuple(profile.adapter for profile in profiles),
-        languages=tuple(profile.languages for profile in profiles),
-        meaning=(points.T @ lead + SUMMARY_WEIGHT * summaries.T).astype(np.float32),
-        terms=terms,
-        term_idf=idf,
-        term_scores=term_scores,
-        bias=(lead.sum(axis=0) - SUMMARY_WEIGHT * ordinary).astype(np.float32),
-        calibration=calibrate(unseen_lead, rows.labels, examples=rows.examples, background=rows.background),
+        entries=ordered,
+        background=background,
+        directions=directions,
+        common=common,
+        term_starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        term_adapters=owners[order],
+        term_weights=(term_weights / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
+        idf=idf,
+        floor=floor(directions, common, background.directions),
     )
 
 
-def _collect(profiles: Sequence[Profile], background: Sequence[str]) -> _Rows:
-    none = len(profiles)
-    groups = [
-        *((profile.positives, label, len(profile.positives)) for label, profile in enumerate(profiles)),
-        (tuple(background), none, len(background)),
-        *((profile.negatives, none, len(profile.positives)) for profile in profiles),
-    ]
-    sizes = [len(texts) for texts, _, _ in groups]
-    first_examples = [len(profile.hints) for profile in profiles]
-    return _Rows(
-        texts=tuple(text for texts, _, _ in groups for text in texts),
-        labels=np.repeat([label for _, label, _ in groups], sizes),
-        peers=np.repeat([peers for _, _, peers in groups], sizes),
-        examples=np.concatenate(
-            [np.arange(size) >= first for size, first in zip(sizes, first_examples, strict=False)]
-            + [np.zeros(sum(sizes[none:]), dtype=np.bool_)]
-        ),
-        background=np.repeat(np.arange(len(groups)) == none, sizes),
-    )
+def _best(total: Floats, count: int) -> NDArray[np.int64]:
+    """Return the indexes of the highest finite scores, in no order."""
+    best = np.argpartition(-total, count - 1)[:count] if len(total) > count else np.arange(len(total))
+    return best[np.isfinite(total[best])]
 
 
-def _vocabulary(found: Sequence[Mapping[str, float]]) -> tuple[dict[str, int], Floats]:
-    """Number the terms of all rows; the last entry of the idf is for terms that no row has."""
-    rows_with = Counter(term for own in found for term in own)
-    idf = [math.log((1 + len(found)) / (1 + count)) + 1.0 for count in [*rows_with.values(), 0]]
-    return {term: index for index, term in enumerate(rows_with)}, np.array(idf, dtype=np.float32)
-
-
-def _weigh(found: Mapping[str, float], terms: Mapping[str, int], idf: Floats) -> tuple[Labels, Floats]:
-    """Return the known terms of a text and their TF-IDF weights, scaled so that the whole text has length one."""
-    known = [(terms[term], weight) for term, weight in found.items() if term in terms]
-    indexes = np.array([index for index, _ in known], dtype=np.int64)
-    weights = np.array([weight for _, weight in known], dtype=np.float32) * idf[indexes]
-    strange = sum(weight * weight for term, weight in found.items() if term not in terms) * float(idf[-1]) ** 2
-    length = math.sqrt(float(weights @ weights) + UNKNOWN_TERM_WEIGHT * strange)
-    return indexes, weights / length if length > 0.0 else weights
-
-
-def _term_gram(weighed: Sequence[tuple[Labels, Floats]], terms: int) -> Floats:
-    """Inner products of all rows' term weights. Terms of a single row matter for the diagonal alone, which is 1."""
-    rows_with = np.zeros(terms, dtype=np.int64)
-    for indexes, _ in weighed:
-        rows_with[indexes] += 1
-    shared = np.cumsum(rows_with > 1) - 1
-    dense = np.zeros((len(weighed), int(shared[-1]) + 1 if terms else 0), dtype=np.float32)
-    for row, (indexes, weights) in enumerate(weighed):
-        keep = rows_with[indexes] > 1
-        dense[row, shared[indexes[keep]]] = weights[keep]
-    gram = dense @ dense.T
-    gram[np.diag_indices_from(gram)] = 1.0
-    return gram
+def _nearest(rows: Halves, own: Floats) -> float:
+    return float((rows.astype(np.float32) @ own).max())

@@ -247,6 +247,25 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """Only the model that was asked for can answer: nothing chooses another, and nothing stands in for it."""
 
 
+class SelectionCandidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One adapter that SONA weighed, and what spoke for it. Numbers only, no text."""
+
+    adapter: str
+    confidence: float
+    """0..1: how surely it, rather than another or none, fits."""
+    score: float
+    meaning: float
+    """Cosine of the request's meaning and the adapter's, around that of generic prompts."""
+    words: float
+    """Cosine of the words, rare ones weighing most."""
+    nearest: float
+    """Cosine to the most similar example."""
+    against: float
+    """What negative examples, and a card that fits everything, took off."""
+    resident: bool = False
+    """Whether it was on the device already, which decides a tie."""
+
+
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """SONA's answer: the adapter to use, or None for the base model, and why."""
 
@@ -257,7 +276,14 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     margin: float
     """Distance to the runner-up, 0..1."""
     state_version: str
+    """Names the snapshot that decided: the hash of all ready cards and of the embedder."""
     reason: str
+    min_confidence: float = 0.0
+    """The threshold that was applied."""
+    tier: str = ""
+    """Which embedding decided: `static` or `encoder`; empty = none did."""
+    candidates: tuple[SelectionCandidate, ...] = ()
+    """The best of those that passed the filters, best first. `sona.decide.decide` makes the same choice of them."""
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -371,6 +397,10 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts that look alike and must not select it."""
     languages: tuple[str, ...] = ()
     system_prompt: str | None = None
+    tool_format: str | None = None
+    """How it was trained to call tools; `none` = not at all."""
+    tenants: tuple[str, ...] = ()
+    """Who may use it; empty = everybody."""
 
 
 class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):

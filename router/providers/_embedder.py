@@ -37,7 +37,7 @@ class Embedder(Protocol):
     """Blocking and CPU-bound: it's only called in this module's thread."""
 
     @property
-    def dims(self) -> int:
+    def layer_dims(self) -> int:
         """Length of a vector."""
         ...
 
@@ -118,8 +118,8 @@ class InProcess:
 
     def _tokens(self, texts: Sequence[str], first: int, dimensions: int | None) -> list[list[int]]:
         embedder = self._ready()
-        if dimensions not in (None, embedder.dims):
-            message = f"{MODEL} makes vectors of {embedder.dims} numbers, no others"
+        if dimensions not in (None, embedder.layer_dims):
+            message = f"{MODEL} makes vectors of {embedder.layer_dims} numbers, no others"
             raise UnsupportedFeature(message, param="dimensions")
         rows = [embedder.all_token_ids(text) for text in texts]
         for number, ids in enumerate(rows, first):

@@ -30,7 +30,7 @@ def features(
     return Features(
         input_tokens=text_chars // CHARS_PER_TOKEN,
         max_output_tokens=limit if isinstance(limit, int) else None,
-        needs=frozenset(_needs(body)),
+        needs=frozenset(needs(body)),
         task=request.hints.task,
         tier=request.hints.tier,
         native=request.dialect if untranslatable else None,
@@ -40,7 +40,8 @@ def features(
     )
 
 
-def _needs(body: JsonObject) -> set[str]:
+def needs(body: JsonObject) -> set[str]:
+    """Return the capabilities that a chat request uses, as `Features.needs` lists them."""
     needs: set[str] = set()
     if body.get("tools") or body.get("functions"):
         needs.add("tools")

@@ -20,6 +20,7 @@ from router.server.routes import decisions, models, operations, responses
 from router.server.routes.inference import Explain, Inference
 from router.server.routes.models import VERSION_HEADER
 from router.server.routes.responses import Responses
+from router.server.routes.sona import Select
 from router.wire.dialects import codec
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         endpoint = _ENDPOINTS.get(dialect, Inference)(runtime, dialect)
         app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
+    app.router.routes.append(Route("/v1/sona/select", Select(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))

@@ -141,18 +141,32 @@ def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
     return Facts(usage, finish, count, has_error, said, finished)
 
 
-def instruction_text(body: JsonObject, limit: int = 8_000) -> str:
-    """Join what tells the task: the system text and the last user message, each cut to `limit` characters."""
-    system, user = "", ""
+MAX_TURNS = 4
+"""Of a conversation, the latest turns in which its task is looked for."""
+
+
+def instruction_turns(body: JsonObject, limit: int = 8_000) -> tuple[str, ...]:
+    """Return what may tell the task, the latest turn first: a user's message, the system text before it.
+
+    At most `MAX_TURNS`, and of a longer conversation its first turn too; each text cut to `limit` characters.
+    """
+    system, users = "", list[str]()
     messages = body.get("messages")
     for message in messages if isinstance(messages, list) else ():
         if not isinstance(message, dict):
             continue
         if message.get("role") == "user":
-            user = text_of(message.get("content"))
+            users.append(text_of(message.get("content")))
         elif message.get("role") in ("system", "developer"):
             system = text_of(message.get("content"))
-    return f"{system[:limit]}\n{_ends(user, limit)}".strip()
+    latest = users[::-1]
+    chosen = latest if len(latest) <= MAX_TURNS else [*latest[: MAX_TURNS - 1], latest[-1]]
+    return tuple(f"{system[:limit]}\n{_ends(user, limit)}".strip() for user in chosen or [""])
+
+
+def instruction_text(body: JsonObject, limit: int = 8_000) -> str:
+    """Join the system text and the last user message, each cut to `limit` characters."""
+    return instruction_turns(body, limit)[0]
 
 
 def text_of(content: object) -> str:

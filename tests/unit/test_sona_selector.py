@@ -28,6 +28,7 @@ class WordEmbedder:
     """A text's vector is the sum of its words' random vectors: close texts share words."""
 
     dims = 128
+    layer_dims = 128
     version = "words-1"
 
     def __init__(self) -> None:
