@@ -25,6 +25,8 @@ UNKNOWN_TERM_SHARE = 0.1
 """How much terms that no card has count in a text's length: a text of unknown words must not match on commas."""
 COMMON_FREE = 0.15
 """How much the generic prompts may be like an adapter before it is held against it."""
+COMMON_SHARE = 3.0
+"""And how much what is beyond."""
 NEGATIVE_SHARE = 3.0
 """How much it counts against an adapter that a negative example is nearer than any positive one."""
 DUEL_SIZE = 4
@@ -142,7 +144,8 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
     term_weights = weights * idf[ids]
     lengths = np.sqrt(np.bincount(owners, weights=term_weights**2, minlength=len(ordered)))
     directions = np.stack([entry.direction for entry in ordered])
-    common = np.maximum(0.0, np.array([entry.common for entry in ordered]) - COMMON_FREE).astype(np.float32)
+    likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
+    common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
     return Snapshot(
         version=version,
         entries=ordered,

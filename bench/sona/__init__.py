@@ -1,0 +1,1 @@
+"""A benchmark of choosing among LoRA adapters: `python -m bench.sona`."""

@@ -1,0 +1,196 @@
+"""`python -m bench.sona`: how well and how fast adapters are chosen, beside simpler ways to choose.
+
+Made worlds of 10 to 5,000 adapters, and with `--data DIR` labelled prompts of your own (see `labelled`).
+`--cards FILE` adds descriptions and keywords to those: `{"name": {"description": "...", "keywords": [...]}}`.
+Prints tables; writes JSON, and a plot of accuracy over coverage, under `bench/results/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+
+from bench.sona.labelled import trials
+from bench.sona.methods import METHODS, CachedEmbedder
+from bench.sona.metrics import answered, auroc, calibration_error, curve
+from bench.sona.world import stuffed, world
+from router.core.types import AdapterCard, AdapterInfo
+from sona.embedder import OnnxEmbedder, load_embedder
+from sona.selector import MIN_CONFIDENCE, Selector
+
+RESULTS = Path(__file__).parents[1] / "results"
+Row = dict[str, float]
+
+TEXT = (
+    "please write me a short note about the meeting on Tuesday that we moved because the room was taken and nobody "
+    "had asked the office before sending the invitation to all of the guests from the other building in town"
+)
+
+
+def measure(
+    choose: Callable[[str], tuple[str | None, float]], inside: Sequence[tuple[str, str]], outside: Sequence[str]
+) -> tuple[Row, list[tuple[float, float]]]:
+    """Score one method on prompts that fit an adapter and prompts that fit none."""
+    start = time.perf_counter()
+    picked = [choose(prompt) for prompt, _ in inside]
+    others = [choose(prompt) for prompt in outside]
+    each_us = (time.perf_counter() - start) / max(1, len(picked) + len(others)) * 1e6
+    right = np.array([adapter == name for (adapter, _), (_, name) in zip(picked, inside, strict=True)])
+    fits = np.array([one for _, one in picked])
+    none = np.array([one for _, one in others])
+    coverage, accuracy = answered(fits, right, MIN_CONFIDENCE)
+    everything = np.concatenate([fits, none])
+    row = {
+        "top-1": float(right.mean()),
+        "coverage": coverage,
+        "right if answered": accuracy,
+        "OOS AUROC": auroc(fits, none),
+        "OOS answered": float((none >= MIN_CONFIDENCE).mean()),
+        "ECE": calibration_error(everything, np.concatenate([right, np.zeros(len(none), dtype=np.bool_)])),
+        "us": each_us,
+    }
+    return row, curve(fits, right)
+
+
+def same_after_paraphrase(
+    adapters: Sequence[AdapterInfo], pairs: Sequence[tuple[str, str]], embedder: CachedEmbedder
+) -> float:
+    """Share of pairs that get the same answer, none included."""
+    selector = Selector(embedder)
+    selector.update(adapters)
+    return mean(selector.select(one).adapter == selector.select(other).adapter for one, other in pairs)
+
+
+def wins_when_stuffed(adapters: tuple[AdapterInfo, ...], prompts: Sequence[str], embedder: CachedEmbedder) -> float:
+    """Share of prompts that a card of all others' keywords wins; made for none of them, it should win none."""
+    selector = Selector(embedder)
+    selector.update([*adapters, stuffed(adapters)])
+    return mean((selector.select(prompt).adapter or "").startswith("omnibus@") for prompt in prompts)
+
+
+def speed(embedder: OnnxEmbedder, cached: CachedEmbedder) -> dict[str, float]:
+    """Return milliseconds: of choosing among 1,000 adapters, alone and with the embedding; of an adapter more."""
+    made = world(1_000, examples=4)
+    selector = Selector(cached)
+    selector.update(made.adapters[:-1])
+    result: dict[str, float] = {}
+    start = time.perf_counter()
+    selector.update(made.adapters)
+    result["an adapter more, of 1,000"] = (time.perf_counter() - start) * 1e3
+    prompts = [prompt for prompt, _ in made.inside]
+    for prompt in prompts:
+        selector.select(prompt)
+    times = sorted(_ms(lambda prompt=prompt: selector.select(prompt)) for prompt in prompts)
+    result["select without embedding, p50"] = times[len(times) // 2]
+    result["select without embedding, p99"] = times[int(len(times) * 0.99)]
+    for count in (30, 200):
+        text = " ".join(islice(cycle(TEXT.split()), count))
+        result[f"embedding, {count} words, p50"] = sorted(
+            _ms(lambda text=text: embedder.embed([text])) for _ in range(40)
+        )[20]
+    return result
+
+
+def _ms(action: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    action()
+    return (time.perf_counter() - start) * 1e3
+
+
+def table(title: str, rows: dict[str, Row]) -> str:
+    """Format results as Markdown."""
+    columns = list(next(iter(rows.values())))
+    lines = [f"\n### {title}", f"| | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, row in rows.items():
+        lines.append(f"| {name} | {' | '.join(f'{row[c]:.0f}' if c == 'us' else f'{row[c]:.3f}' for c in columns)} |")
+    return "\n".join(lines)
+
+
+def plot(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
+    """Draw accuracy over coverage, where matplotlib is installed."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        return
+    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    for name, points in curves.items():
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name)
+    axes.set(xlabel="coverage", ylabel="accuracy on what is answered", ylim=(0, 1.02))
+    axes.legend(fontsize=7)
+    figure.savefig(path, bbox_inches="tight")
+
+
+def main() -> None:
+    """Run from the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sona", description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="folder of labelled prompts, *.jsonl or *.jsonl.gz")
+    parser.add_argument("--cards", type=Path, help="JSON of descriptions and keywords for the labelled adapters")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10, 100, 1_000, 5_000])
+    parser.add_argument("--examples", type=int, default=20)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--cache", type=Path, default=Path("var/sona"))
+    arguments = parser.parse_args()
+
+    embedder = load_embedder(arguments.cache)
+    cached = CachedEmbedder(embedder)
+    report: dict[str, object] = {"machine": platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
+    for size in arguments.sizes:
+        # The embedding of 100,000 made-up examples alone takes minutes, and they hardly differ.
+        shown = min(arguments.examples, 20 if size <= 100 else 4)
+        for label, examples in (("cards alone", 0), (f"{shown} examples", shown)):
+            made = world(size, examples=examples)
+            rows: dict[str, Row] = {}
+            curves: dict[str, list[tuple[float, float]]] = {}
+            for name, method in METHODS.items():
+                rows[name], curves[name] = measure(method(made.adapters, cached), made.inside, made.outside)
+            title = f"{size} adapters, {label}"
+            extra = {
+                "same after paraphrase": same_after_paraphrase(made.adapters, made.paraphrases, cached),
+                "won by a stuffed card": wins_when_stuffed(
+                    made.adapters, [*(p for p, _ in made.inside), *made.outside], cached
+                ),
+            }
+            report[title] = {"methods": rows, "curves": curves, **extra}
+            print(table(title, rows), *(f"{name}: {value:.3f}" for name, value in extra.items()), sep="\n", flush=True)
+            if size == 100:
+                RESULTS.mkdir(exist_ok=True)
+                plot(curves, RESULTS / f"sona-coverage-{examples}.png")
+    if arguments.data:
+        raw = json.loads(arguments.cards.read_text()) if arguments.cards else {}
+        cards = {
+            name.replace("_", "-"): AdapterCard(
+                description=card["description"], keywords=tuple(card.get("keywords", ()))
+            )
+            for name, card in raw.items()
+        }
+        results: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+        for trial in trials(arguments.data, cards, examples=arguments.examples, seeds=arguments.seeds):
+            for name, method in METHODS.items():
+                row, _ = measure(method(trial.adapters, cached), trial.inside, trial.outside)
+                results[trial.name][name].append(row)
+        for title, methods in results.items():
+            means = {name: {key: mean(row[key] for row in rows) for key in rows[0]} for name, rows in methods.items()}
+            report[title] = means
+            print(table(f"{title}, {arguments.examples} examples", means), flush=True)
+    if 1_000 in arguments.sizes:
+        report["ms"] = speed(embedder, cached)
+        print("", *(f"{name}: {value:.2f} ms" for name, value in speed(embedder, cached).items()), sep="\n")
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "sona.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

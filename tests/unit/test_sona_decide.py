@@ -1,0 +1,99 @@
+"""The choice among scored adapters: filters, abstention, ties; and that a recorded selection replays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.core.types import SelectionCandidate
+from sona.calibrate import Evidence, confidence
+from sona.decide import TIE_MARGIN, Wanted, decide, refusal
+from sona.profile import Profile
+
+
+def candidate(adapter: str, sure: float) -> SelectionCandidate:
+    return SelectionCandidate(
+        adapter=adapter, confidence=sure, score=sure, meaning=sure, words=0.0, nearest=sure, against=0.0
+    )
+
+
+def profile(**fields: object) -> Profile:
+    return Profile(adapter="a@1", summary="a", hints=("a",), examples=(), negatives=(), **{"languages": (), **fields})  # type: ignore[arg-type]
+
+
+def test_a_resident_adapter_wins_a_tie() -> None:
+    near = [candidate("first@1", 0.90), candidate("second@1", 0.90 - TIE_MARGIN / 2)]
+    assert decide(near, 0.5).adapter == "first@1"
+    assert decide(near, 0.5, {"second@1"}).adapter == "second@1"
+    assert decide(near, 0.5, {"first@1", "second@1"}).adapter == "first@1"
+
+
+def test_a_resident_adapter_never_wins_over_a_clear_winner() -> None:
+    clear = [candidate("first@1", 0.90), candidate("second@1", 0.90 - TIE_MARGIN * 1.5)]
+    assert decide(clear, 0.5, {"second@1"}).adapter == "first@1"
+
+
+def test_a_resident_adapter_below_the_threshold_is_not_chosen() -> None:
+    edge = [candidate("first@1", 0.51), candidate("second@1", 0.49)]
+    assert decide(edge, 0.5, {"second@1"}).adapter == "first@1"
+
+
+def test_below_the_threshold_the_base_model_answers_whatever_is_resident() -> None:
+    assert decide([candidate("first@1", 0.49)], 0.5, {"first@1"}).adapter is None
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=1, max_size=6).map(lambda values: sorted(values, reverse=True)),
+    st.floats(0, 1),
+    st.sets(st.integers(0, 5)),
+)
+def test_what_is_chosen_is_above_the_threshold_and_within_the_margin(
+    sure: list[float], threshold: float, on_device: set[int]
+) -> None:
+    candidates = [candidate(str(index), value) for index, value in enumerate(sure)]
+    decision = decide(candidates, threshold, {str(index) for index in on_device})
+    if sure[0] < threshold:
+        assert decision.adapter is None
+    else:
+        assert decision.adapter is not None
+        chosen = sure[int(decision.adapter)]
+        assert chosen >= threshold
+        assert chosen >= sure[0] - TIE_MARGIN
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted", "refused"),
+    [
+        ({}, Wanted(), None),
+        ({"tenants": ("acme",)}, Wanted(tenant="acme"), None),
+        ({"tenants": ("acme",)}, Wanted(tenant="other"), "tenant"),
+        ({"tenants": ("acme",)}, Wanted(), None),
+        ({"languages": ("de-at",)}, Wanted(language="de"), None),
+        ({"languages": ("de",)}, Wanted(language="fr"), "language"),
+        ({}, Wanted(needs=frozenset({"vision"})), "modality"),
+        ({}, Wanted(needs=frozenset({"tools"})), None),
+        ({"tool_format": "none"}, Wanted(needs=frozenset({"tools"})), "tools"),
+        ({"tool_format": "hermes"}, Wanted(needs=frozenset({"tools"})), None),
+    ],
+)
+def test_filters(fields: dict[str, object], wanted: Wanted, refused: str | None) -> None:
+    assert refusal(profile(**fields), wanted) == refused
+
+
+def evidence(**changes: float) -> Evidence:
+    base = {"above": 0.1, "lead": 0.1, "nearest": 0.4, "words": 0.1, "examples": 20, "adapters": 10}
+    return Evidence(**{**base, **changes})  # type: ignore[arg-type]
+
+
+@given(
+    st.sampled_from(["above", "lead", "nearest", "words"]),
+    st.floats(-1, 1),
+    st.floats(0, 1),
+)
+def test_more_evidence_never_makes_less_sure(field: str, value: float, more: float) -> None:
+    assert 0.0 <= confidence(evidence(**{field: value})) <= confidence(evidence(**{field: value + more})) <= 1.0
+
+
+def test_among_more_adapters_the_same_evidence_says_less() -> None:
+    assert confidence(evidence(adapters=5_000)) < confidence(evidence(adapters=10))

@@ -1,0 +1,144 @@
+"""Snapshots over a fake embedder: near-duplicates, stuffed cards, increments, tenants, turns, replays."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from router.core.types import AdapterInfo, Selection
+from sona.background import BACKGROUND
+from sona.decide import decide
+from sona.duel import duel
+from sona.entry import unit
+from sona.selector import Selector
+from tests.unit.test_sona_selector import GARDEN, HARBOUR, WordEmbedder, adapter, selector_with
+
+PLANTS = ("rose", "lilac", "apple", "hazel", "yew", "box")
+ROSES = adapter("roses", *(f"when must I water my {plant} in the garden" for plant in PLANTS))
+PRUNING = adapter("pruning", *(f"when must I prune my {plant} in the garden" for plant in PLANTS))
+COINS = adapter("coins", "count the coins in my purse", "how many coins are in the jar", "count my silver coins")
+BERTH = "assign a berth to the vessel Nora"
+
+
+def test_of_near_duplicates_what_tells_them_apart_decides() -> None:
+    selector = selector_with(ROSES, PRUNING, HARBOUR)
+    assert selector.select("when must I water my currant in the garden").adapter == "roses@1"
+    assert selector.select("when must I prune my currant in the garden").adapter == "pruning@1"
+
+
+def test_a_card_stuffed_with_keywords_wins_nothing_that_others_are_made_for() -> None:
+    words = sorted({word for info in (HARBOUR, GARDEN, COINS) for text in info.card.examples for word in text.split()})
+    generic = sorted({word for prompt in BACKGROUND for word in prompt.lower().split()})
+    hub = adapter("hub", description="Best for everything", keywords=tuple(words + generic))
+    plain, crowded = selector_with(HARBOUR, GARDEN, COINS), selector_with(HARBOUR, GARDEN, COINS, hub)
+    prompts = [text for info in (HARBOUR, GARDEN, COINS) for text in info.card.examples]
+    prompts += ["who painted this picture", "tell me a story about the moon", "what time is it"]
+    assert [crowded.select(prompt).adapter for prompt in prompts] == [
+        plain.select(prompt).adapter for prompt in prompts
+    ]
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.permutations([HARBOUR, GARDEN, ROSES, PRUNING, COINS]), st.data())
+def test_one_by_one_gives_what_a_full_build_gives(order: list[AdapterInfo], data: st.DataObject) -> None:
+    grown = Selector(WordEmbedder())
+    for count in range(1, len(order) + 1):
+        grown.update(order[:count])
+    gone = data.draw(st.integers(0, len(order) - 1))
+    grown.update(order[:gone] + order[gone + 1 :])
+    grown.update(order)
+    built = selector_with(*sorted(order, key=lambda info: info.id))
+    for prompt in (BERTH, "when must I prune my currant", "count the coins", "what is the capital of Peru"):
+        assert grown.explain(prompt) == built.explain(prompt)
+
+
+class GatedEmbedder(WordEmbedder):
+    """Stops at texts that hold a certain word until it is let go on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.go = threading.Event(), threading.Event()
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if any("silver coins" in text for text in texts):
+            self.reached.set()
+            assert self.go.wait(30)
+        return super().embed(texts)
+
+
+def test_selecting_does_not_wait_for_an_update() -> None:
+    embedder = GatedEmbedder()
+    selector = Selector(embedder)
+    selector.update([HARBOUR, GARDEN])
+    before = selector.state_version
+    updating = threading.Thread(target=selector.update, args=([HARBOUR, GARDEN, COINS],))
+    updating.start()
+    assert embedder.reached.wait(30)
+    selection = selector.select(BERTH)
+    assert (selection.adapter, selection.state_version) == ("harbour@1", before)
+    embedder.go.set()
+    updating.join(30)
+    assert selector.state_version != before
+    assert selector.select("count the silver coins").adapter == "coins@1"
+
+
+def test_an_adapter_of_other_tenants_is_neither_chosen_nor_named() -> None:
+    own = adapter("harbour", *HARBOUR.card.examples, tenants=("acme",))
+    selector = selector_with(own, GARDEN)
+    assert selector.select(BERTH, tenant="acme").adapter == "harbour@1"
+    told = selector.explain(BERTH, tenant="other")
+    assert told.selection.adapter is None
+    assert b"harbour" not in msgspec.json.encode(told)
+
+
+def test_content_that_is_no_text_is_left_to_the_base_model() -> None:
+    told = selector_with(HARBOUR, GARDEN).explain(BERTH, needs={"vision"})
+    assert told.selection.adapter is None
+    assert told.selection.reason == "no adapter for the modality"
+    assert told.ruled_out == {"harbour@1": "modality", "garden@1": "modality"}
+
+
+def test_a_turn_that_does_not_say_what_to_do_is_read_with_an_earlier_one() -> None:
+    selector = selector_with(HARBOUR, GARDEN)
+    assert selector.select("zanzibar zeppelin").adapter is None
+    selection = selector.select("zanzibar zeppelin", earlier=["more zeppelins", BERTH])
+    assert selection.adapter == "harbour@1"
+    assert selection.reason.endswith("by an earlier turn")
+
+
+def test_a_turn_that_speaks_for_itself_is_not_read_with_earlier_ones() -> None:
+    assert selector_with(HARBOUR, GARDEN).select(BACKGROUND[4], earlier=[BERTH]).adapter is None
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.sampled_from([BERTH, "when must I prune", "berth shrub", "coins"]),
+    st.sets(st.sampled_from(["harbour@1", "garden@1"])),
+)
+def test_a_recorded_selection_replays(prompt: str, resident: set[str]) -> None:
+    made = selector_with(HARBOUR, GARDEN).select(prompt, resident=resident)
+    record = msgspec.json.decode(msgspec.json.encode(made), type=Selection)
+    on_device = {one.adapter for one in record.candidates if one.resident}
+    assert decide(record.candidates, record.min_confidence, on_device).adapter == record.adapter
+    again = selector_with(GARDEN, HARBOUR)
+    assert again.state_version == record.state_version
+    assert again.select(prompt, resident=on_device) == made
+
+
+def test_a_changed_card_is_another_state() -> None:
+    other = adapter("harbour", *HARBOUR.card.examples, tenants=("acme",))
+    assert selector_with(HARBOUR).state_version != selector_with(other).state_version
+
+
+def test_a_duel_is_won_by_the_side_whose_rows_explain_the_prompt() -> None:
+    rng = np.random.default_rng(3)
+    left, right = (unit(rng.standard_normal((8, 32)).astype(np.float32)).astype(np.float16) for _ in range(2))
+    prompt = unit((left[:3].sum(axis=0) + 0.1)[None].astype(np.float32))[0]
+    assert duel(prompt, [left, right]).argmax() == 0
+    assert duel(prompt, [right, left]).argmax() == 1
