@@ -41,7 +41,10 @@ def outcome(number: int, **changes: object) -> Outcome:
         "target": target,
         "reason": "policy:sensitive" if sensitive else "strategy:cost",
         "strategy": "cost",
-        "scores": (),
+        "considered": (),
+        "inputs": None,
+        "session_is_local": False,
+        "narrowed_to": None,
         "selection": None,
         "attempts": (attempt,),
         "status": 200,
@@ -52,6 +55,7 @@ def outcome(number: int, **changes: object) -> Outcome:
         "elapsed_ms": 13.0,
         "usage": None,
         "cost_usd": None,
+        "cost_estimated": False,
         "client_gone": False,
     }
     return Outcome(**{**facts, **changes})  # type: ignore[arg-type]
