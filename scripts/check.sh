@@ -32,7 +32,7 @@ elif [ $# -gt 0 ]; then
     check pytest .venv/bin/python -m pytest "$@"
 else
     lint >"$notes/lint" 2>&1 &
-    trap 'kill $!; rm -rf "$notes"' INT TERM
+    trap 'kill $!; exit 130' INT TERM
     check pytest .venv/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
     wait
     cat "$notes/lint"
