@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.." || exit 1
 unset PYTHONDONTWRITEBYTECODE   # hundreds of processes start: each would compile all that it imports
 what=${1:-all}
 [ $# -gt 0 ] && shift
-notes=$(mktemp -d)
+notes=$(mktemp -d) || exit 1
 trap 'rm -rf "$notes"' EXIT
 
 check() {
@@ -32,9 +32,10 @@ elif [ $# -gt 0 ]; then
     check pytest .venv/bin/python -m pytest "$@"
 else
     lint >"$notes/lint" 2>&1 &
-    trap 'kill $!; exit 130' INT TERM
+    linter=$!
+    trap 'kill $linter; exit 130' INT TERM
     check pytest .venv/bin/python -m pytest -m "not alone" -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-    wait
+    wait $linter || echo " checks" >>"$notes/failed"
     cat "$notes/lint"
     check pytest-alone .venv/bin/python -m pytest -m alone $(grep -rl --include='test_*.py' 'mark\.alone' tests)
 fi
