@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs all checks, and with `all` the tests, even after one failed; exit 0 only if all passed.
 #
-# Without further arguments the tests run in several processes, each file in one of them, beside the checks; those
-# marked `alone` run last, with nothing beside them. Arguments go to a pytest that runs as usual.
+# Without further arguments the tests run in several processes, each file in one of them, beside the checks; what
+# measures time (mark `alone`) runs last, with nothing beside it. Arguments go to a pytest that runs as usual.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 unset PYTHONDONTWRITEBYTECODE   # hundreds of processes start: each would compile all that it imports

@@ -12,7 +12,7 @@ from tests.leaks.campaign import Campaign
 from tests.leaks.faults import FAULTS, NONE
 from tests.leaks.site import Site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600), pytest.mark.alone]
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
 REQUESTS, SEED = 5_000, 7
 
