@@ -91,6 +91,9 @@ class Notebook:
     def calling(self, target: Target) -> None:
         self.targets.append(target)
 
+    def answering(self, cleared: Cleared) -> None:
+        self.targets.append(cleared.target)
+
     def attempted(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
 
