@@ -195,7 +195,7 @@ class _Run:
             RouterError: there is none; it says why no step answered.
         """
         errors = [one.error for one in self._failed if one.error is not None]
-        is_refused = bool(errors) and isinstance(errors[-1], InternalError | PolicyBlocked)
+        is_refused = any(isinstance(error, InternalError | PolicyBlocked) for error in errors)
         if self._kept is not None and not is_refused:
             self.notes.answering(self._kept.cleared)
             return self._kept.pieces

@@ -22,11 +22,9 @@ from router.core.types import Locality, Plan
 def exhausted(plan: Plan, causes: Sequence[RouterError]) -> RouterError:
     """Sum up why no step answered; `causes` in order, at least one."""
     last = causes[-1]
-    if last.retry is Retry.NEVER:
-        return last
-    filtered = next((cause for cause in causes if isinstance(cause, UpstreamFiltered)), None)
-    if filtered is not None:
-        return filtered
+    for cause in causes:
+        if cause.retry is Retry.NEVER or isinstance(cause, UpstreamFiltered):
+            return cause
     if all(step.target.locality is Locality.LOCAL for step in plan.steps):
         if isinstance(last, (UpstreamUnavailable, UpstreamProtocolError)):
             why = f"this request must stay local ({plan.reason}) and the local engine is down: {last.message}"

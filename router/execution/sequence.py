@@ -41,7 +41,7 @@ def following(
     if not failed:
         return Move(0)
     last = failed[-1]
-    if last.error is not None and last.error.retry is Retry.NEVER:
+    if any(one.error is not None and one.error.retry is Retry.NEVER for one in failed):
         return None
     left = next(_left(steps, failed), None)
     tries = sum(one.step == last.step for one in failed)
