@@ -69,7 +69,7 @@ class LiveAttempt:
         self._deltas: AsyncGenerator[Delta, None] | None = None
         self._pending: Piece | None = None
         self._usage: Usage | None = None
-        self._created_s = clock.monotonic_s()
+        self._since_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
 
@@ -149,7 +149,7 @@ class LiveAttempt:
         self._health.begin(deployment, step.ttft_s)
         self._is_begun = True
         self._notes.calling(self.target)
-        self._sent_s = now_s = clock.monotonic_s()
+        self._since_s = now_s = clock.monotonic_s()
         self._total_s = min(step.total_s, self._request.deadline_s - now_s)
         self._first_s = min(step.ttft_s, self._total_s) if cleared.stream else self._total_s
         clocks = Clocks(ttft_s=self._first_s, total_s=self._total_s, heard=partial(self._health.heard, deployment))
@@ -236,4 +236,4 @@ class LiveAttempt:
         )
 
     def _since_ms(self) -> float:
-        return (clock.monotonic_s() - self._created_s) * 1000
+        return (clock.monotonic_s() - self._since_s) * 1000
