@@ -17,7 +17,6 @@ from router.core.errors import RouterError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.execution.health import HealthMonitor
 from router.pipeline import Pipeline
@@ -65,7 +64,7 @@ class Bench:
         ranking = Ranking(("cost", cost.build(cost.Config())))
         planner = Planner({"m": group}, ranking, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
         directory = AdapterDirectory(None)
-        executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(Breakers(5, 10)), directory)
+        executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(), directory)
         self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
 
     async def ask(self, body: dict[str, object]) -> None:

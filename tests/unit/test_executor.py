@@ -9,6 +9,7 @@ from contextlib import aclosing
 import msgspec
 import pytest
 
+from router.config.schema import BreakerConfig
 from router.core import clock
 from router.core.errors import (
     AdapterNotFound,
@@ -27,7 +28,6 @@ from router.core.errors import (
 )
 from router.core.ports import Clocks
 from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Selection, Step, Target, Verdict
-from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.execution.health import HealthMonitor
 from router.policy.clearance import clear
@@ -107,7 +107,7 @@ class Run:
     """One execution and all that came of it."""
 
     def __init__(self, *providers: tuple[str, ScriptedProvider]) -> None:
-        self.health = HealthMonitor(Breakers(threshold=2, cooldown_s=60))
+        self.health = HealthMonitor(BreakerConfig(failures=2, cooldown_s=60))
         self.executor = Executor(dict(providers), self.health, FixedChooser())
         self.notes = Notebook()
         self.deltas: list[Delta] = []
