@@ -7,7 +7,7 @@ from collections.abc import Sequence, Set
 import msgspec
 
 from router.core.types import SelectionCandidate
-from sona.profile import Profile
+from sona.profile import NO_TOOLS, Profile
 
 TIE_MARGIN = 0.05
 """Confidences closer than this are a tie: then the adapter that is already on the device answers sooner."""
@@ -42,7 +42,7 @@ def refusal(profile: Profile, wanted: Wanted) -> str | None:
         return "language"
     if wanted.needs & TEXT_ONLY:
         return "modality"
-    if "tools" in wanted.needs and profile.tool_format == "none":
+    if "tools" in wanted.needs and profile.tool_format == NO_TOOLS:
         return "tools"
     return None
 

@@ -31,7 +31,7 @@ def duel(prompt: Floats, sides: Sequence[Halves]) -> Floats:
     rows = rows - middle
     gram = rows @ rows.T
     gram[np.diag_indices_from(gram)] += RIDGE * float(np.trace(gram)) / len(gram) + 1e-6
-    shares = np.linalg.solve(gram, rows @ (prompt - middle))
+    shares: Floats = np.linalg.solve(gram, rows @ (prompt - middle))
     return np.bincount(owners, weights=shares, minlength=len(chosen)).astype(np.float32)
 
 

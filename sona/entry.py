@@ -75,7 +75,7 @@ def build_entry(
 ) -> Entry:
     """Compute one adapter's part; its cost depends on its own card alone."""
     dims = background.mean.shape[0]
-    middle = np.mean([hint.vector for hint in hints], axis=0, dtype=np.float32)
+    middle: Floats = np.stack([hint.vector for hint in hints]).mean(axis=0)
     shown = _rows(examples, dims)
     worth = DESCRIBED_WORTH if profile.described else NAMED_WORTH
     centre = (shown.sum(axis=0) + worth * middle) / (len(shown) + worth)

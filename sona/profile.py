@@ -12,6 +12,9 @@ FEW_EXAMPLES = 3
 """With fewer examples, each keyword stands in for a prompt of its own."""
 
 
+NO_TOOLS = "none"
+"""The tool format of an adapter that was trained without tools, and answers badly where there are some."""
+
 MAX_TEXTS = 64
 """Texts taken of one field of a card: an update must stay quick whatever a card holds."""
 
@@ -33,6 +36,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     tenants: tuple[str, ...] = ()
     """Who may use it; empty = everybody."""
     tool_format: str | None = None
+
+    @property
+    def restricted(self) -> bool:
+        """Whether some requests may not have it."""
+        return bool(self.tenants or self.languages or self.tool_format == NO_TOOLS)
 
     @property
     def positives(self) -> tuple[str, ...]:

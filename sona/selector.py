@@ -11,7 +11,7 @@ import numpy as np
 from router.core.types import AdapterInfo, Selection, SelectionCandidate
 from sona.background import BACKGROUND
 from sona.calibrate import Evidence, confidence
-from sona.decide import TIE_MARGIN, Decision, Wanted, decide, refusal
+from sona.decide import TEXT_ONLY, TIE_MARGIN, Decision, Wanted, decide, refusal
 from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile, build_profile, profiles_version
@@ -111,10 +111,10 @@ class Selector:
         if snapshot is None:
             return self._nothing(self._version, "no adapter is ready")
         wanted = Wanted(tenant=tenant, language=language, needs=frozenset(needs))
-        refused = [refusal(entry.profile, wanted) for entry in snapshot.entries]
-        named = zip(snapshot.entries, refused, strict=True)
-        ruled_out = {entry.profile.adapter: why for entry, why in named if why is not None and why != "tenant"}
-        allowed = np.array([why is None for why in refused], dtype=np.bool_)
+        refused = _refused(snapshot, wanted)
+        ruled_out = {snapshot.entries[index].profile.adapter: why for index, why in refused.items() if why != "tenant"}
+        allowed = np.ones(len(snapshot.entries), dtype=np.bool_)
+        allowed[list(refused)] = False
         if not text.strip():
             return self._nothing(snapshot.version, "no text", snapshot, ruled_out)
         if not allowed.any():
@@ -133,21 +133,23 @@ class Selector:
                     found,
                     Decision(adapter=made.adapter, reason=f"{made.reason}, by an earlier turn"),
                 )
-        second = candidates[1].confidence if len(candidates) > 1 else 0.0
-        selection = Selection(
+        selection = self._selection(snapshot.version, candidates, decision)
+        return Explanation(
+            selection=selection, adapters=len(snapshot.entries), ruled_out=ruled_out, floor=snapshot.floor
+        )
+
+    def _selection(self, version: str, candidates: Sequence[SelectionCandidate], decision: Decision) -> Selection:
+        sure = [one.confidence for one in candidates]
+        chosen = next((one.confidence for one in candidates if one.adapter == decision.adapter), max(sure))
+        return Selection(
             adapter=decision.adapter,
-            confidence=next(
-                (one.confidence for one in candidates if one.adapter == decision.adapter), candidates[0].confidence
-            ),
-            margin=candidates[0].confidence - second,
-            state_version=snapshot.version,
+            confidence=chosen,
+            margin=sure[0] - (sure[1] if len(sure) > 1 else 0.0),
+            state_version=version,
             reason=decision.reason,
             min_confidence=self.min_confidence,
             tier="encoder",
-            candidates=candidates,
-        )
-        return Explanation(
-            selection=selection, adapters=len(snapshot.entries), ruled_out=ruled_out, floor=snapshot.floor
+            candidates=tuple(candidates),
         )
 
     def _nothing(
@@ -222,8 +224,15 @@ def _candidates(
     return tuple(candidates)
 
 
-def _why(refused: Sequence[str | None]) -> str:
-    filters = {why for why in refused if why is not None}
+def _refused(snapshot: Snapshot, wanted: Wanted) -> dict[int, str]:
+    """Say which adapters are ruled out, and by which filter. Few cards restrict anything: only those are looked at."""
+    looked_at = range(len(snapshot.entries)) if wanted.needs & TEXT_ONLY else snapshot.restricted
+    found = ((index, refusal(snapshot.entries[index].profile, wanted)) for index in looked_at)
+    return {index: why for index, why in found if why is not None}
+
+
+def _why(refused: Mapping[int, str]) -> str:
+    filters = set(refused.values())
     return f"no adapter for the {filters.pop()}" if len(filters) == 1 else "no adapter passes the filters"
 
 

@@ -31,7 +31,8 @@ NEGATIVE_SHARE = 3.0
 """How much it counts against an adapter that a negative example is nearer than any positive one."""
 DUEL_SIZE = 4
 """Of the best so many, the examples themselves decide, one against the other."""
-SHORTLIST = 8
+SHORTLIST = 5
+"""How many are looked at closely."""
 DUEL_NEARNESS = 0.5
 """A prompt must be this much like some example for the examples to decide: they say nothing of prompts unlike them."""
 
@@ -68,6 +69,8 @@ class Snapshot:
     term_weights: Floats
     idf: Floats
     """(TERM_SPACE,)."""
+    restricted: tuple[int, ...]
+    """Indexes of those that some requests may not have."""
     floor: float
     """What score a prompt that fits no adapter still gets."""
 
@@ -156,6 +159,7 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
         term_adapters=owners[order],
         term_weights=(term_weights / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
         idf=idf,
+        restricted=tuple(index for index, entry in enumerate(ordered) if entry.profile.restricted),
         floor=floor(directions, common, background.directions),
     )
 
