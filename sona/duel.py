@@ -8,6 +8,7 @@ dropped a moment ago takes part.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +28,11 @@ def duel(prompt: Floats, sides: Sequence[Halves]) -> Floats:
     chosen = [_nearest_rows(prompt, rows) for rows in sides]
     owners = np.repeat(np.arange(len(chosen)), [len(rows) for rows in chosen])
     rows = np.concatenate(chosen)
-    middle = rows.mean(axis=0)
+    middle: Floats = rows.mean(axis=0)
     rows = rows - middle
     gram = rows @ rows.T
     gram[np.diag_indices_from(gram)] += RIDGE * float(np.trace(gram)) / len(gram) + 1e-6
-    shares: Floats = np.linalg.solve(gram, rows @ (prompt - middle))
+    shares = cast("Floats", np.linalg.solve(gram, rows @ (prompt - middle)))
     return np.bincount(owners, weights=shares, minlength=len(chosen)).astype(np.float32)
 
 

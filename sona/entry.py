@@ -81,7 +81,7 @@ def build_entry(
     centre = (shown.sum(axis=0) + worth * middle) / (len(shown) + worth)
     direction = background.centred(centre[None])[0]
     ids, weights = merge_terms([reading.terms for reading in (*hints, *examples)])
-    likeness = background.directions @ direction
+    likeness: Floats = background.directions @ direction
     return Entry(
         profile=profile,
         direction=direction,
