@@ -274,7 +274,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """What its provider takes as it is."""
     health: Health = Health()
     traffic_ratio: float | None = None
-    """Share of traffic that its model group gets while it is a canary, 0..1; None = it is none."""
+    """Share of traffic that it gets as a canary, 0..1; None = it is none."""
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -328,7 +328,7 @@ class PlanInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     health: dict[str, Health] = {}
     """Of the deployments that were looked at, by name; those that aren't named were never called."""
     canaries: dict[str, float] = {}
-    """Share of traffic that each model group gets which is a canary now."""
+    """Share of traffic that each model group, or deployment, gets which is a canary."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -459,6 +459,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One actual try: where, how long, what came of it."""
 
     target: str
+    group: str = ""
+    """The target's model group."""
     locality: Locality
     elapsed_ms: float
     ttft_ms: float | None = None

@@ -166,6 +166,7 @@ class _Attempt:
             self._notes.attempted(
                 Attempt(
                     target=self._target.label,
+                    group=self._target.group,
                     locality=self._target.locality,
                     elapsed_ms=self._elapsed_ms(),
                     ttft_ms=self._ttft_ms,

@@ -340,7 +340,7 @@ class Planner:
         for name in names:
             for one in self._group(name).candidates:
                 health = inputs.health.get(one.target.deployment, _NEW)
-                canary = inputs.canaries.get(name)
+                canary = inputs.canaries.get(name, inputs.canaries.get(one.target.deployment))
                 known.append(replace(one, health=health, traffic_ratio=canary, order=len(known)))
         return ranking.rank(inputs.features, known, inputs.seed)
 
