@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.canaries import Canaries
 from router.config.schema import RouterConfig
 from router.core import clock
 from router.core.ports import Provider
@@ -61,6 +62,7 @@ class Runtime:
         recorder: Recorder,
         metrics: Metrics,
         recent: Recent,
+        canaries: Canaries,
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
@@ -74,6 +76,7 @@ class Runtime:
         self.recorder = recorder
         self.metrics = metrics
         self.recent = recent
+        self.canaries = canaries
         self.disabled = disabled
         self.responses = responses
         self.started_unix_s = int(clock.unix_s())

@@ -385,6 +385,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The value of `x-router-reason` as long as the first step answers."""
     strategy: str
     """The stages' kinds, joined by `+`."""
+    rule: str | None = None
+    """The rule of `routing.auto` that applied."""
     considered: tuple[Considered, ...] = ()
     """Every candidate, best first, those that are left out last."""
     cascade: str | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from router.core.ports import SinkState
@@ -39,6 +41,7 @@ class Metrics:
         self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
         self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
         self._breakers = Gauge("sona_breaker_open", "1 = not closed", ["deployment"], registry=registry)
+        self._canaries = Gauge("sona_canary_ratio", "Share of traffic of a canary", ["group"], registry=registry)
         self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
         self._waiting = Gauge("sona_records_waiting", "Records not written yet", ["sink"], registry=registry)
         self._lost = Gauge("sona_records_lost", "Records lost since the start", ["sink"], registry=registry)
@@ -75,6 +78,11 @@ class Metrics:
         """Set the state of every deployment's breaker."""
         for deployment, state in states.items():
             self._breakers.labels(deployment).set(0 if state == "closed" else 1)
+
+    def canaries(self, ratios: Mapping[str, float]) -> None:
+        """Set the share of traffic of every canary, 0..1."""
+        for group, ratio in ratios.items():
+            self._canaries.labels(group).set(ratio)
 
     def sinks(self, states: dict[str, SinkState]) -> None:
         """Set how every sink is doing."""

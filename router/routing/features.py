@@ -16,6 +16,9 @@ FIELDS = {
 }
 """Need -> the field of a chat request that asks for it, where it has another name."""
 
+NEEDS = frozenset({"tools", "vision", "audio", "files", "json_schema", "json_object", "logprobs", "n", "web_search"})
+"""All that a request can need; see `core.types.Features.needs`."""
+
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 

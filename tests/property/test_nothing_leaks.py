@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.canaries import Canaries as Trials
+from router.circumstances import Circumstances
 from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, RoutingConfig, ScanConfig
 from router.core import clock
 from router.core.errors import RouterError
@@ -20,6 +22,7 @@ from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.execution.health import HealthMonitor
+from router.execution.stickiness import Stickiness
 from router.pipeline import Pipeline
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
@@ -66,7 +69,8 @@ class Bench:
         planner = Planner({"m": group}, ranking, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
         directory = AdapterDirectory(None)
         executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(Breakers(5, 10)), directory)
-        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
+        circumstances = Circumstances(frozenset({"stuck"}), b"secret", Stickiness(60), Trials((), None))
+        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory, circumstances)
 
     async def ask(self, body: dict[str, object]) -> None:
         self.cloud.given.clear()

@@ -21,6 +21,7 @@ def build(runtime: Runtime) -> APIRouter:
 
     async def metrics() -> Response:
         runtime.metrics.breakers(dict(runtime.health.snapshot()))
+        runtime.metrics.canaries(runtime.canaries.ratios)
         runtime.metrics.sinks(runtime.recorder.states())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
