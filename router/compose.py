@@ -36,6 +36,7 @@ from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
+from router.record.feedback import FeedbackBook
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
@@ -107,10 +108,12 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     circumstances = _circumstances(config, planner, canaries, records=records)
     metrics = Metrics()
     recent = Recent()
+    feedback = FeedbackBook(config.record.path if records else None, canaries.rate)
     sinks: dict[str, Sink] = {
         "metrics": metrics,
         "recent": recent,
         "canaries": canaries,
+        "feedback": feedback,
         **(_sinks(config, source) if records else {}),
     }
     return Runtime(
@@ -119,6 +122,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         planner=planner,
         pipeline=Pipeline(scanner, judge, planner, executor, directory, circumstances),
         canaries=canaries,
+        feedback=feedback,
         directory=directory,
         health=health,
         providers=providers,

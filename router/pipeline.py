@@ -36,7 +36,7 @@ from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
-from router.routing.features import features
+from router.routing.features import features, text_chars
 from router.routing.planner import Planner
 from router.wire.dialects import codec
 
@@ -131,7 +131,7 @@ class Pipeline:
             verdict=verdict,
             features=features(
                 chat,
-                report.scanned_chars,
+                report.scanned_chars or text_chars(chat.body),
                 translation.unsupported,
                 bound=translation.bound,
                 session=known.session,

@@ -22,6 +22,7 @@ from router.providers._counter import NAME as COUNTER
 from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
+from router.record.feedback import FeedbackBook
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
 from router.record.recent import Recent
@@ -63,6 +64,7 @@ class Runtime:
         metrics: Metrics,
         recent: Recent,
         canaries: Canaries,
+        feedback: FeedbackBook,
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
@@ -77,6 +79,7 @@ class Runtime:
         self.metrics = metrics
         self.recent = recent
         self.canaries = canaries
+        self.feedback = feedback
         self.disabled = disabled
         self.responses = responses
         self.started_unix_s = int(clock.unix_s())

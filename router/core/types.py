@@ -587,3 +587,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cost_estimated: bool
     """Whether a part of the cost is our estimate."""
     client_gone: bool
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller said of an answer of its own."""
+
+    decision_id: str
+    time_unix_s: float
+    principal_id: str
+    group: str
+    """Model group and label of the target that answered."""
+    target: str
+    score: float
+    """0 (useless) to 1 (right)."""
