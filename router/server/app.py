@@ -17,7 +17,7 @@ from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import decisions, models, operations, responses
-from router.server.routes.decisions import FEEDBACK_PATH, Feedback
+from router.server.routes.decisions import Feedback
 from router.server.routes.explain import Explain
 from router.server.routes.inference import Inference
 from router.server.routes.models import VERSION_HEADER
@@ -51,7 +51,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         endpoint = _ENDPOINTS.get(dialect, Inference)(runtime, dialect)
         app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
-    app.router.routes.append(Route(FEEDBACK_PATH, Feedback(runtime), methods=["POST"]))
+    app.router.routes.append(Route("/v1/decisions/{decision}/feedback", Feedback(runtime), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))

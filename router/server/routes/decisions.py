@@ -12,8 +12,6 @@ from router.record.recent import KEPT
 from router.runtime import Runtime
 from router.server.exchange import NOBODY, ClientGone, Exchange
 
-FEEDBACK_PATH = "/v1/decisions/{decision}/feedback"
-
 _MAX_BYTES = 4096
 _BODY_S = 10.0
 
