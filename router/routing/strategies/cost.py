@@ -15,7 +15,7 @@ class Config(BaseModel):
     """Options of the cost strategy."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    expected_output_tokens: int = Field(256, ge=1)
+    expected_output_tokens: int = Field(default=256, ge=1)
     """Assumed length of an answer whose request sets no limit."""
     min_quality: float | None = Field(default=None, ge=0, le=1)
     """What is rated lower, or not at all, is left out; null = no floor."""
