@@ -77,7 +77,7 @@ def decide(one: Planner, asked: Request, limit: Verdict, features: Features, kno
             features,
             tenant=asked.principal.tenant,
             key=asked.principal.id,
-            dialect=features.dialect if asked.dialect is Dialect.CHAT else asked.dialect,
+            dialect=asked.dialect if features.dialect is Dialect.CHAT else features.dialect,
         ),
         seed=known.seed,
         time_unix_s=0.0,
