@@ -10,7 +10,7 @@ from collections.abc import Set
 import msgspec
 
 from router.canaries import Canaries
-from router.core.types import Features, Request
+from router.core.types import Dialect, Features, Request
 from router.execution.stickiness import Stickiness
 from router.privacy.conversation import conversation_name
 from router.routing.language import LanguageDetector
@@ -25,6 +25,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NOTHING = Facts()
+
+_NO_TURN = frozenset({Dialect.COUNT_TOKENS, Dialect.EMBEDDINGS})
+"""What is asked beside a conversation, and says nothing of where its prompt is cached."""
 
 
 class Circumstances:
@@ -57,5 +60,5 @@ class Circumstances:
 
     def answered(self, features: Features, deployment: str) -> None:
         """A deployment gave a whole answer."""
-        if self._stickiness is not None and features.session is not None:
+        if self._stickiness is not None and features.session is not None and features.dialect not in _NO_TURN:
             self._stickiness.answered(features.key, features.session, deployment)

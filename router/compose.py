@@ -48,6 +48,7 @@ from router.routing.language import LanguageDetector
 from router.routing.planner import Planner
 from router.routing.strategies.canary import Canary
 from router.runtime import Runtime
+from router.secret_file import FILE as SECRET
 from router.secret_file import load_secret
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
@@ -112,7 +113,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     sinks: dict[str, Sink] = {
         "metrics": metrics,
         "recent": recent,
-        "canaries": canaries,
+        **({"canaries": canaries} if canaries.ratios else {}),
         "feedback": feedback,
         **(_sinks(config, source) if records else {}),
     }
@@ -173,8 +174,9 @@ def _trials(planner: Planner) -> tuple[Terms, ...]:
 
 def _circumstances(config: RouterConfig, planner: Planner, canaries: Canaries, *, records: bool) -> Circumstances:
     """Make what finds out the features that strategies and rules ask for; without records, conversations get names for once."""
-    needs = planner.needs
-    secret = load_secret(config.record.path) if records and needs & {"session", "stuck"} else secrets.token_bytes(32)
+    needs, folder = planner.needs, config.record.path
+    named = bool(needs & {"session", "stuck"}) and (records or (folder / SECRET).exists())
+    secret = load_secret(folder) if named else secrets.token_bytes(32)
     detector = LanguageDetector() if "language" in needs else None
     return Circumstances(needs, secret, Stickiness(config.routing.session_ttl_s), canaries, detector)
 

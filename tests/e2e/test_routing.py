@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections import Counter
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -162,7 +163,7 @@ async def test_a_conversation_stays_where_it_is_by_header_or_by_how_it_begins(ca
 async def test_a_tool_loop_stays_put(caller: Caller, stack: Stack) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
     tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
-    stack.cloud.turn = lambda body: {"content": None, "tool_calls": [call]} if len(body["messages"]) == 1 else {"content": "done"}  # pyright: ignore[reportArgumentType, reportUnknownLambdaType] # fmt: skip
+    stack.cloud.turn = lambda body: {"content": None, "tool_calls": [call]}
     try:
         for number in range(6):
             messages: list[dict[str, object]] = [{"role": "user", "content": f"Loop {number}"}]
@@ -383,6 +384,21 @@ async def test_what_every_candidate_is_left_out_of_says_which_strategy_did_it(ca
     refused = await caller.ask("by-quality", "word " * 20_000)
     assert refused.status_code == 503
     assert "'quality'" in refused.json()["error"]["message"]
+
+
+async def test_every_attempt_is_recorded_with_its_model_group(caller: Caller) -> None:
+    answer = await caller.ask("by-order")
+    decision = (await caller.http.get(f"/v1/decisions/{answer.headers['x-router-decision-id']}")).json()
+    assert [one["group"] for one in decision["attempts"]] == ["by-order"]
+
+
+async def test_the_same_configuration_makes_every_one_of_these_decisions_again(caller: Caller, stack: Stack) -> None:
+    last = (await caller.ask("by-order")).headers["x-router-decision-id"]
+    await until(lambda: last in stack.records.read_text())
+    command = ["-m", "router", "simulate", "--log", str(stack.records), "--config", str(stack.router_file), "--json"]
+    process = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+    report = json.loads((await process.communicate())[0])
+    assert report["decisions"] == report["same"] > 200
 
 
 async def until(holds: Any, within_s: float = 10.0) -> None:

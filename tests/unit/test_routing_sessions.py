@@ -10,7 +10,7 @@ import pytest
 from router.canaries import Canaries
 from router.circumstances import Circumstances
 from router.config.schema import AutoConfig, RouteRule, RoutingConfig
-from router.core.types import Features, Hints, JsonObject, Principal, Request
+from router.core.types import Dialect, Features, Hints, JsonObject, Principal, Request
 from router.execution.stickiness import Stickiness
 from router.privacy.conversation import conversation_name
 from router.routing.candidates import Group
@@ -104,6 +104,13 @@ def test_what_a_strategy_asks_for_is_found_out() -> None:
     assert (facts.session, facts.stuck) == (name("hi"), None)
     known.answered(Features(input_tokens=1, key="k", session=facts.session), "cloud/a")
     assert known.facts(turn("hi", "hello", "more")).stuck == "cloud/a"
+
+
+def test_what_is_asked_beside_a_conversation_moves_it_nowhere() -> None:
+    known = Circumstances(frozenset({"stuck"}), SECRET, Stickiness(10.0), Canaries((), None))
+    for dialect in (Dialect.COUNT_TOKENS, Dialect.EMBEDDINGS):
+        known.answered(Features(input_tokens=1, key="k", session=name("hi"), dialect=dialect), "counter/estimate")
+    assert known.facts(turn("hi")).stuck is None
 
 
 def needs(ranking: Ranking, *rules: RouteRule) -> frozenset[str]:
