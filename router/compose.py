@@ -14,15 +14,18 @@ from router import strategy_setup
 from router.canaries import Canaries
 from router.circumstances import Circumstances
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
+from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.ports import Provider, Sink, SinkDeps
 from router.core.types import Candidate, Dialect, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
+from router.execution.cascade import Cascade
 from router.execution.executor import Executor
+from router.execution.gates import Gate, GateDeps
 from router.execution.health import HealthMonitor
+from router.execution.slots import Slots, limits
 from router.execution.stickiness import Stickiness
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
@@ -43,7 +46,7 @@ from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.response_store import ResponseStore
 from router.routing.canary import Terms
-from router.routing.candidates import Group
+from router.routing.candidates import AUTO, Group, local_target
 from router.routing.language import LanguageDetector
 from router.routing.planner import Planner
 from router.routing.strategies.canary import Canary
@@ -74,6 +77,7 @@ def check(config: RouterConfig, source: Source) -> None:
     strategy_setup.check(config, source, _RESERVED)
     for name in config.providers:
         _provider_config(config, source, name)
+    _cascades(config, source)
     _check_sinks(config, source)
     try:
         validate_privacy(config.privacy)
@@ -102,7 +106,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    executor = Executor(providers, health, directory)
+    executor = Executor(
+        providers,
+        health,
+        directory,
+        config.routing,
+        slots=Slots(limits(config.models)),
+        cascades=_cascades(config, source),
+        engine=local_target() if engine is not None else None,
+    )
     planner = planning.planner
     canaries = Canaries(_trials(planner), config.record.path if records else None)
     judge = Judge(config.privacy, group_actions(config))
@@ -355,3 +367,26 @@ def _candidate(
         capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
+
+
+def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
+    """Build the cascades by what plans call them: a model group's name, or `auto`."""
+    rows: dict[str, tuple[CascadeConfig | None, tuple[str | int, ...]]] = {
+        name: (model.cascade, ("models", name, "cascade", "gates")) for name, model in config.models.items()
+    }
+    rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
+    deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
+    return {
+        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        for name, (cascade, loc) in rows.items()
+        if cascade is not None
+    }
+
+
+def _gate(source: Source, row: PluginConfig, loc: tuple[str | int, ...], deps: GateDeps) -> tuple[str, Gate]:
+    module = strategy_setup.plugin(source, "router.execution.gates", row.kind, loc)
+    settings = parse(source, module.Config, row.model_extra or {}, loc)
+    try:
+        return row.kind, module.build(settings, deps)
+    except ConfigError as error:
+        raise source.error(loc, error.message) from None
