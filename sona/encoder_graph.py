@@ -29,7 +29,7 @@ WEIGHT_LIMIT = 63
 FULL_PRECISION_LAYERS = 1
 
 # The last layers are trained to forget what doesn't make two sentences alike; the fourth still tells how a task is put.
-# On 150 intents with 20 examples each, both together choose right in 94 % where the last alone does in 92 %.
+# On 150 intents with 20 examples each, both together choose right in 94 % where the last alone does in 93 %.
 MIDDLE_LAYER = 4
 
 QKV = ("query", "key", "value")
