@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
+from router.accounts import Accounts
 from router.config.load import Source, parse
 from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
 from router.config.schema import Strategy as Stages
@@ -17,7 +18,7 @@ from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Dialect, Locality, Target
+from router.core.types import Budget, Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
@@ -34,15 +35,19 @@ from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
+from router.record.databases import StoreDown, check_url
+from router.record.ledger import Ledger, known_keys
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
+from router.record.store import store_of
 from router.response_store import ResponseStore
 from router.routing.candidates import AUTO, Group
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.runtime import Runtime
+from router.secret_file import load_secret
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
@@ -103,13 +108,24 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(providers, health, directory)
     metrics = Metrics()
+    secret = load_secret(config.record.path)
+    ledger = _ledger(config, secret) if records and config.ledger.enabled else None
+    accounts = Accounts(ledger, metrics.rate_limited)
     recent = Recent()
     sinks: dict[str, Sink] = {"metrics": metrics, "recent": recent, **(_sinks(config, source) if records else {})}
     return Runtime(
         config=config,
         scanner=scanner,
         planner=planner,
-        pipeline=Pipeline(scanner, Judge(config.privacy, group_actions(config)), planner, executor, directory),
+        pipeline=Pipeline(
+            scanner,
+            Judge(config.privacy, group_actions(config)),
+            planner,
+            executor,
+            directory,
+            accounts,
+            config.ledger.default_max_tokens,
+        ),
         directory=directory,
         health=health,
         providers=providers,
@@ -120,6 +136,9 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         tariffs=tariffs,
         disabled=disabled,
         responses=ResponseStore(config.responses),
+        accounts=accounts,
+        ledger=ledger,
+        secret=secret,
     )
 
 
@@ -132,6 +151,13 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     return EngineHost(local.url, key, connect_s=local.connect_s)
 
 
+def _ledger(config: RouterConfig, secret: bytes) -> Ledger:
+    """Make the ledger; its store is opened when it starts."""
+    own, folder = config.ledger, config.record.path
+    store = store_of(own.url, folder)
+    return Ledger(store, folder, secret, refresh_s=own.refresh_s, max_waiting=own.max_waiting)
+
+
 def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
     return Selector(embedder(), min_confidence=config.sona.min_confidence)
@@ -139,8 +165,11 @@ def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selecto
 
 def _check_server(config: RouterConfig, source: Source) -> None:
     server = config.server
-    if not server.keys and not is_loopback(server.host):
-        message = f"refusing to listen on {server.host} without keys: add 'server.keys', or use 127.0.0.1"
+    if not server.keys and not is_loopback(server.host) and not _has_stored_keys(config):
+        message = (
+            f"refusing to listen on {server.host} without keys: add 'server.keys', make some with `sona-router keys create`,"
+            " or use 127.0.0.1"
+        )
         raise source.error(("server", "host"), message)
     seen: set[str] = set()
     for index, key in enumerate(server.keys):
@@ -149,6 +178,26 @@ def _check_server(config: RouterConfig, source: Source) -> None:
         seen.add(key.id)
         if len(key.key.get_secret_value()) < 16:
             raise source.error(("server", "keys", index, "key"), "a key needs at least 16 characters")
+        if key.limits.budget != Budget() and not config.ledger.enabled:
+            message = "a budget needs the ledger, which counts what was spent: set 'ledger.enabled' to true"
+            raise source.error(("server", "keys", index, "budget"), message)
+    if config.ledger.enabled and config.ledger.url is not None:
+        try:
+            check_url(config.ledger.url.get_secret_value())
+        except ConfigError as error:
+            raise source.error(("ledger", "url"), error.message) from None
+
+
+def _has_stored_keys(config: RouterConfig) -> bool:
+    """Whether the ledger's store has keys, as far as is known here; it is asked itself only where nothing is known."""
+    if not config.ledger.enabled:
+        return False
+    if known_keys(config.record.path):
+        return True
+    try:
+        return bool(store_of(config.ledger.url, config.record.path).keys())
+    except StoreDown:
+        return False
 
 
 def _check_models(config: RouterConfig, source: Source) -> None:

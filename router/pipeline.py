@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from router.accounts import Accounts, Ticket
 from router.core import clock
+from router.core.errors import BudgetExceeded
 from router.core.ports import Scanner
 from router.core.types import (
     Cleared,
@@ -19,6 +21,7 @@ from router.core.types import (
     Health,
     JsonObject,
     JsonValue,
+    Limits,
     Masking,
     Plan,
     PlanInputs,
@@ -37,11 +40,13 @@ from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
-from router.routing.features import features
+from router.routing.features import features, most_input_tokens, rough_tokens
 from router.routing.planner import Planner
 from router.wire.dialects import codec
+from router.wire.output_limit import limited
 
 _NEW = Health()
+_UNLIMITED = Limits()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -56,13 +61,18 @@ class Pipeline:
         planner: Planner,
         executor: Executor,
         directory: AdapterDirectory,
+        accounts: Accounts,
+        default_max_tokens: int,
     ) -> None:
+        """`default_max_tokens` limits answers that a budget pays for, where the caller sets no limit."""
         self._scanner = scanner
         self._judge = judge
         self._conversations = Conversations()
         self._planner = planner
         self._executor = executor
         self._directory = directory
+        self._accounts = accounts
+        self._default_max_tokens = default_max_tokens
         self._deployments = planner.deployments()
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
@@ -71,23 +81,27 @@ class Pipeline:
         Raises:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
-        decision = await self._decide(request, trace)
-        report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
-        masked, vault = decision.masked or (None, None)
-        wanted, is_whole = chat.body.get("response_format"), not request.stream
-        unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
+        request, ticket = self._admit(request)
+        try:
+            decision = await self._decide(request, trace, ticket=ticket)
+            report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
+            masked, vault = decision.masked or (None, None)
+            wanted, is_whole = chat.body.get("response_format"), not request.stream
+            unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
 
-        def permit(target: Target) -> Cleared:
-            native = self._executor.provider(target).dialects
-            cleared = clear(request, report, verdict, target, masked, native)
-            trace.cleared(cleared)
-            return cleared
+            def permit(target: Target) -> Cleared:
+                native = self._executor.provider(target).dialects
+                cleared = clear(request, report, verdict, target, masked, native)
+                trace.cleared(cleared)
+                return cleared
 
-        async with aclosing(self._executor.execute(plan, chat, permit, trace)) as deltas:
-            async for delta in deltas:
-                trace.delta(delta)
-                for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
-                    yield restored
+            async with aclosing(self._executor.execute(plan, chat, permit, trace)) as deltas:
+                async for delta in deltas:
+                    trace.delta(delta)
+                    for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
+                        yield restored
+        finally:
+            self._accounts.settle(ticket, request.principal, trace.model, trace.attempts)
 
     async def explain(self, request: Request, trace: Trace) -> dict[str, JsonValue]:
         """Say what would be done with a request, and why; calls nobody.
@@ -140,7 +154,20 @@ class Pipeline:
             "selection": trace.selection_facts(),
         }
 
-    async def _decide(self, request: Request, trace: Trace, *, remember: bool = True) -> _Decision:
+    def _admit(self, request: Request) -> tuple[Request, Ticket | None]:
+        """Let a request in, as far as its key's limits go; one that a budget pays for gets a limit for its answer."""
+        own = request.principal.limits
+        if own == _UNLIMITED:
+            return request, None
+        if own.budget != _UNLIMITED.budget:
+            body = limited(request.body, request.dialect, self._default_max_tokens)
+            request = msgspec.structs.replace(request, body=body)
+        tokens = rough_tokens(request.body) if own.tokens_per_minute is not None else 0
+        return request, self._accounts.admit(request.principal, tokens)
+
+    async def _decide(
+        self, request: Request, trace: Trace, *, remember: bool = True, ticket: Ticket | None = None
+    ) -> _Decision:
         local = self._directory.models
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
@@ -152,6 +179,10 @@ class Pipeline:
         masks = remember and verdict.masking is Masking.PLACEHOLDER
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
+        # From here on nothing is awaited: what the budgets leave is looked at and held in one step.
+        left, wish_usd = self._accounts.left(request.principal), chat.hints.max_cost_usd
+        limit_usd = wish_usd if left is None else min(left.usd, left.usd if wish_usd is None else wish_usd)
+        most_tokens = None if left is None else most_input_tokens(report.scanned_bytes, report.leaves, chat.body)
         inputs = PlanInputs(
             model=chat.model,
             named=self._planner.named(chat.model, local),
@@ -161,7 +192,8 @@ class Pipeline:
                 report.scanned_chars,
                 translation.unsupported,
                 bound=translation.bound,
-                max_cost_usd=chat.hints.max_cost_usd,
+                max_cost_usd=limit_usd,
+                max_input_tokens=most_tokens,
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),
@@ -169,8 +201,14 @@ class Pipeline:
             health=self._health(),
         )
         trace.planning(inputs)
-        plan = self._planner.plan(inputs)
+        try:
+            plan = self._planner.plan(inputs)
+        except BudgetExceeded:
+            if left is None or limit_usd == wish_usd:
+                raise
+            raise self._accounts.exceeded(request.principal, left) from None
         trace.planned(plan)
+        self._accounts.hold(ticket, plan.reserve_usd)
         return _Decision(report, verdict, plan, masked, chat)
 
     def _health(self) -> dict[str, Health]:

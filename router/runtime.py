@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.accounts import Accounts
 from router.config.schema import RouterConfig
 from router.core import clock
 from router.core.ports import Provider
@@ -21,6 +22,7 @@ from router.providers._counter import NAME as COUNTER
 from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
+from router.record.ledger import Ledger
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
 from router.record.recent import Recent
@@ -64,7 +66,11 @@ class Runtime:
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
+        accounts: Accounts,
+        ledger: Ledger | None,
+        secret: bytes,
     ) -> None:
+        """`secret` is the installation's (32 bytes); `ledger` None = spending isn't kept."""
         self.config = config
         self.planner = planner
         self.pipeline = pipeline
@@ -76,6 +82,9 @@ class Runtime:
         self.recent = recent
         self.disabled = disabled
         self.responses = responses
+        self.accounts = accounts
+        self.ledger = ledger
+        self.secret = secret
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers
@@ -100,6 +109,9 @@ class Runtime:
         """Start the scan workers and background tasks; end them in reverse order."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.recorder.aclose)
+            if self.ledger is not None:
+                stack.push_async_callback(self.ledger.aclose)
+                await self.ledger.start()
             for provider in self._providers.values():
                 stack.push_async_callback(provider.aclose)
             stack.callback(self.directory.close)
@@ -126,6 +138,8 @@ class Runtime:
             missing.append(f"local engine: {engine}")
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
+        if self.ledger is not None and (trouble := self.ledger.state().trouble):
+            missing.append(f"ledger: its store can't be used ({trouble}); usage waits in memory")
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())
         vital = vital or (engine is not None and not (self._was_ready and self._has_cloud))
         self._was_ready = self._was_ready or not vital

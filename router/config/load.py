@@ -25,8 +25,8 @@ StandIn = Callable[[Loc], str | None]
 
 
 def without_secrets(loc: Loc) -> str:
-    """Stand in for every secret, each with a text of its own; a sink that could have a key has none."""
-    return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
+    """Stand in for every secret, each with a text of its own; sinks and the ledger have none."""
+    return "" if loc[0] in ("record", "ledger") else f"made-up-{secrets.token_hex(16)}"
 
 
 SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_access_key", "session_token"})
@@ -34,6 +34,9 @@ SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_a
 
 _NO_SECRET = "chain"
 """What may stand there instead: whoever is asked finds the secret itself."""
+
+_SECRET_PLACES = frozenset({("ledger", "url")})
+"""Key paths of further ones."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -175,7 +178,7 @@ def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> o
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in SECRETS and not (key == "credentials" and item == _NO_SECRET)
+            if (key in SECRETS or (*loc, key) in _SECRET_PLACES) and not (key == "credentials" and item == _NO_SECRET)
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

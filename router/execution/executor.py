@@ -135,6 +135,7 @@ class _Attempt:
         self._started_s = clock.monotonic_s()
         self._ttft_ms: float | None = None
         self._usage: Usage | None = None
+        self._pieces = self._chars = 0
         self._target = target
 
     async def run(self, clear: Callable[[Target], Cleared]) -> AsyncGenerator[Delta, None]:
@@ -151,6 +152,8 @@ class _Attempt:
                         self._ttft_ms = self._elapsed_ms()
                         health.answered(deployment, self._ttft_ms)
                     self._usage = delta.usage or self._usage
+                    self._pieces += not delta.usage_only
+                    self._chars += delta.chars
                     yield delta
             health.finished(deployment, self._elapsed_ms())
             error_code = None
@@ -171,6 +174,8 @@ class _Attempt:
                     ttft_ms=self._ttft_ms,
                     error_code=error_code,
                     usage=self._usage,
+                    pieces=self._pieces,
+                    chars=self._chars,
                 )
             )
 

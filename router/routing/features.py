@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from router.core.types import Features, JsonObject, Request
+from router.core.types import Features, JsonObject, JsonValue, Request
+from router.routing.estimate import EXPECTED_OUTPUT_TOKENS
 
 CHARS_PER_TOKEN = 4
 """A rough, model-independent estimate; exact counts come back with the answer's usage."""
+
+MAX_TOKENS_PER_BYTE = 0.5
+"""The most that is reckoned with: two bytes of text are a token or less, but for rare scripts and random letters."""
+
+OVERHEAD_TOKENS = 32
+"""What a chat template adds, roughly, however short the prompt."""
+
+OVERHEAD_TOKENS_PER_LEAF = 8
+MEDIA_TOKENS = 2048
+"""What an image, a recording or a file is reckoned with."""
+
+_MEDIA = frozenset({"vision", "audio", "files"})
 
 FIELDS = {
     **dict.fromkeys(("vision", "audio", "files"), "messages"),
@@ -16,6 +29,7 @@ FIELDS = {
 }
 """Need -> the field of a chat request that asks for it, where it has another name."""
 
+_LONG_CHARS = 4096
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 
@@ -29,6 +43,7 @@ def features(
     stuck: str | None = None,
     language: str | None = None,
     max_cost_usd: Decimal | None = None,
+    max_input_tokens: int | None = None,
 ) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
@@ -40,7 +55,9 @@ def features(
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Features(
         input_tokens=text_chars // CHARS_PER_TOKEN,
+        max_input_tokens=max_input_tokens,
         max_output_tokens=limit if isinstance(limit, int) else None,
+        choices=_choices(body),
         needs=frozenset(_needs(body)),
         task=request.hints.task,
         tier=request.hints.tier,
@@ -57,6 +74,39 @@ def features(
         max_cost_usd=max_cost_usd,
         max_latency_ms=request.hints.max_latency_ms,
     )
+
+
+def most_input_tokens(scanned_bytes: int, leaves: int, body: JsonObject) -> int:
+    """Return the most tokens that a prompt is reckoned with, where a budget must hold: from the size of its text (UTF-8), how
+    many texts that are, and what else its chat request holds."""
+    messages = body.get("messages")
+    count = len(messages) if isinstance(messages, list) else 0
+    media = MEDIA_TOKENS * count if _needs(body) & _MEDIA else 0
+    text = int(scanned_bytes * MAX_TOKENS_PER_BYTE)
+    return text + OVERHEAD_TOKENS + OVERHEAD_TOKENS_PER_LEAF * max(leaves, count) + media
+
+
+def rough_tokens(body: JsonObject) -> int:
+    """Estimate the tokens of a request as it came, in any dialect: of its prompt, and of an answer as long as it may be."""
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
+    limit = next((one for one in limits if isinstance(one, int) and not isinstance(one, bool) and one >= 0), None)
+    output = EXPECTED_OUTPUT_TOKENS if limit is None else limit
+    return _chars(body) // CHARS_PER_TOKEN + _choices(body) * output
+
+
+def _chars(value: JsonValue) -> int:
+    """Add up the lengths of all texts; what is long and has no spaces is no text, and counts as an image does."""
+    if isinstance(value, str):
+        is_text = len(value) < _LONG_CHARS or " " in value[:_LONG_CHARS]
+        return len(value) if is_text else MEDIA_TOKENS * CHARS_PER_TOKEN
+    if isinstance(value, dict):
+        return sum(map(_chars, value.values()))
+    return sum(map(_chars, value)) if isinstance(value, list) else 0
+
+
+def _choices(body: JsonObject) -> int:
+    asked = [value for name in ("n", "best_of") if isinstance(value := body.get(name), int)]
+    return max([1, *asked])
 
 
 def _needs(body: JsonObject) -> set[str]:

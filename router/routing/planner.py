@@ -41,7 +41,7 @@ from router.core.types import (
 )
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 from router.routing.chance import draw
-from router.routing.estimate import expected_cost_usd
+from router.routing.estimate import most_cost_usd
 from router.routing.fitness import CAPABILITY, CONTEXT, DIALECT, misfit, refuse, refuse_untranslatable
 from router.routing.ranking import Ranked, Ranking
 from router.routing.rules import applies
@@ -177,21 +177,20 @@ class Planner:
             reason = "offline"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
         steps = hedged(gated(steps, choice.escalations, spare), up, features, self._routing.hedge)
+        unfiltered = self._aside("content_fallbacks", choice, inputs)
         aside = [
             self._step(item.candidate, after=code)
-            for code, items in (
-                (ContextTooLong.code, longer),
-                (UpstreamFiltered.code, self._aside("content_fallbacks", choice, inputs)),
-            )
+            for code, items in ((ContextTooLong.code, longer), (UpstreamFiltered.code, unfiltered))
             for item in items
         ]
+        may_answer = [*targets, *(item.candidate for item in (*longer, *unfiltered))]
         return Plan(
             steps=(*steps, *aside),
             reason=reason,
             strategy=choice.strategy,
             considered=considered(choice.ranked, sorted_out, features),
             cascade=choice.cascade,
-            reserve_usd=reserve_usd(up or down, features, choice.escalations),
+            reserve_usd=reserve_usd(may_answer, features, choice.escalations),
         )
 
     def _sort_out(self, item: Ranked, inputs: PlanInputs) -> str:
@@ -205,7 +204,7 @@ class Planner:
             return unfit
         if limit_usd is None:
             return ""
-        cost_usd = expected_cost_usd(inputs.features, candidate.price)
+        cost_usd = most_cost_usd(inputs.features, candidate.price)
         return PRICE_UNKNOWN if cost_usd is None else (OVER_COST if cost_usd > limit_usd else "")
 
     def _spare(self, fit: Sequence[Ranked], features: Features) -> tuple[Candidate, ...]:
@@ -359,7 +358,7 @@ class Planner:
 
 
 def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
+    costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
     least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
     limit = format(features.max_cost_usd or Decimal(0), "f")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.config.schema import HedgeConfig
 from router.core.types import Candidate, Considered, Features, Step
-from router.routing.estimate import expected_cost_usd
+from router.routing.estimate import expected_cost_usd, most_cost_usd
 from router.routing.ranking import Ranked
 
 OVER_COST = "over_cost"
@@ -56,7 +56,7 @@ def considered(ranked: Sequence[Ranked], excluded: Sequence[str], features: Feat
 
 
 def reserve_usd(candidates: Sequence[Candidate], features: Features, escalations: int) -> Decimal | None:
-    """Return the most that a plan is expected to cost: its dearest candidate, once for each model that may answer."""
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
+    """Return the most that a plan may cost: its dearest candidate, once for each model that may answer."""
+    costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
     return max(known) * (1 + escalations) if known else None

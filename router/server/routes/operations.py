@@ -22,6 +22,9 @@ def build(runtime: Runtime) -> APIRouter:
     async def metrics() -> Response:
         runtime.metrics.breakers(dict(runtime.health.snapshot()))
         runtime.metrics.sinks(runtime.recorder.states())
+        if runtime.ledger is not None:
+            runtime.metrics.ledger(runtime.ledger.state())
+        runtime.metrics.budgets(runtime.accounts.left_by_key())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes.add_api_route("/health", health, methods=["GET"])
