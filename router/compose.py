@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -86,23 +86,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         ConfigError: as `check`.
     """
     check(config, source)
-    clouds, disabled = _providers(config, source)
+    planning = plan_with(config, source, engine.dialects if engine is not None else ENGINE.dialects)
     embedder = cache(lambda: load_embedder(config.record.path / "sona"))
-    own = {embedding.MODEL: embedding.candidate()} if is_installed() else {}
-    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder), COUNTER: Counter()}
+    providers: dict[str, Provider] = {
+        **planning.clouds,
+        embedding.NAME: embedding.InProcess(embedder),
+        COUNTER: Counter(),
+    }
     if engine is not None:
         providers[LOCAL] = engine
-    tariffs: dict[str, Tariff] = {}
-    groups = {name: _group(config, source, name, clouds, tariffs) for name in config.models}
-    planner = Planner(
-        groups,
-        _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options),
-        config.routing,
-        config.local,
-        local_dialects=engine.dialects if engine is not None else ENGINE.dialects,
-        own=own,
-        in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
-    )
     health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
@@ -116,11 +108,11 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     return Runtime(
         config=config,
         scanner=scanner,
-        planner=planner,
+        planner=planning.planner,
         pipeline=Pipeline(
             scanner,
             Judge(config.privacy, group_actions(config)),
-            planner,
+            planning.planner,
             executor,
             directory,
             accounts,
@@ -133,13 +125,40 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         recorder=Recorder(sinks),
         metrics=metrics,
         recent=recent,
-        tariffs=tariffs,
-        disabled=disabled,
+        tariffs=planning.tariffs,
+        disabled=planning.disabled,
         responses=ResponseStore(config.responses),
         accounts=accounts,
         ledger=ledger,
         secret=secret,
     )
+
+
+class Planning(msgspec.Struct, frozen=True):
+    """The planner of a configuration, and what it plans with."""
+
+    planner: Planner
+    clouds: Mapping[str, Provider]
+    tariffs: Mapping[str, Tariff]
+    """What the tokens of a target cost, by its label."""
+    disabled: Mapping[str, str]
+    """Providers that were left out, and why."""
+
+
+def plan_with(config: RouterConfig, source: Source, local_dialects: Set[Dialect]) -> Planning:
+    """Build the planner of a configuration that was checked; opens no connection."""
+    clouds, disabled = _providers(config, source)
+    tariffs: dict[str, Tariff] = {}
+    planner = Planner(
+        {name: _group(config, source, name, clouds, tariffs) for name in config.models},
+        _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options),
+        config.routing,
+        config.local,
+        local_dialects=local_dialects,
+        own={embedding.MODEL: embedding.candidate()} if is_installed() else {},
+        in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
+    )
+    return Planning(planner, clouds, tariffs, disabled)
 
 
 def engine_host(config: RouterConfig) -> EngineHost | None:

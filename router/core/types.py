@@ -574,6 +574,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     strategy: str
     considered: tuple[Considered, ...]
+    planned: tuple[str, ...]
+    """Labels of the plan's targets in order; the adapter that SONA had yet to choose is not in them."""
+    planned_reason: str
+    """Why the first of them stands there."""
     inputs: PlanInputs | None
     """What the plan was made from: it can be made again, under another configuration too."""
     session_is_local: bool

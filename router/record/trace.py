@@ -231,6 +231,8 @@ class Trace:
             reason=self.reason,
             strategy=plan.strategy if plan else "",
             considered=plan.considered if plan else (),
+            planned=tuple(step.target.label for step in plan.steps) if plan else (),
+            planned_reason=plan.reason if plan else "",
             inputs=self._inputs,
             session_is_local=self._session_is_local,
             narrowed_to=request.hints.locality if request else None,

@@ -42,6 +42,8 @@ def outcome(number: int, **changes: object) -> Outcome:
         "reason": "policy:sensitive" if sensitive else "strategy:cost",
         "strategy": "cost",
         "considered": (),
+        "planned": (target,),
+        "planned_reason": "policy:sensitive" if sensitive else "strategy:cost",
         "inputs": None,
         "session_is_local": False,
         "narrowed_to": None,
