@@ -40,7 +40,7 @@ from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
-from router.routing.features import features, most_input_tokens, rough_tokens
+from router.routing.features import features, most_input_tokens, rough_tokens, text_size
 from router.routing.planner import Planner
 from router.wire.dialects import codec
 from router.wire.output_limit import limited
@@ -182,14 +182,16 @@ class Pipeline:
         # From here on nothing is awaited: what the budgets leave is looked at and held in one step.
         left, wish_usd = self._accounts.left(request.principal), chat.hints.max_cost_usd
         limit_usd = wish_usd if left is None else min(left.usd, left.usd if wish_usd is None else wish_usd)
-        most_tokens = None if left is None else most_input_tokens(report.scanned_bytes, report.leaves, chat.body)
+        # Where the scan is off, nobody has counted yet.
+        chars, size = (report.scanned_chars, report.scanned_bytes) if report.scanned_chars else text_size(chat.body)
+        most_tokens = None if left is None else most_input_tokens(size, report.leaves, chat.body)
         inputs = PlanInputs(
             model=chat.model,
             named=self._planner.named(chat.model, local),
             verdict=verdict,
             features=features(
                 chat,
-                report.scanned_chars,
+                chars,
                 translation.unsupported,
                 bound=translation.bound,
                 max_cost_usd=limit_usd,

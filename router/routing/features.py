@@ -47,7 +47,7 @@ def features(
 ) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
-    `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it,
+    `text_chars` is how many characters of text it has, `untranslatable` what chat can't say of it,
     `bound` whether only the model that was asked for can answer. The others are facts that aren't in the request: see
     `core.types.Features`.
     """
@@ -76,13 +76,13 @@ def features(
     )
 
 
-def most_input_tokens(scanned_bytes: int, leaves: int, body: JsonObject) -> int:
+def most_input_tokens(text_bytes: int, leaves: int, body: JsonObject) -> int:
     """Return the most tokens that a prompt is reckoned with, where a budget must hold: from the size of its text (UTF-8), how
     many texts that are, and what else its chat request holds."""
     messages = body.get("messages")
     count = len(messages) if isinstance(messages, list) else 0
     media = MEDIA_TOKENS * count if _needs(body) & _MEDIA else 0
-    text = int(scanned_bytes * MAX_TOKENS_PER_BYTE)
+    text = int(text_bytes * MAX_TOKENS_PER_BYTE)
     return text + OVERHEAD_TOKENS + OVERHEAD_TOKENS_PER_LEAF * max(leaves, count) + media
 
 
@@ -91,17 +91,24 @@ def rough_tokens(body: JsonObject) -> int:
     limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
     limit = next((one for one in limits if isinstance(one, int) and not isinstance(one, bool) and one >= 0), None)
     output = EXPECTED_OUTPUT_TOKENS if limit is None else limit
-    return _chars(body) // CHARS_PER_TOKEN + _choices(body) * output
+    return text_size(body)[0] // CHARS_PER_TOKEN + _choices(body) * output
 
 
-def _chars(value: JsonValue) -> int:
-    """Add up the lengths of all texts; what is long and has no spaces is no text, and counts as an image does."""
+def text_size(value: JsonValue) -> tuple[int, int]:
+    """Add up (characters, bytes of UTF-8) of all texts in a body; what is long and has no spaces is no text, and counts as
+    an image does."""
     if isinstance(value, str):
-        is_text = len(value) < _LONG_CHARS or " " in value[:_LONG_CHARS]
-        return len(value) if is_text else MEDIA_TOKENS * CHARS_PER_TOKEN
-    if isinstance(value, dict):
-        return sum(map(_chars, value.values()))
-    return sum(map(_chars, value)) if isinstance(value, list) else 0
+        if len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]:
+            return MEDIA_TOKENS * CHARS_PER_TOKEN, int(MEDIA_TOKENS / MAX_TOKENS_PER_BYTE)
+        return len(value), len(value) if value.isascii() else len(value.encode(errors="replace"))
+    chars = size = 0
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for one in inside:
+        if isinstance(one, str | dict | list):
+            more_chars, more_bytes = text_size(one)
+            chars += more_chars
+            size += more_bytes
+    return chars, size
 
 
 def _choices(body: JsonObject) -> int:

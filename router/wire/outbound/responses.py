@@ -62,6 +62,8 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str
     response: msgspec.Raw = msgspec.Raw()
+    delta: msgspec.Raw = msgspec.Raw()
+    """What is added to a text or to arguments: a string."""
 
 
 _RESPONSE = msgspec.json.Decoder(_Response)
@@ -120,7 +122,8 @@ def event(payload: bytes, named: bytes | None, name: str, *, is_begun: bool) -> 
     if one.type == "error":
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")
     if one.type not in _FINAL:
-        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or one.type.encode())
+        chars = max(0, len(bytes(one.delta)) - 2)
+        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or one.type.encode(), chars=chars)
     response = _response(bytes(one.response), name)
     if one.type == "response.failed" and not is_begun:
         raise _failure(response, name)
