@@ -63,8 +63,18 @@ class LedgerState(msgspec.Struct, frozen=True, kw_only=True):
 class Ledger:
     """Owns the counts in memory; `add` and what reads belong to the event loop, the store to the thread."""
 
-    def __init__(self, store: Store, folder: Path, secret: bytes, *, refresh_s: float, max_waiting: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        folder: Path,
+        secret: bytes,
+        *,
+        refresh_s: float,
+        max_waiting: int,
+        now_unix_s: Callable[[], float] = clock.unix_s,
+    ) -> None:
         """Read what is known from the folder for records; the store is opened by `start`."""
+        self._now_unix_s = now_unix_s
         self._store, self._folder, self._secret = store, folder, secret
         self._refresh_s, self._max_waiting = refresh_s, max_waiting
         self._writer, self._number = secrets.token_hex(8), 0
@@ -77,7 +87,7 @@ class Ledger:
         """Batches that were written after what was spent was read last."""
         self._trouble, self._lost = "", 0
         self._known = _read(folder / SNAPSHOT, _Known, _Known())
-        self._periods = periods(clock.unix_s())
+        self._periods = periods(self._now_unix_s())
         self._spent = dict(self._known.spent) if self._known.periods == self._periods else {}
         self.keys = bearers(self._known.keys, secret)
         """Whose keys the store has, by their digests; replaced when it is read."""
@@ -111,7 +121,7 @@ class Ledger:
         billed = [attempt for attempt in attempts if attempt.usage is not None]
         if not billed:
             return
-        now_s = clock.unix_s()
+        now_s = self._now_unix_s()
         hour = int(now_s) // 3600 * 3600
         self._roll(now_s)
         spent = 0
@@ -134,14 +144,14 @@ class Ledger:
 
     def spent(self, key_id: str) -> Spent:
         """Return what a key spent in the running periods, as far as is known here."""
-        self._roll(clock.unix_s())
+        self._roll(self._now_unix_s())
         day, week, month = self._spent.get(key_id, SpentPicousd())
         return Spent(day_usd=usd(day), week_usd=usd(week), month_usd=usd(month))
 
     @property
     def periods(self) -> Periods:
         """The running day, week and month."""
-        self._roll(clock.unix_s())
+        self._roll(self._now_unix_s())
         return self._periods
 
     def state(self) -> LedgerState:
@@ -230,7 +240,7 @@ class Ledger:
         self._unwritten = [*kept, Batch(writer=self._writer, number=untried[-1].number, rows=list(rows.items()))]
 
     def _read(self) -> _Known:
-        now = periods(clock.unix_s())
+        now = periods(self._now_unix_s())
         with self._lock:
             self._since_read = []
         keys = self._store.keys()
@@ -267,7 +277,7 @@ class Ledger:
 
     def _take(self, known: _Known) -> None:
         """Take what the store knows, and what it can't know yet."""
-        self._roll(clock.unix_s())
+        self._roll(self._now_unix_s())
         if known.keys != self._known.keys:
             self.keys = bearers(known.keys, self._secret)
             own = fingerprint(self._secret)
