@@ -12,6 +12,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Callable, Sequence
+from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ _T = TypeVar("_T")
 BATCH_S = 0.25
 """How long usage is collected before it is written; a killed process loses no more than this."""
 
+_NOTHING = SpentPicousd()
 _RETRY_S = 0.5
 _SNAPSHOT_S = 60.0
 _FIRST_S = 5.0
@@ -122,13 +124,14 @@ class Ledger:
         if not billed:
             return
         now_s = self._now_unix_s()
-        hour = int(now_s) // 3600 * 3600
         self._roll(now_s)
-        spent = 0
+        hour, spent, last = int(now_s) // 3600 * 3600, 0, billed[-1]
         with self._lock:
             for attempt in billed:
-                cost = _picousd(attempt)
-                spent += cost
+                cost = 0
+                if attempt.cost_usd:
+                    cost = _picousd(attempt.cost_usd)
+                    spent += cost
                 locality = "local" if attempt.locality is Locality.LOCAL else "cloud"
                 place = Place(hour, who.id, who.tenant, model, attempt.target, locality, attempt.estimated)
                 tally = self._open.get(place)
@@ -137,15 +140,16 @@ class Ledger:
                         self._lost += 1
                         continue
                     tally = self._open[place] = Tally()
-                _count(tally, attempt, cost, is_last=attempt is billed[-1])
+                _count(tally, attempt, cost)
+                tally.requests += attempt is last
         if spent:
-            day, week, month = self._spent.get(who.id, SpentPicousd())
+            day, week, month = self._spent.get(who.id, _NOTHING)
             self._spent[who.id] = SpentPicousd(day + spent, week + spent, month + spent)
 
     def spent(self, key_id: str) -> Spent:
         """Return what a key spent in the running periods, as far as is known here."""
         self._roll(self._now_unix_s())
-        day, week, month = self._spent.get(key_id, SpentPicousd())
+        day, week, month = self._spent.get(key_id, _NOTHING)
         return Spent(day_usd=usd(day), week_usd=usd(week), month_usd=usd(month))
 
     @property
@@ -292,7 +296,7 @@ class Ledger:
             later = [row for batch in (*self._since_read, *self._unwritten) for row in batch.rows]
             for place, tally in (*later, *self._open.items()):
                 if tally.cost_picousd:
-                    day, week, month = spent.get(place.key_id, SpentPicousd())
+                    day, week, month = spent.get(place.key_id, _NOTHING)
                     cost, now = tally.cost_picousd, self._periods
                     spent[place.key_id] = SpentPicousd(
                         day + cost * (place.hour >= now.day),
@@ -324,23 +328,27 @@ def known_keys(folder: Path) -> tuple[StoredKey, ...]:
     return _read(folder / SNAPSHOT, _Known, _Known()).keys
 
 
-def _count(tally: Tally, attempt: Attempt, cost_picousd: int, *, is_last: bool) -> None:
+def _count(tally: Tally, attempt: Attempt, cost_picousd: int) -> None:
     usage = attempt.usage
     assert usage is not None
-    tally.requests += is_last
     tally.attempts += 1
-    tally.unpriced += attempt.cost_usd is None
+    tally.cost_picousd += cost_picousd
     tally.input_tokens += usage.input_tokens
     tally.output_tokens += usage.output_tokens
-    tally.cached_input_tokens += usage.cached_input_tokens
-    tally.cache_write_tokens += usage.cache_write_tokens
-    tally.reasoning_tokens += usage.reasoning_tokens
-    tally.cost_picousd += cost_picousd
+    if attempt.cost_usd is None:
+        tally.unpriced += 1
+    # What most answers have none of.
+    if usage.cached_input_tokens:
+        tally.cached_input_tokens += usage.cached_input_tokens
+    if usage.cache_write_tokens:
+        tally.cache_write_tokens += usage.cache_write_tokens
+    if usage.reasoning_tokens:
+        tally.reasoning_tokens += usage.reasoning_tokens
 
 
-def _picousd(attempt: Attempt) -> int:
+def _picousd(usd: Decimal) -> int:
     """Count a cost in 10^-12 dollars, rounded up."""
-    return -int(-(attempt.cost_usd or 0) * PICO // 1)
+    return int((usd * PICO).to_integral_value(ROUND_CEILING))
 
 
 def _read(path: Path, kind: type[_T], default: _T) -> _T:

@@ -94,20 +94,24 @@ def rough_tokens(body: JsonObject) -> int:
     return text_size(body)[0] // CHARS_PER_TOKEN + _choices(body) * output
 
 
-def text_size(value: JsonValue) -> tuple[int, int]:
+def text_size(body: JsonObject) -> tuple[int, int]:
     """Add up (characters, bytes of UTF-8) of all texts in a body; what is long and has no spaces is no text, and counts as
     an image does."""
-    if isinstance(value, str):
-        if len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]:
-            return MEDIA_TOKENS * CHARS_PER_TOKEN, int(MEDIA_TOKENS / MAX_TOKENS_PER_BYTE)
-        return len(value), len(value) if value.isascii() else len(value.encode(errors="replace"))
     chars = size = 0
-    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for one in inside:
-        if isinstance(one, str | dict | list):
-            more_chars, more_bytes = text_size(one)
-            chars += more_chars
-            size += more_bytes
+    left: list[JsonValue] = [body]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            if len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]:
+                chars += MEDIA_TOKENS * CHARS_PER_TOKEN
+                size += int(MEDIA_TOKENS / MAX_TOKENS_PER_BYTE)
+            else:
+                chars += len(value)
+                size += len(value) if value.isascii() else len(value.encode(errors="replace"))
+        elif isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
     return chars, size
 
 
