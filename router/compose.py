@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from router.accounts import Accounts
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
+from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
 from router.config.schema import Strategy as Stages
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
@@ -21,8 +21,11 @@ from router.core.ports import Provider, Sink, SinkDeps, Strategy
 from router.core.types import Budget, Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
+from router.execution.cascade import Cascade
 from router.execution.executor import Executor
+from router.execution.gates import Gate, GateDeps
 from router.execution.health import HealthMonitor
+from router.execution.slots import Limit, Slots
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
 from router.policy.judge import Judge
@@ -43,7 +46,7 @@ from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.record.store import store_of
 from router.response_store import ResponseStore
-from router.routing.candidates import AUTO, Group
+from router.routing.candidates import AUTO, Group, local_target
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.runtime import Runtime
@@ -70,6 +73,7 @@ def check(config: RouterConfig, source: Source) -> None:
     _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options)
     for name, model in config.models.items():
         _ranking(source, model.strategy, ("models", name, "strategy"), {})
+    _cascades(config, source)
     _check_sinks(config, source)
     try:
         validate_privacy(config.privacy)
@@ -98,7 +102,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    executor = Executor(providers, health, directory)
+    executor = Executor(
+        providers,
+        health,
+        directory,
+        config.routing,
+        slots=_slots(config),
+        cascades=_cascades(config, source),
+        engine=local_target() if engine is not None else None,
+    )
     metrics = Metrics()
     secret = load_secret(config.record.path)
     ledger = _ledger(config, secret) if records and config.ledger.enabled else None
@@ -405,6 +417,40 @@ def _candidate(
         capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
+
+
+def _slots(config: RouterConfig) -> Slots:
+    """Count the places of every deployment that has so many; of one that stands in several groups, the fewest."""
+    limits: dict[str, Limit] = {}
+    for model in config.models.values():
+        for row in model.deployments:
+            name, least = f"{row.provider}/{row.model}", limits.get(f"{row.provider}/{row.model}")
+            if row.concurrency is not None and (least is None or row.concurrency < least.concurrency):
+                limits[name] = Limit(concurrency=row.concurrency, queue=row.queue, queue_s=row.queue_s)
+    return Slots(limits)
+
+
+def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
+    """Build the cascades by what plans call them: a model group's name, or `auto`."""
+    rows: dict[str, tuple[CascadeConfig | None, tuple[str | int, ...]]] = {
+        name: (model.cascade, ("models", name, "cascade", "gates")) for name, model in config.models.items()
+    }
+    rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
+    deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
+    return {
+        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        for name, (cascade, loc) in rows.items()
+        if cascade is not None
+    }
+
+
+def _gate(source: Source, row: PluginConfig, loc: tuple[str | int, ...], deps: GateDeps) -> tuple[str, Gate]:
+    module = _plugin(source, "router.execution.gates", row.kind, loc)
+    settings = parse(source, module.Config, row.model_extra or {}, loc)
+    try:
+        return row.kind, module.build(settings, deps)
+    except ConfigError as error:
+        raise source.error(loc, error.message) from None
 
 
 def _ranking(source: Source, stages: Stages, loc: tuple[str | int, ...], options: dict[str, Any]) -> Ranking:

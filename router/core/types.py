@@ -460,6 +460,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     """Length of what a piece of a stream says, where that is cheap to know."""
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
+    content: bool = True
+    """Whether it holds something of the answer itself; False where it is known only to begin or to frame one."""
     dropped: tuple[str, ...] = ()
     """On the first delta of an answer: tuning knobs that the target has no counterpart for, and so didn't get."""
 

@@ -176,7 +176,9 @@ class Planner:
         if fit and not up and spare:
             reason = "offline"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
-        steps = hedged(gated(steps, choice.escalations, spare), up, features, self._routing.hedge)
+        # Gates read chat answers, and only where another model may answer at all.
+        escalations = 0 if features.bound or features.native is not None else choice.escalations
+        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
         unfiltered = self._aside("content_fallbacks", choice, inputs)
         aside = [
             self._step(item.candidate, after=code)
@@ -190,7 +192,7 @@ class Planner:
             strategy=choice.strategy,
             considered=considered(choice.ranked, sorted_out, features),
             cascade=choice.cascade,
-            reserve_usd=reserve_usd(may_answer, features, choice.escalations),
+            reserve_usd=reserve_usd(may_answer, features, escalations + (steps[0].hedge_after_ms is not None)),
         )
 
     def _sort_out(self, item: Ranked, inputs: PlanInputs) -> str:

@@ -55,8 +55,8 @@ def considered(ranked: Sequence[Ranked], excluded: Sequence[str], features: Feat
     return tuple(sorted(notes, key=lambda note: bool(note.excluded)))
 
 
-def reserve_usd(candidates: Sequence[Candidate], features: Features, escalations: int) -> Decimal | None:
-    """Return the most that a plan may cost: its dearest candidate, once for each model that may answer."""
+def reserve_usd(candidates: Sequence[Candidate], features: Features, others: int) -> Decimal | None:
+    """Return the most that a plan may cost: its dearest candidate, and again for each of `others` that may be asked too."""
     costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
-    return max(known) * (1 + escalations) if known else None
+    return max(known) * (1 + others) if known else None

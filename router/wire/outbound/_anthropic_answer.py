@@ -398,6 +398,7 @@ class NativeStream:
             usage=usage,
             finish_reason=finish,
             chars=chars,
+            content=kind not in _FRAME,
         )
         return self._passed(delta, kind)
 
@@ -413,6 +414,10 @@ class NativeStream:
             raise UpstreamProtocolError(f"{self._who}: the stream doesn't begin with its message")
         held, self._held = self._held, []
         return [*held, delta]
+
+
+_FRAME = frozenset(("message_start", "ping", "content_block_start"))
+"""Events that hold nothing of the answer yet."""
 
 
 class _Begun(msgspec.Struct):

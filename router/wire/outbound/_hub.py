@@ -322,7 +322,8 @@ class Chunks:
             "finish_reason": finish,
         }
         self._role = {}
-        return Delta(payload=self._chunk([choice]), finish_reason=finish, chars=_chars(fields))
+        payload, content = self._chunk([choice]), any(fields.values())
+        return Delta(payload=payload, finish_reason=finish, content=content, chars=_chars(fields))
 
     def usage(self, counted: Counted) -> Delta:
         """Write the chunk that holds usage and no choice."""

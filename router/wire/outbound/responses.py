@@ -25,6 +25,9 @@ _LOST = "input.reasoning"
 PRELUDE = frozenset((b"response.created", b"response.queued", b"response.in_progress"))
 """Events that come before anything of the answer: while there is nothing else, another target may still answer."""
 
+_ADDED = b".added"
+"""How events end that announce an item, or a part of one, of which nothing is there yet."""
+
 FAILED = "failed"
 """Finish reason of a response that failed after something of it was there."""
 
@@ -122,8 +125,9 @@ def event(payload: bytes, named: bytes | None, name: str, *, is_begun: bool) -> 
     if one.type == "error":
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")
     if one.type not in _FINAL:
-        chars = max(0, len(bytes(one.delta)) - 2)
-        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or one.type.encode(), chars=chars)
+        kind, chars = one.type.encode(), max(0, len(bytes(one.delta)) - 2)
+        content = kind not in PRELUDE and not kind.endswith(_ADDED)
+        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or kind, content=content, chars=chars)
     response = _response(bytes(one.response), name)
     if one.type == "response.failed" and not is_begun:
         raise _failure(response, name)
