@@ -128,7 +128,7 @@ class Accounts:
         return budgets.exceeded(left, clock.unix_s())
 
     def settle(self, ticket: Ticket | None, who: Principal, model: str, attempts: Sequence[Attempt]) -> None:
-        """Count what a request came to, in one step with giving back what was held for it. Safe to call again."""
+        """Count what a request came to, in one step with giving back what was held for it."""
         if ticket is not None and ticket.is_settled:
             return
         if self._ledger is not None:

@@ -183,6 +183,8 @@ class LiveAttempt:
             self._usage = delta.usage or self._usage
             self._pieces += not delta.usage_only and delta.content
             self._chars += delta.chars
+            if delta.usage is None and self.cleared is not None and not self.cleared.stream:
+                self._chars += len(delta.payload)  # a whole answer that doesn't say what it used
         return delta
 
     def _timeout(self, waiting_since_s: float) -> UpstreamTimeout:
