@@ -19,7 +19,6 @@ from router.core.types import (
     Cleared,
     Delta,
     Dialect,
-    Health,
     JsonObject,
     JsonValue,
     Limits,
@@ -47,7 +46,6 @@ from router.routing.planner import Planner
 from router.wire.dialects import codec
 from router.wire.output_limit import limited
 
-_NEW = Health()
 _UNLIMITED = Limits()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
@@ -75,7 +73,6 @@ class Pipeline:
         self._directory = directory
         self._accounts = accounts
         self._default_max_tokens = default_max_tokens
-        self._deployments = planner.deployments()
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -209,8 +206,8 @@ class Pipeline:
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),
-            online=self._executor.health.online,
-            health=self._health(),
+            online_ratio=self._executor.health.online_ratio,
+            health=self._executor.health.known(),
         )
         trace.planning(inputs)
         try:
@@ -222,11 +219,6 @@ class Pipeline:
         trace.planned(plan)
         self._accounts.hold(ticket, plan.reserve_usd)
         return _Decision(report, verdict, plan, masked, chat)
-
-    def _health(self) -> dict[str, Health]:
-        """What is known of the deployments; of those that were never called, nothing."""
-        known = ((name, self._executor.health.health(name)) for name in self._deployments)
-        return {name: health for name, health in known if health != _NEW}
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:

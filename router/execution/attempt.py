@@ -8,7 +8,13 @@ from functools import partial
 
 from router.config.schema import CommitConfig
 from router.core import clock
-from router.core.errors import InternalError, RouterError, UpstreamTimeout
+from router.core.errors import (
+    InternalError,
+    RouterError,
+    UpstreamConnectTimeout,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from router.core.ports import NOTHING, Clocks, Notes, Permit, Provider
 from router.core.types import Attempt, Cleared, Delta, Dialect, JsonValue, Request, Step, Target, Usage
 from router.execution.alarm import Alarm
@@ -70,6 +76,7 @@ class LiveAttempt:
         self._pending: Piece | None = None
         self._usage: Usage | None = None
         self._pieces = self._chars = 0
+        self._reached = True
         self._created_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
@@ -210,6 +217,7 @@ class LiveAttempt:
                 health.finished(deployment, self._elapsed_ms)
             case RouterError():
                 self._error_code = error.code
+                self._reached = not isinstance(error, UpstreamConnectTimeout | UpstreamUnreachable)
                 if self._is_begun:
                     health.failed(deployment, error)
             case _:
@@ -235,6 +243,7 @@ class LiveAttempt:
                 usage=self._usage,
                 pieces=self._pieces,
                 chars=self._chars,
+                reached=self._reached,
                 sent=self._is_begun,
                 queue_ms=self._queue_ms,
                 gate=self.gate,

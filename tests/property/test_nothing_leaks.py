@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.accounts import Accounts
 from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, RoutingConfig, ScanConfig
 from router.core import clock
 from router.core.errors import RouterError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.executor import Executor
 from router.execution.health import HealthMonitor
 from router.pipeline import Pipeline
@@ -65,8 +65,9 @@ class Bench:
         ranking = Ranking(("cost", cost.build(cost.Config())))
         planner = Planner({"m": group}, ranking, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
         directory = AdapterDirectory(None)
-        executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(Breakers(5, 10)), directory)
-        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
+        executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(), directory)
+        accounts = Accounts(None, lambda key, limit: None)
+        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory, accounts, 4096)
 
     async def ask(self, body: dict[str, object]) -> None:
         self.cloud.given.clear()
