@@ -24,7 +24,7 @@ from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps
 from router.execution.health import HealthMonitor
-from router.execution.slots import Limit, Slots
+from router.execution.slots import Slots, limits
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
 from router.policy.judge import Judge
@@ -106,7 +106,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         health,
         directory,
         config.routing,
-        slots=_slots(config),
+        slots=Slots(limits(config.models)),
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
     )
@@ -419,17 +419,6 @@ def _candidate(
         capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
-
-
-def _slots(config: RouterConfig) -> Slots:
-    """Count the places of every deployment that has so many; of one that stands in several groups, the fewest."""
-    limits: dict[str, Limit] = {}
-    for model in config.models.values():
-        for row in model.deployments:
-            name, least = f"{row.provider}/{row.model}", limits.get(f"{row.provider}/{row.model}")
-            if row.concurrency is not None and (least is None or row.concurrency < least.concurrency):
-                limits[name] = Limit(concurrency=row.concurrency, queue=row.queue, queue_s=row.queue_s)
-    return Slots(limits)
 
 
 def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:

@@ -472,6 +472,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     locality: Locality
     elapsed_ms: float
+    """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
     ttft_ms: float | None = None
     error_code: str | None = None
     usage: Usage | None = None

@@ -77,7 +77,7 @@ class LiveAttempt:
         self._usage: Usage | None = None
         self._pieces = self._chars = 0
         self._reached = True
-        self._created_s = clock.monotonic_s()
+        self._since_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
 
@@ -157,7 +157,7 @@ class LiveAttempt:
         self._health.begin(deployment, step.ttft_s)
         self._is_begun = True
         self._notes.calling(self.target)
-        self._sent_s = now_s = clock.monotonic_s()
+        self._since_s = now_s = clock.monotonic_s()
         self._total_s = min(step.total_s, self._request.deadline_s - now_s)
         self._first_s = min(step.ttft_s, self._total_s) if cleared.stream else self._total_s
         clocks = Clocks(ttft_s=self._first_s, total_s=self._total_s, heard=partial(self._health.heard, deployment))
@@ -252,4 +252,4 @@ class LiveAttempt:
         )
 
     def _since_ms(self) -> float:
-        return (clock.monotonic_s() - self._created_s) * 1000
+        return (clock.monotonic_s() - self._since_s) * 1000

@@ -6,11 +6,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from typing import NamedTuple
 
 from router.config.schema import CommitConfig
-from router.core.errors import RouterError
 from router.core.types import Delta
 
 Piece = asyncio.Task[Delta | None]
@@ -55,7 +53,8 @@ async def hold(first: Delta, pull: Callable[[], Coroutine[None, None, Delta | No
 
 
 async def drop(piece: Piece) -> None:
-    """Stop waiting for a piece."""
+    """Stop waiting for a piece; whatever becomes of it is nobody's business any more."""
     piece.cancel()
-    with suppress(asyncio.CancelledError, RouterError):
-        await piece
+    await asyncio.wait((piece,))
+    if not piece.cancelled():
+        piece.exception()

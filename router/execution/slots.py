@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from router.config.schema import ModelConfig
 from router.core.errors import DeploymentBusy
 
 
@@ -17,6 +18,16 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int
     queue: int
     queue_s: float
+
+
+def limits(models: Mapping[str, ModelConfig]) -> dict[str, Limit]:
+    """Read the limits of all deployments that have one; one that stands in several groups has the least of them."""
+    found: dict[str, Limit] = {}
+    for row in (row for model in models.values() for row in model.deployments):
+        name = f"{row.provider}/{row.model}"
+        if row.concurrency is not None and (name not in found or row.concurrency < found[name].concurrency):
+            found[name] = Limit(concurrency=row.concurrency, queue=row.queue, queue_s=row.queue_s)
+    return found
 
 
 class Slots:

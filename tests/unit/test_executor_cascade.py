@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router import compose
+from router.config.load import load
 from router.core.errors import (
     AllTargetsFailed,
     ConfigError,
@@ -310,3 +313,27 @@ async def test_a_hostile_schema_neither_hangs_nor_fetches_nor_fails(hostile: Jso
     gate = json_gate.build(json_gate.Config(), DEPS)
     for text in (json.dumps("a" * 40 + "!"), json.dumps({"a" * 40 + "!": 1})):
         await gate.accepts(Folded(text=text), asked(response_format=hostile))
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ("lenght", "did you mean 'length'"),
+        ("{kind: length, min_char: 3}", "min_char"),
+        ("judge", r"set 'local\.url'"),
+    ],
+)
+def test_a_gate_that_cannot_be_built_stops_the_start_with_its_line(gate: str, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "router.yaml"
+    file.write_text(f"""
+providers: {{x: {{kind: openai_compatible, base_url: "http://127.0.0.1:1/v1"}}}}
+models:
+  cheap:
+    deployments: [{{provider: x, model: m}}]
+    cascade:
+      gates:
+        - {gate}
+""")
+    with pytest.raises(ConfigError, match=message) as caught:
+        compose.check(*load(file))
+    assert "8" in caught.value.message

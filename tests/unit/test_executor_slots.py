@@ -7,8 +7,9 @@ import random
 
 import pytest
 
+from router.config.schema import DeploymentConfig, ModelConfig
 from router.core.errors import DeploymentBusy
-from router.execution.slots import Limit, Slots
+from router.execution.slots import Limit, Slots, limits
 from tests.fakes.execution import WORD, Run, ScriptedProvider, plan, step
 from tests.fakes.values import target
 
@@ -128,3 +129,12 @@ async def test_what_has_no_limit_is_counted_all_the_same() -> None:
     assert places.in_flight("x") == 1000
     places.give("x")
     assert (places.in_flight("x"), places.queued("x"), places.in_flight("y")) == (999, 0, 0)
+
+
+def test_a_deployment_that_stands_in_several_groups_has_the_least_of_their_limits() -> None:
+    def group(concurrency: int | None) -> ModelConfig:
+        return ModelConfig(deployments=(DeploymentConfig(provider="a", model="m", concurrency=concurrency, queue=3),))
+
+    found = limits({"x": group(8), "y": group(2), "z": group(None)})
+    assert found == {"a/m": Limit(concurrency=2, queue=3, queue_s=2.0)}
+    assert limits({"z": group(None)}) == {}
