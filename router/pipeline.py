@@ -6,12 +6,12 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import aclosing
-from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
 from router.accounts import Accounts, Ticket
+from router.circumstances import Circumstances
 from router.core import clock
 from router.core.errors import BudgetExceeded
 from router.core.ports import NOTHING, Scanner
@@ -28,12 +28,12 @@ from router.core.types import (
     PlanInputs,
     Request,
     ScanReport,
-    ScanStatus,
     Target,
     Verdict,
 )
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
+from router.explanation import Explained, explanation
 from router.policy.clearance import clear
 from router.policy.judge import Judge
 from router.privacy.conversation import Conversations
@@ -61,6 +61,7 @@ class Pipeline:
         planner: Planner,
         executor: Executor,
         directory: AdapterDirectory,
+        circumstances: Circumstances,
         accounts: Accounts,
         default_max_tokens: int,
     ) -> None:
@@ -73,6 +74,7 @@ class Pipeline:
         self._directory = directory
         self._accounts = accounts
         self._default_max_tokens = default_max_tokens
+        self._circumstances = circumstances
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -107,10 +109,11 @@ class Pipeline:
                     trace.delta(delta)
                     for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
                         yield restored
+            self._circumstances.answered(decision.inputs.features, trace.deployment)
         finally:
             self._accounts.settle(ticket, request.principal, trace.model, trace.attempts)
 
-    async def explain(self, request: Request, trace: Trace) -> dict[str, JsonValue]:
+    async def explain(self, request: Request, trace: Trace) -> JsonObject:
         """Say what would be done with a request, and why; calls nobody.
 
         Raises:
@@ -120,46 +123,16 @@ class Pipeline:
         report, verdict, plan = decision.report, decision.verdict, decision.plan
         first = await self._executor.resolve(plan.steps[0].target, decision.chat, trace)
         trace.resolved(first)
-        return {
-            "decision": {
-                "target": first.label,
-                "locality": "local" if first.locality == 0 else "cloud",
-                "reason": plan.reason,
-                "strategy": plan.strategy,
-                "masked": verdict.masking is not Masking.NONE and first.locality > 0,
-            },
-            "scan": {
-                "status": report.status.value,
-                "reason": report.reason,
-                "sensitivity": report.sensitivity.name.lower(),
-                "entities": list(report.entities),
-                "findings": [
-                    {
-                        "entity": finding.entity,
-                        "path": list(finding.path),
-                        "start": finding.start,
-                        "end": finding.end,
-                        "score": finding.score,
-                        "recognizer": finding.recognizer,
-                        "in_key": finding.in_key,
-                    }
-                    for finding in report.findings
-                ],
-                "leaves": len(leaves(request.body).leaves),
-                "scanned_chars": report.scanned_chars,
-                "elapsed_ms": report.elapsed_ms,
-                "summary": _summary(report),
-            },
-            "verdict": {
-                "max_locality": verdict.max_locality.name.lower(),
-                "masking": verdict.masking.value,
-                "rule": verdict.rule_id,
-                "reason": verdict.reason,
-            },
-            "plan": [_label(step.target) for step in plan.steps],
-            "considered": msgspec.to_builtins(plan.considered, builtin_types=(Decimal,)),
-            "selection": trace.selection_facts(),
-        }
+        explained = Explained(
+            report=report,
+            leaves=len(leaves(request.body).leaves),
+            verdict=verdict,
+            inputs=decision.inputs,
+            plan=plan,
+            first=first,
+            selection=trace.selection,
+        )
+        return explanation(explained)
 
     def _admit(self, request: Request) -> tuple[Request, Ticket | None]:
         """Let a request in, as far as its key's limits go; one that a budget pays for gets a limit for its answer."""
@@ -186,6 +159,7 @@ class Pipeline:
         masks = remember and verdict.masking is Masking.PLACEHOLDER
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
+        known = self._circumstances.facts(chat)
         # From here on nothing is awaited: what the budgets leave is looked at and held in one step.
         left, wish_usd = self._accounts.left(request.principal), chat.hints.max_cost_usd
         limit_usd = wish_usd if left is None else min(left.usd, left.usd if wish_usd is None else wish_usd)
@@ -201,6 +175,9 @@ class Pipeline:
                 chars,
                 translation.unsupported,
                 bound=translation.bound,
+                session=known.session,
+                stuck=known.stuck,
+                language=known.language,
                 max_cost_usd=limit_usd,
                 max_input_tokens=most_tokens,
             ),
@@ -208,6 +185,7 @@ class Pipeline:
             time_unix_s=clock.unix_s(),
             online_ratio=self._executor.health.online_ratio,
             health=self._executor.health.known(),
+            canaries=self._circumstances.canaries.ratios,
         )
         trace.planning(inputs)
         try:
@@ -218,7 +196,7 @@ class Pipeline:
             raise self._accounts.exceeded(request.principal, left) from None
         trace.planned(plan)
         self._accounts.hold(ticket, plan.reserve_usd)
-        return _Decision(report, verdict, plan, masked, chat)
+        return _Decision(report, verdict, inputs, plan, masked, chat)
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:
@@ -231,6 +209,7 @@ class _Decision(NamedTuple):
 
     report: ScanReport
     verdict: Verdict
+    inputs: PlanInputs
     plan: Plan
     masked: tuple[JsonObject, Vault] | None
     """The copy that may leave, where the verdict demands one, and the way back."""
@@ -246,16 +225,3 @@ def _question(chat: Request, question: JsonObject) -> Request:
 def _here(verdict: Verdict) -> Verdict:
     """The same verdict, for what must not leave this machine whatever it says."""
     return msgspec.structs.replace(verdict, max_locality=Locality.LOCAL, masking=Masking.NONE)
-
-
-def _summary(report: ScanReport) -> str:
-    """Say in words what the scan came to."""
-    if report.status is not ScanStatus.COMPLETE:
-        return f"the scan is {report.status.value} ({report.reason}): this counts as restricted, whatever it holds"
-    if not report.findings:
-        return f"nothing was found in {report.scanned_chars} characters"
-    return f"found: {', '.join(report.entities)}"
-
-
-def _label(target: Target) -> str:
-    return f"{target.label} (SONA chooses the adapter)" if target.select_adapter else target.label

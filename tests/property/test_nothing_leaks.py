@@ -12,6 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from router.accounts import Accounts
+from router.canaries import Canaries as Trials
+from router.circumstances import Circumstances
 from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, RoutingConfig, ScanConfig
 from router.core import clock
 from router.core.errors import RouterError
@@ -22,6 +24,7 @@ from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps, judge
 from router.execution.health import HealthMonitor
+from router.execution.stickiness import Stickiness
 from router.pipeline import Pipeline
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
@@ -80,8 +83,10 @@ class Bench:
             cascades={"m": Cascade(*gates)},
             engine=engine,
         )
+        circumstances = Circumstances(frozenset({"stuck"}), b"secret", Stickiness(60), Trials((), None))
         accounts = Accounts(None, lambda key, limit: None)
-        return Pipeline(self.scanner, Judge(self._policy, {}), planner, executor, directory, accounts, 4096)
+        judge = Judge(self._policy, {})
+        return Pipeline(self.scanner, judge, planner, executor, directory, circumstances, accounts, 4096)
 
     async def ask(self, body: dict[str, object], pipeline: Pipeline | None = None) -> None:
         self.cloud.given.clear()

@@ -22,6 +22,7 @@ def build(runtime: Runtime) -> APIRouter:
     async def metrics() -> Response:
         health = runtime.health
         runtime.metrics.clouds(health.seen(), health.refused_keys(), health.online_ratio)
+        runtime.metrics.canaries(runtime.canaries.ratios)
         runtime.metrics.sinks(runtime.recorder.states())
         if runtime.ledger is not None:
             runtime.metrics.ledger(runtime.ledger.state())
