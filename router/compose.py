@@ -123,7 +123,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     judge = Judge(config.privacy, group_actions(config))
     circumstances = _circumstances(config, planner, canaries, records=records)
     metrics = Metrics()
-    secret = load_secret(config.record.path)
+    has_secret = records or (config.record.path / SECRET).exists()
+    secret = load_secret(config.record.path) if has_secret else secrets.token_bytes(32)
     ledger = _ledger(config, secret) if records and config.ledger.enabled else None
     accounts = Accounts(ledger, metrics.rate_limited)
     recent = Recent()

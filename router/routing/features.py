@@ -29,10 +29,11 @@ FIELDS = {
 }
 """Need -> the field of a chat request that asks for it, where it has another name."""
 
+_LONG_CHARS = 4096
+_TEXT_FIELDS = ("messages", "tools", "prompt", "input", "system", "instructions")
 NEEDS = frozenset({"tools", "vision", "audio", "files", "json_schema", "json_object", "logprobs", "n", "web_search"})
 """All that a request can need; see `core.types.Features.needs`."""
 
-_LONG_CHARS = 4096
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
 
@@ -98,21 +99,22 @@ def rough_tokens(body: JsonObject) -> int:
 
 
 def text_size(body: JsonObject) -> tuple[int, int]:
-    """Add up (characters, bytes of UTF-8) of all texts in a body; what is long and has no spaces is no text, and counts as
-    an image does."""
+    """Add up (characters, bytes of UTF-8) of the texts in a request of any dialect. Data isn't text: what is embedded in a URL,
+    and what is long, ASCII and has no spaces."""
     chars = size = 0
-    left: list[JsonValue] = [body]
+    left: list[JsonValue] = [body.get(field) for field in _TEXT_FIELDS]
     while left:
         value = left.pop()
         if isinstance(value, str):
-            if len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]:
-                chars += MEDIA_TOKENS * CHARS_PER_TOKEN
-                size += int(MEDIA_TOKENS / MAX_TOKENS_PER_BYTE)
-            else:
+            is_ascii = value.isascii()
+            is_data = value.startswith("data:") or (
+                is_ascii and len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]
+            )
+            if not is_data:
                 chars += len(value)
-                size += len(value) if value.isascii() else len(value.encode(errors="replace"))
+                size += len(value) if is_ascii else len(value.encode(errors="replace"))
         elif isinstance(value, dict):
-            left.extend(value.values())
+            left.extend(one for name, one in value.items() if name not in ("role", "type"))
         elif isinstance(value, list):
             left.extend(value)
     return chars, size

@@ -34,6 +34,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
+from router.routing.features import text_size
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.routing.strategies import canary, cost, ordered, weighted
@@ -347,3 +348,9 @@ def test_a_canary_s_share_comes_with_the_inputs_by_group_or_by_deployment() -> N
     inside = Ranking(("canary", canary.build(canary.Config(stable="cloud/old", canary="cloud/new"))))
     both = Group(name="g", candidates=(candidate("cloud/old"), candidate("cloud/new")), ranking=inside)
     assert order(planner({"g": both}, None).plan(facts_of("g", canaries={"cloud/new": 1.0})))[0] == "cloud/new"
+
+
+def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}, part]}], "model": "m" * 99}
+    assert text_size(body) == (400, 400)  # pyright: ignore[reportArgumentType]
