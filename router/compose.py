@@ -97,12 +97,13 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
+    slots = Slots(limits(config.models))
     executor = Executor(
         providers,
         health,
         directory,
         config.routing,
-        slots=Slots(limits(config.models)),
+        slots=slots,
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
     )
