@@ -198,6 +198,8 @@ class LiveAttempt:
             return
         self._is_over = True
         self._elapsed_ms = self._since_ms()
+        if self._has_place:
+            self._slots.give(self._step.target.deployment)
         health, deployment = self._health, self._step.target.deployment
         match error:
             case None:
@@ -215,11 +217,9 @@ class LiveAttempt:
                     health.released(deployment)
 
     def _note(self) -> None:
-        """Give the place back and write the attempt down."""
+        """Write the attempt down."""
         if self._is_begun:
             self._alarm.close()
-        if self._has_place:
-            self._slots.give(self._step.target.deployment)
         self._notes.attempted(
             Attempt(
                 target=self.target.label,
