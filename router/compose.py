@@ -19,7 +19,6 @@ from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
 from router.core.types import Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps
@@ -94,7 +93,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
+    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     slots = Slots(limits(config.models))
@@ -187,6 +186,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    for name in config.providers:
+        if "/" in name:
+            raise source.error(("providers", name), f"'{name}' must not hold '/': targets are named provider/model")
     for name, what in ((embedding.NAME, "the router's own embedding model"), (COUNTER, "what counts tokens here")):
         if name in config.providers:
             raise source.error(("providers", name), f"'{name}' is the name of {what}; choose another")

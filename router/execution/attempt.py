@@ -178,7 +178,8 @@ class LiveAttempt:
         if delta is not None:
             if self._ttft_ms is None and (delta.content or delta.finish_reason is not None):
                 self._ttft_ms = self._since_ms()
-                self._health.answered(self._step.target.deployment, self._ttft_ms)
+                is_whole = self.cleared is not None and not self.cleared.stream
+                self._health.answered(self._step.target.deployment, self._ttft_ms, whole=is_whole)
             self._usage = delta.usage or self._usage
         return delta
 
