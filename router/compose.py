@@ -109,12 +109,13 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
+    slots = Slots(limits(config.models))
     executor = Executor(
         providers,
         health,
         directory,
         config.routing,
-        slots=Slots(limits(config.models)),
+        slots=slots,
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
     )

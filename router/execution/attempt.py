@@ -186,7 +186,8 @@ class LiveAttempt:
         if delta is not None:
             if self._ttft_ms is None and (delta.content or delta.finish_reason is not None):
                 self._ttft_ms = self._since_ms()
-                self._health.answered(self._step.target.deployment, self._ttft_ms)
+                is_whole = self.cleared is not None and not self.cleared.stream
+                self._health.answered(self._step.target.deployment, self._ttft_ms, whole=is_whole)
             self._usage = delta.usage or self._usage
             self._pieces += not delta.usage_only and delta.content
             self._chars += delta.chars
@@ -210,6 +211,8 @@ class LiveAttempt:
             return
         self._is_over = True
         self._elapsed_ms = self._since_ms()
+        if self._has_place:
+            self._slots.give(self._step.target.deployment)
         health, deployment = self._health, self._step.target.deployment
         match error:
             case None:
@@ -228,11 +231,9 @@ class LiveAttempt:
                     health.released(deployment)
 
     def _note(self) -> None:
-        """Give the place back and write the attempt down."""
+        """Write the attempt down."""
         if self._is_begun:
             self._alarm.close()
-        if self._has_place:
-            self._slots.give(self._step.target.deployment)
         self._notes.attempted(
             Attempt(
                 target=self.target.label,
