@@ -34,7 +34,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
-from router.routing.features import text_chars
+from router.routing.features import text_size
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.routing.strategies import canary, cost, ordered, weighted
@@ -353,4 +353,4 @@ def test_a_canary_s_share_comes_with_the_inputs_by_group_or_by_deployment() -> N
 def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
     body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}, part]}], "model": "m" * 99}
-    assert text_chars(body) == 400  # pyright: ignore[reportArgumentType]
+    assert text_size(body) == (400, 400)  # pyright: ignore[reportArgumentType]
