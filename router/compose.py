@@ -20,7 +20,6 @@ from router.core.plugin import load as load_plugin
 from router.core.ports import Provider, Sink, SinkDeps
 from router.core.types import Candidate, Dialect, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps
@@ -103,7 +102,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
+    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(

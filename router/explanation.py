@@ -62,7 +62,7 @@ def explanation(explained: Explained) -> JsonObject:
         "cascade": plan.cascade,
         "reserve_usd": None if plan.reserve_usd is None else format(plan.reserve_usd, "f"),
         "canaries": dict(inputs.canaries),
-        "online": inputs.online,
+        "online_ratio": inputs.online_ratio,
         "health": _plain(inputs.health),
         "selection": _plain(explained.selection),
     }

@@ -17,7 +17,6 @@ from router.core.types import (
     Cleared,
     Delta,
     Dialect,
-    Health,
     JsonObject,
     JsonValue,
     Locality,
@@ -43,7 +42,6 @@ from router.routing.features import features, text_chars
 from router.routing.planner import Planner
 from router.wire.dialects import codec
 
-_NEW = Health()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -67,7 +65,6 @@ class Pipeline:
         self._executor = executor
         self._directory = directory
         self._circumstances = circumstances
-        self._deployments = planner.deployments()
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -152,19 +149,14 @@ class Pipeline:
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),
-            online=self._executor.health.online,
-            health=self._health(),
+            online_ratio=self._executor.health.online_ratio,
+            health=self._executor.health.known(),
             canaries=self._circumstances.canaries.ratios,
         )
         trace.planning(inputs)
         plan = self._planner.plan(inputs)
         trace.planned(plan)
         return _Decision(report, verdict, inputs, plan, masked, chat)
-
-    def _health(self) -> dict[str, Health]:
-        """What is known of the deployments; of those that were never called, nothing."""
-        known = ((name, self._executor.health.health(name)) for name in self._deployments)
-        return {name: health for name, health in known if health != _NEW}
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:

@@ -131,6 +131,8 @@ def _check_groups(config: RouterConfig, source: Source, reserved: Mapping[str, s
     for name in config.providers:
         if name in reserved:
             raise source.error(("providers", name), f"'{name}' is the name of {reserved[name]}; choose another")
+        if "/" in name:
+            raise source.error(("providers", name), f"'{name}' must not hold '/': targets are named provider/model")
     for name, model in config.models.items():
         if name in (AUTO, LOCAL) or name.startswith("local/"):
             raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")

@@ -44,6 +44,8 @@ MODELS: dict[str, object] = {
     "by-cost": group(deployment("cheap", 1, quality=0.3), deployment("good", 10, quality=0.8), strategy={"kind": "cost", "min_quality": 0.5}),
     "by-context": group(deployment("big", context_tokens=100_000), deployment("small", context_tokens=500), strategy="context"),
     "by-order": group(deployment("one"), deployment("two"), strategy="ordered"),
+    "late-first": group(deployment("slow"), deployment("quick"), strategy="ordered"),
+    "slow": group(deployment("slow")),
     "by-weight": group(deployment("heavy", weight=3), deployment("never", weight=0), strategy="weighted"),
     "stuck": group(deployment("a"), deployment("b"), deployment("http-500", weight=0), strategy=["sticky", "weighted"]),
     "split": group(deployment("left"), deployment("right"), strategy={"kind": "ab", "split": {"cloud/left": 1, "cloud/right": 1}}),
@@ -310,12 +312,13 @@ async def test_a_request_never_costs_more_than_its_caller_said(caller: Caller) -
     }  # fmt: skip
 
 
-async def test_what_is_too_slow_for_its_caller_comes_later_but_still_comes(caller: Caller) -> None:
-    for _ in range(3):
-        await caller.who("by-latency")
-    body: dict[str, object] = {"model": "by-latency", "messages": [{"role": "user", "content": "Hi"}]}
-    assert (await caller.explain(body, max_latency_ms="0.001"))["plan"]
-    assert await caller.who("by-latency", max_latency_ms="0.001") in ("quick", "slow")
+async def test_what_is_usually_too_slow_for_its_caller_comes_later_but_still_comes(caller: Caller) -> None:
+    await asyncio.gather(*(caller.who("late-first") for _ in range(3)))
+    assert await caller.who("late-first") == "slow"
+    assert await caller.who("late-first", max_latency_ms="300") == "quick"
+    body: dict[str, object] = {"model": "late-first", "messages": [{"role": "user", "content": "Hi"}]}
+    assert (await caller.explain(body, max_latency_ms="300"))["plan"] == ["cloud/quick", "cloud/slow"]
+    assert (await caller.explain({**body, "model": "slow"}, max_latency_ms="300"))["plan"] == ["cloud/slow"]
 
 
 # -- explain

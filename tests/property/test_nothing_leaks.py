@@ -19,7 +19,6 @@ from router.core.errors import RouterError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps, judge
@@ -78,7 +77,7 @@ class Bench:
         directory = AdapterDirectory(None)
         executor = Executor(
             {"cloud": self.cloud, "local": self.local},
-            HealthMonitor(Breakers(5, 10)),
+            HealthMonitor(),
             directory,
             cascades={"m": Cascade(*gates)},
             engine=engine,
