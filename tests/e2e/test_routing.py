@@ -56,7 +56,8 @@ MODELS: dict[str, object] = {
 }  # fmt: skip
 RULES = [
     {"name": "german", "language": "de", "use": ["best"]},
-    {"name": "night", "tier": "night", "between": ["00:00", "00:00"], "use": ["cheap"]},
+    {"name": "before-noon", "tier": "hours", "between": ["00:00", "12:00"], "use": ["best"]},
+    {"name": "after-noon", "tier": "hours", "between": ["12:00", "00:00"], "use": ["best"]},
     {"name": "always", "tier": "always", "days": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], "timezone": "Asia/Tokyo", "use": ["best"]},
     {"name": "other", "key": "other", "use": ["good"]},
     {"name": "code", "task": "code", "use": ["good"]},
@@ -271,7 +272,6 @@ async def test_only_an_answer_of_one_s_own_can_be_rated_and_only_by_a_number(cal
     [
         ("Hi", {}, "cheap", "strategy:cost"),
         ("Schreibe mir bitte ein kurzes Gedicht über den Herbst.", {}, "best", "rule:german"),
-        ("Hi", {"tier": "night"}, "cheap", "strategy:cost"),
         ("Hi", {"tier": "always"}, "best", "rule:always"),
         ("Hi", {"task": "code"}, "good", "rule:code"),
         ("word " * 2000, {}, "best", "rule:long"),
@@ -285,7 +285,9 @@ async def test_the_first_rule_that_applies_names_the_groups(
     assert (answer.headers["x-router-target"], answer.headers["x-router-reason"]) == (f"cloud/{target}", reason)
 
 
-async def test_a_rule_knows_whether_a_conversation_goes_on_and_whose_key_asks(caller: Caller) -> None:
+async def test_a_rule_knows_the_time_whether_a_conversation_goes_on_and_whose_key_asks(caller: Caller) -> None:
+    hours = await caller.ask(tier="hours")
+    assert hours.headers["x-router-reason"] in ("rule:before-noon", "rule:after-noon")
     await caller.who("auto", session="talking")
     assert await caller.who("auto", session="talking", task="talk") == "best"
     caller.http.headers["authorization"] = f"Bearer {KEYS['other']}"
