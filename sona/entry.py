@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sona.profile import Profile
-from sona.reading import Reading, Terms, merge_terms
+from sona.reading import TERM_SPACE, Reading, Terms, merge_terms
 
 Floats = NDArray[np.float32]
 Halves = NDArray[np.float16]
@@ -20,6 +20,8 @@ DESCRIBED_WORTH = 10.0
 source. With prompts of sources that no example shows, 2 gives 0.69 right, 10 gives 0.78, 30 no more."""
 NAMED_WORTH = 3.0
 """The same for a card without description and keywords: a name alone says less."""
+FEWEST_ALIKE = 3
+"""Examples from which on their likeness to each other tells something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Background:
     directions: Floats
     """(prompts, layer dims): each prompt's own direction in the last layer."""
     terms: tuple[Terms, ...]
+    idf: Floats
+    """(TERM_SPACE,): how much a term says by itself, rare ones most."""
+    rows: Floats
+    """(prompts, dims), unit length around the mean, all layers."""
+    weighed_terms: tuple[Terms, ...]
 
     def centred(self, vectors: Floats) -> Floats:
         """Return the unit rows (n, layer dims) of what the last layer says beyond the common."""
@@ -40,6 +47,10 @@ class Background:
     def centred_whole(self, vectors: Floats) -> Floats:
         """Return the unit rows (n, dims) of what all layers say beyond the common."""
         return unit(vectors - self.mean)
+
+    def weighed(self, terms: Terms) -> Terms:
+        """Return a text's terms by how much they say, of length one."""
+        return _weighed(terms, self.idf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,11 @@ class Entry:
     positives: Halves
     """(texts, dims), the card's words first, unit length around the background's mean."""
     negatives: Halves
+    positive_terms: tuple[Terms, ...]
+    """Of each of `positives`, weighed by how much they say, of length one."""
+    negative_terms: tuple[Terms, ...]
+    alike: float
+    """Cosine of an example to the one most like it, in the mean: how near prompts of one kind lie. Too few: 1."""
     common: float
     """How much the generic prompts are like it: a card that speaks of everything must not win everything."""
 
@@ -63,7 +79,11 @@ def build_background(readings: Sequence[Reading], layer_dims: int) -> Background
     vectors = np.stack([reading.vector for reading in readings])
     mean = vectors.mean(axis=0)
     directions = unit(vectors[:, :layer_dims] - mean[:layer_dims])
-    return Background(mean=mean, directions=directions, terms=tuple(reading.terms for reading in readings))
+    terms = tuple(reading.terms for reading in readings)
+    counts = np.bincount(np.concatenate([ids for ids, _ in terms]), minlength=TERM_SPACE)
+    idf = (np.log((1.0 + len(terms)) / (1.0 + counts)) + 1.0).astype(np.float32)
+    weighed = tuple(_weighed(own, idf) for own in terms)
+    return Background(mean, directions, terms, idf=idf, rows=unit(vectors - mean), weighed_terms=weighed)
 
 
 def build_entry(
@@ -82,13 +102,18 @@ def build_entry(
     direction = background.centred(centre[None])[0]
     ids, weights = merge_terms([reading.terms for reading in (*hints, *examples)])
     likeness: Floats = background.directions @ direction
+    positives = background.centred_whole(np.concatenate([middle[None], shown]))
+    described = merge_terms([background.weighed(reading.terms) for reading in hints])
     return Entry(
         profile=profile,
         direction=direction,
         term_ids=ids,
         term_weights=weights,
-        positives=background.centred_whole(np.concatenate([middle[None], shown])).astype(np.float16),
+        positives=positives.astype(np.float16),
         negatives=background.centred_whole(_rows(negatives, dims)).astype(np.float16),
+        positive_terms=(described, *(background.weighed(reading.terms) for reading in examples)),
+        negative_terms=tuple(background.weighed(reading.terms) for reading in negatives),
+        alike=_alike(positives[1:]),
         common=float(np.quantile(likeness, 0.9)),
     )
 
@@ -97,6 +122,20 @@ def unit(rows: Floats) -> Floats:
     """Scale each row to length one; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return (rows / np.maximum(lengths, 1e-9)).astype(np.float32)
+
+
+def _weighed(terms: Terms, idf: Floats) -> Terms:
+    ids, weights = terms
+    weights = weights * idf[ids]
+    return ids, (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
+
+
+def _alike(rows: Floats) -> float:
+    if len(rows) < FEWEST_ALIKE:
+        return 1.0
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -1.0)
+    return float(cosines.max(axis=1).mean())
 
 
 def _rows(readings: Sequence[Reading], dims: int) -> Floats:

@@ -16,9 +16,9 @@ from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile, build_profile, profiles_version
 from sona.reading import Reading, read
-from sona.snapshot import Scored, Snapshot, build_snapshot
+from sona.snapshot import Scores, Snapshot, build_snapshot
 
-MIN_CONFIDENCE = 0.5
+MIN_CONFIDENCE = 0.47
 """Default threshold: below it the base model answers."""
 SHOWN = 5
 """Candidates that a selection tells of."""
@@ -191,20 +191,20 @@ def _entry(profile: Profile, readings: Mapping[str, Reading], background: Backgr
     return build_entry(profile, hints, examples, negatives, background)
 
 
-def _candidates(
-    snapshot: Snapshot, scored: Sequence[Scored], allowed: int, resident: Set[str]
-) -> tuple[SelectionCandidate, ...]:
+def _candidates(snapshot: Snapshot, scores: Scores, allowed: int, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
     """Say of each of the best how surely it fits, none more surely than the one before it."""
     candidates: list[SelectionCandidate] = []
     bound = 1.0
-    for one in scored[:SHOWN]:
+    for one in scores.best[:SHOWN]:
         entry = snapshot.entries[one.index]
-        others = [other.score for other in scored if other is not one]
+        rest = [other for other in scores.best if other is not one]
+        others = [other.score for other in rest]
         evidence = Evidence(
             above=one.score - snapshot.floor,
             lead=one.score - (max(others) if others else snapshot.floor),
-            nearest=one.nearest,
             words=one.words,
+            beyond_generic=one.explained - scores.generic,
+            beyond_others=one.explained - max((0.0, *(other.explained for other in rest))),
             examples=len(entry.profile.examples),
             adapters=allowed,
         )
@@ -218,6 +218,7 @@ def _candidates(
                 words=round(one.words, 4),
                 nearest=round(one.nearest, 4),
                 against=round(one.against, 4),
+                explained=round(one.explained, 4),
                 resident=entry.profile.adapter in resident,
             )
         )

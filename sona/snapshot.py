@@ -7,13 +7,13 @@ one copy of arrays, and it doesn't matter in which order the adapters came.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sona.calibrate import floor
-from sona.duel import duel
+from sona.duel import Side, duel
 from sona.entry import Background, Entry, Halves
 from sona.reading import TERM_SPACE, Integers, Reading
 
@@ -30,11 +30,20 @@ COMMON_SHARE = 3.0
 NEGATIVE_SHARE = 3.0
 """How much it counts against an adapter that a negative example is nearer than any positive one."""
 DUEL_SIZE = 4
-"""Of the best so many, the examples themselves decide, one against the other."""
+"""Of the best so many, the examples themselves may decide, one against the other."""
 SHORTLIST = 5
 """How many are looked at closely."""
-DUEL_NEARNESS = 0.5
-"""A prompt must be this much like some example for the examples to decide: they say nothing of prompts unlike them."""
+# The examples decide for a prompt of their own kind; they say nothing of prompts put in a way that none of them is.
+NEAR = 0.5
+"""It is of their kind if it is this much like some example of the winner's,"""
+NEAR_SHARE = 0.8
+"""or nearly as much like one as these are like each other,"""
+EXPLAINED_NEAR = 0.15
+"""and these explain this much of it;"""
+EXPLAINED = 0.2
+"""or if the winner's examples explain this much of it, however unlike each is,"""
+EXPLAINED_LEAD = 0.15
+"""and this much more than those of the adapter that scores best."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,18 @@ class Scored:
     """Cosine to the most similar text of the card, less what negative examples take off."""
     against: float
     """What negative examples and a card that fits everything take off."""
+    explained: float = 0.0
+    """How much of the prompt its examples explain in the duel; 0 where they took no part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What speaks for the best adapters, and for none."""
+
+    best: tuple[Scored, ...]
+    """Best first."""
+    generic: float
+    """How much of the prompt generic prompts, and those that the best are not meant for, explain in the duel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +95,7 @@ class Snapshot:
     floor: float
     """What score a prompt that fits no adapter still gets."""
 
-    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> tuple[Scored, ...]:
+    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> Scores:
         """Return the best of the allowed adapters, best first, at most `SHORTLIST`."""
         meaning = self.directions @ self.background.centred(text.vector[None])[0]
         words = self.words(text)
@@ -85,7 +106,7 @@ class Snapshot:
         own = self.background.centred_whole(text.vector[None])[0]
         scored = [self._look(int(index), own, total, meaning, words) for index in best]
         scored.sort(key=lambda one: (-one.score, one.index))
-        return self._duel(own, scored)
+        return self._duel(own, text, scored)
 
     def generic(self, text: Reading) -> float:
         """Return the cosine to the most similar generic prompt."""
@@ -121,16 +142,32 @@ class Snapshot:
             against=against + float(self.common[index]),
         )
 
-    def _duel(self, own: Floats, scored: list[Scored]) -> tuple[Scored, ...]:
-        """Let the examples of the best decide which of them comes first."""
-        front = scored[:DUEL_SIZE]
-        if len(front) < 2 or max(one.nearest for one in front) < DUEL_NEARNESS:
-            return tuple(scored)
-        shares = duel(own, [self.entries[one.index].positives for one in front])
-        winner = int(shares.argmax())
-        if winner == 0:
-            return tuple(scored)
-        return (scored[winner], *scored[:winner], *scored[winner + 1 :])
+    def _duel(self, own: Floats, text: Reading, scored: list[Scored]) -> Scores:
+        """Measure what the examples of the best explain, and let them decide which comes first where they can."""
+        front = [self.entries[one.index] for one in scored[:DUEL_SIZE]]
+        sides = [Side(entry.positives, entry.positive_terms) for entry in front]
+        traps = [entry for entry in front if len(entry.negatives)]
+        none = Side(
+            np.concatenate([self.background.rows, *(entry.negatives.astype(np.float32) for entry in traps)]),
+            [*self.background.weighed_terms, *(terms for entry in traps for terms in entry.negative_terms)],
+        )
+        *shares, generic = duel(own, self.background.weighed(text.terms), [*sides, none]).tolist()
+        told = [replace(one, explained=share) for one, share in zip(scored, shares, strict=False)]
+        told += scored[len(told) :]
+        winner = max(range(len(shares)), key=shares.__getitem__)
+        if winner > 0 and _decides(told, winner, front[winner].alike):
+            told.insert(0, told.pop(winner))
+        return Scores(best=tuple(told), generic=generic)
+
+
+def _decides(scored: Sequence[Scored], winner: int, alike: float) -> bool:
+    """Say whether the examples may put the winner of their duel before the adapter that scores best."""
+    won = scored[winner]
+    if won.nearest >= NEAR:
+        return True
+    if won.nearest >= NEAR_SHARE * alike and won.explained >= EXPLAINED_NEAR:
+        return True
+    return won.explained >= max(EXPLAINED, scored[0].explained + EXPLAINED_LEAD)
 
 
 def build_snapshot(version: str, entries: Sequence[Entry], background: Background) -> Snapshot:

@@ -21,7 +21,15 @@ PART_WORDS = 20
 MARKED_WORDS = 3
 """Words that a line needs for its colon or question mark to mean something: `Answer:` says nothing."""
 
+SHAPE_CHARS = 8
+"""Of a compound's shape, so much counts."""
+
+_AROUND = ".,:;!?\"'()"
+_CONTRACTION = "a'a"
+_DIGITS = re.compile(r"\d+")
+_LETTERS = re.compile(r"[^\W\d_]+")
 _TOKEN = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
+_COMPOUND = re.compile(r"\w[^\w\s]+\w")
 _PART_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 
 
@@ -73,8 +81,17 @@ def _last(part: str) -> str:
 
 
 def _terms(text: str) -> Iterator[str]:
-    """Yield lower-case words, signs and their neighbours in pairs; all numbers are the same term."""
+    """Yield lower-case words, signs, their neighbours in pairs, and shapes; all numbers are the same term."""
     tokens = ["#" if token.isdigit() else token for token in _TOKEN.findall(text.lower())]
     yield from tokens
     for first, second in pairwise(tokens):
         yield f"{first} {second}"
+    for word in text.split():
+        bare = word.strip(_AROUND)
+        if _COMPOUND.search(bare) and (shape := _shape(bare)) != _CONTRACTION:
+            yield f"<{shape}>"
+
+
+def _shape(compound: str) -> str:
+    """Reduce a file name, path, date or address to how it is put: `notes.txt` to `a.a`, whatever it names."""
+    return _LETTERS.sub("a", _DIGITS.sub("#", compound))[:SHAPE_CHARS]

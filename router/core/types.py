@@ -351,6 +351,8 @@ class SelectionCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """Cosine to the most similar example."""
     against: float
     """What negative examples, and a card that fits everything, took off."""
+    explained: float = 0.0
+    """How much of the request its examples explain, beside those of the others and generic prompts."""
     resident: bool = False
     """Whether it was on the device already, which decides a tie."""
 

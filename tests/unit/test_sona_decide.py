@@ -82,12 +82,13 @@ def test_filters(fields: dict[str, object], wanted: Wanted, refused: str | None)
 
 
 def evidence(**changes: float) -> Evidence:
-    base = {"above": 0.1, "lead": 0.1, "nearest": 0.4, "words": 0.1, "examples": 20, "adapters": 10}
+    base = {"above": 0.1, "lead": 0.1, "words": 0.1, "beyond_generic": 0.1, "beyond_others": 0.1}
+    base |= {"examples": 20, "adapters": 10}
     return Evidence(**{**base, **changes})  # type: ignore[arg-type]
 
 
 @given(
-    st.sampled_from(["above", "lead", "nearest", "words"]),
+    st.sampled_from(["above", "lead", "words", "beyond_generic", "beyond_others"]),
     st.floats(-1, 1),
     st.floats(0, 1),
 )

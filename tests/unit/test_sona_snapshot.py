@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from router.core.types import AdapterInfo, Selection
 from sona.background import BACKGROUND
 from sona.decide import decide
-from sona.duel import duel
+from sona.duel import Side, duel
 from sona.entry import unit
+from sona.reading import hashed
 from sona.selector import Selector
 from tests.unit.test_sona_selector import GARDEN, HARBOUR, WordEmbedder, adapter, selector_with
 
@@ -140,5 +141,20 @@ def test_a_duel_is_won_by_the_side_whose_rows_explain_the_prompt() -> None:
     rng = np.random.default_rng(3)
     left, right = (unit(rng.standard_normal((8, 32)).astype(np.float32)).astype(np.float16) for _ in range(2))
     prompt = unit((left[:3].sum(axis=0) + 0.1)[None].astype(np.float32))[0]
-    assert duel(prompt, [left, right]).argmax() == 0
-    assert duel(prompt, [right, left]).argmax() == 1
+    none = hashed({})
+    ours, theirs = Side(left, [none] * 8), Side(right, [none] * 8)
+    assert duel(prompt, none, [ours, theirs]).argmax() == 0
+    assert duel(prompt, none, [theirs, ours]).argmax() == 1
+
+
+def test_where_meanings_are_alike_shared_words_decide_a_duel() -> None:
+    rows = np.ones((2, 4), dtype=np.float32) / 2
+    ours, theirs = (Side(rows, [hashed({word: 1.0})] * 2) for word in ("alpha", "beta"))
+    assert duel(rows[0], hashed({"alpha": 1.0}), [ours, theirs]).argmax() == 0
+    assert duel(rows[0], hashed({"beta": 1.0}), [ours, theirs]).argmax() == 1
+
+
+def test_a_prompt_that_generic_ones_explain_makes_less_sure_than_one_that_examples_explain() -> None:
+    explained = [selector_with(HARBOUR, GARDEN).select(prompt).candidates[0] for prompt in (BERTH, BACKGROUND[4])]
+    assert explained[0].explained > explained[1].explained
+    assert explained[0].confidence > explained[1].confidence

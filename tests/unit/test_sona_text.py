@@ -52,6 +52,13 @@ def test_terms_weigh_one_in_all_and_numbers_are_alike() -> None:
     assert term_weights("") == {}
 
 
+def test_what_is_put_alike_shares_a_term_whatever_it_names() -> None:
+    assert "<a.a>" in term_weights("open notes.txt, please")
+    assert "<a.a>" in term_weights("Delete 'setup.py'.")
+    assert "<#-#-#>" in term_weights("born 1984-03-12")
+    assert not any(term.startswith("<") for term in term_weights("don't stop, it's fine... (really)"))
+
+
 def test_the_background_prompts_are_two_hundred_distinct_ones() -> None:
     assert len(BACKGROUND) == len(set(BACKGROUND)) == 200
     assert all(prompt.strip() == prompt and prompt for prompt in BACKGROUND)
