@@ -267,6 +267,10 @@ def schema(**of: JsonValue) -> dict[str, JsonValue]:
 
 CALLED = Folded(tool_calls=(("f", "{}"),), finish_reason="tool_calls")
 OBJECT: dict[str, JsonValue] = {"type": "json_object"}
+DOUBLING: dict[str, JsonValue] = {
+    **{str(level): {"allOf": [{"$ref": f"#/$defs/{level + 1}"}] * 2} for level in range(60)},
+    "60": {"type": "object"},
+}
 NAMED = schema(type="object", properties={"a": {"type": "string"}}, required=["a"], additionalProperties=False)
 
 
@@ -306,6 +310,8 @@ async def test_what_each_gate_accepts(gate: Gate, answer: Folded, request_: Aske
         schema(type="nonsense"),
         schema(**{"$ref": "http://127.0.0.1:1/schema.json"}),
         schema(**{"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/x"}}}),
+        schema(**{"$ref": "#/$defs/0", "$defs": DOUBLING}),
+        schema(properties=3, type=[]),
         {"type": "json_schema"},
     ],
 )
