@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -269,8 +268,13 @@ class _Run:
             pieces.append(piece)
         cleared = tried.attempt.cleared
         assert cleared is not None
-        asked = Asked(body=cleared.body, ask=partial(self.executor.ask, self.permit))
+        asked = Asked(body=cleared.body, ask=self._ask)
         return pieces, await cascade.turned_down(pieces, asked)
+
+    async def _ask(self, question: JsonObject, within_s: float) -> str | None:
+        """See `Executor.ask`; not beyond the request's deadline."""
+        left_s = self.request.deadline_s - clock.monotonic_s()
+        return await self.executor.ask(self.permit, question, min(within_s, left_s)) if left_s > 0 else None
 
 
 class _Try:
