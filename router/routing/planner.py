@@ -42,7 +42,16 @@ from router.core.types import (
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 from router.routing.chance import draw
 from router.routing.estimate import expected_cost_usd
-from router.routing.fitness import CAPABILITY, CONTEXT, DIALECT, misfit, refuse, refuse_untranslatable
+from router.routing.fitness import (
+    CAPABILITY,
+    CONTEXT,
+    DIALECT,
+    misfit,
+    refuse,
+    refuse_too_dear,
+    refuse_untranslatable,
+    stands_aside,
+)
 from router.routing.ranking import Ranked, Ranking
 from router.routing.rules import applies
 from router.routing.steps import OVER_COST, PRICE_UNKNOWN, considered, gated, hedged, reserve_usd
@@ -65,6 +74,10 @@ class Choice(msgspec.Struct, frozen=True):
     escalations: int = 0
     rule: str | None = None
     """See `Plan.rule`."""
+
+    def owns(self, candidate: Candidate) -> bool:
+        """Whether the model's name leaves a candidate to choose; else it stands in."""
+        return candidate.target.group in self.groups
 
 
 class Planner:
@@ -177,8 +190,15 @@ class Planner:
         spare = self._spare(fit, features)
         reason = choice.reason
         longer = self._aside("context_fallbacks", choice, inputs)
-        if not fit and longer and any(excluded == CONTEXT for excluded in sorted_out):
-            fit, longer, reason = longer, [], f"fallback:{ContextTooLong.code}"
+        own = [(one, code) for one, code in zip(choice.ranked, sorted_out, strict=True) if choice.owns(one.candidate)]
+        if (
+            longer
+            and all(code for _, code in own)
+            and CONTEXT in (sorted_out if not fit else [code for _, code in own])
+        ):
+            named = {one.candidate.target for one in longer}
+            fit = [*longer, *(one for one in fit if one.candidate.target not in named)]
+            longer, reason = [], f"fallback:{ContextTooLong.code}"
         if not fit:
             reason = self._explain_nothing(choice, sorted_out, inputs, is_spared=bool(spare))
         leaves = _leaves(inputs)
@@ -191,10 +211,12 @@ class Planner:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
         if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
             reason = "offline"
+        elif own and reason == choice.reason and not choice.owns(targets[0]):
+            reason = f"fallback:{stands_aside(*own[0])}"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
         # Gates read chat answers, and only where another model may answer at all.
         escalations = 0 if features.bound or features.native is not None else choice.escalations
-        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
+        steps = hedged(gated(steps, escalations, [item.candidate for item in fit]), up, features, self._routing.hedge)
         aside = [
             self._step(item.candidate, after=code)
             for code, items in (
@@ -254,7 +276,7 @@ class Planner:
         if dear:
             if is_spared and inputs.model == AUTO:
                 return f"fallback:{BudgetExceeded.code}"
-            raise _too_dear(dear, inputs.features)
+            refuse_too_dear(dear, inputs.features)
         filters = {code.partition(":")[2] for code in sorted_out if code.startswith("filtered:")}
         unfit = [item.candidate for item, code in pairs if code.partition(":")[0] in (DIALECT, CAPABILITY, CONTEXT)]
         if unfit and not is_spared:
@@ -264,6 +286,8 @@ class Planner:
                 return f"fallback:{NoHealthyTarget.code}"
             kinds = "' and '".join(sorted(filters))
             raise NoHealthyTarget(f"the strategy '{kinds}' leaves out every deployment that could answer this request")
+        if unfit:
+            return f"fallback:{stands_aside(*pairs[0])}"
         return "offline" if is_spared else choice.reason
 
     def _aside(
@@ -393,11 +417,3 @@ def _is_local(candidate: Candidate) -> bool:
 def _leaves(inputs: PlanInputs) -> bool:
     """Whether a request may go to a cloud: the network is up, or it is of the share that leaves while that comes back."""
     return inputs.online_ratio >= 1.0 or draw(inputs.seed, "online") < inputs.online_ratio
-
-
-def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
-    known = [cost for cost in costs if cost is not None]
-    least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
-    limit = format(features.max_cost_usd or Decimal(0), "f")
-    return BudgetExceeded(f"this request may cost at most ${limit}, by its budget or x-router-max-cost-usd; {least}")

@@ -354,3 +354,52 @@ def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
     body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}, part]}], "model": "m" * 99}
     assert text_chars(body) == 400  # pyright: ignore[reportArgumentType]
+
+
+# -- who stands in, and why
+
+
+def sized(name: str, context_tokens: int) -> Group:
+    one = msgspec.structs.replace(candidate(f"cloud/{name}", price="1"), context_tokens=context_tokens)
+    return Group(name=name, candidates=(one,))
+
+
+@pytest.mark.parametrize(
+    ("health", "reason"),
+    [
+        (Health(available=False, unavailable="breaker_open"), "fallback:upstream_unavailable"),
+        (Health(available=False, unavailable="rate_limited"), "fallback:upstream_rate_limited"),
+        (Health(traffic_ratio=0.0), "fallback:no_healthy_target"),
+    ],
+)
+def test_where_another_group_stands_in_from_the_start_the_reason_says_so(health: Health, reason: str) -> None:
+    plan = planner().plan(facts_of("cheap", health={"cloud/cheap": health}))
+    assert (order(plan)[0], plan.reason) == ("cloud/dear", reason)
+
+
+def test_local_is_no_answer_to_an_outage_where_the_clouds_only_cannot_do_what_is_asked() -> None:
+    long, seeing = planner({"a": sized("a", 50)}), msgspec.structs.replace(FEATURES, needs=frozenset({"vision"}))
+    assert long.plan(facts_of("a")).reason == "fallback:context_length_exceeded"
+    blind = msgspec.structs.replace(candidate("cloud/a", price="1"), capabilities=frozenset[str]())
+    plan = planner({"a": Group(name="a", candidates=(blind,))}).plan(facts_of("a", seeing))
+    assert (order(plan), plan.reason) == (["local/base"], "fallback:unsupported_feature")
+
+
+def test_what_is_named_for_long_requests_comes_before_other_fallbacks_also_when_the_length_is_known() -> None:
+    first = msgspec.structs.replace(sized("a", 50), fallbacks=("b", "c"), context_fallbacks=("c",))
+    plan = planner({"a": first, "b": sized("b", 1000), "c": sized("c", 9000)}).plan(facts_of("a"))
+    assert order(plan) == ["cloud/c", "cloud/b", "local/base"]
+    assert plan.reason == "fallback:context_length_exceeded"
+
+
+def test_the_better_model_is_not_checked_for_a_cheap_one_that_is_down() -> None:
+    groups = {**GROUPS, "cheap": msgspec.structs.replace(GROUPS["cheap"], escalations=1)}
+    checked = [step.target.label for step in planner(groups).plan(facts_of("cheap")).steps if step.gated]
+    assert checked == ["cloud/cheap"]
+    down = {"cloud/cheap": Health(available=False, unavailable="breaker_open")}
+    plan = planner(groups).plan(facts_of("cheap", health=down))
+    assert [(step.target.label, step.gated) for step in plan.steps] == [
+        ("cloud/dear", False),
+        ("local/base", False),
+        ("cloud/cheap", True),
+    ]
