@@ -136,11 +136,13 @@ class LiveAttempt:
 
     async def _queue(self) -> None:
         """Wait for a place."""
-        started_s = clock.monotonic_s()
+        started_s, deployment = clock.monotonic_s(), self._step.target.deployment
+        self._health.queued(deployment, 1)
         try:
             tenant = self._request.principal.tenant
-            await self._slots.wait(self._step.target.deployment, tenant, self._request.deadline_s - started_s)
+            await self._slots.wait(deployment, tenant, self._request.deadline_s - started_s)
         finally:
+            self._health.queued(deployment, -1)
             self._queue_ms = (clock.monotonic_s() - started_s) * 1000
 
     def _send(self, cleared: Cleared) -> None:

@@ -102,6 +102,10 @@ class HealthMonitor:
         """What the planner may know of a deployment."""
         return self.known().get(deployment, _NEW)
 
+    def queued(self, deployment: str, more: int) -> None:
+        """So many more wait for one of its places; negative = fewer."""
+        self._deployment(deployment).queued += more
+
     def begin(self, deployment: str, patience_s: float) -> None:
         """An attempt starts; `patience_s` bounds how long it may be the only probe of a half-open breaker."""
         one = self._deployment(deployment)
@@ -226,6 +230,7 @@ class _Deployment:
         "limit",
         "name",
         "provider",
+        "queued",
         "traffic",
         "window",
     )
@@ -237,7 +242,7 @@ class _Deployment:
         self.limit = rate_limits.FREE
         self.traffic = traffic.WHOLE
         self.window = Window(window_s)
-        self.in_flight = 0
+        self.in_flight = self.queued = 0
         self.key_refused = False
         self._times = self.window.quantiles(0.0)
         self._measured_until_s = float("-inf")
@@ -282,6 +287,7 @@ class _Deployment:
             elapsed_p50_ms=times.elapsed_p50_ms,
             elapsed_p95_ms=times.elapsed_p95_ms,
             in_flight=self.in_flight,
+            queued=self.queued,
         )
 
     def turns_s(self, now_s: float) -> float:
