@@ -385,6 +385,15 @@ def test_local_is_no_answer_to_an_outage_where_the_clouds_only_cannot_do_what_is
     assert (order(plan), plan.reason) == (["local/base"], "fallback:unsupported_feature")
 
 
+def test_what_no_version_can_be_called_names_no_model_so_that_no_record_holds_it() -> None:
+    local = LocalModels(current={"sql": "sql@0123456789ab"}, known=frozenset({"sql"}))
+    assert planner().named("sql@ba9876543210", local) is not None, "not listed, perhaps not yet"
+    for model in ("sql@my card is 4111 1111 1111 1111", "local/sql@4111111111111111", "sql@"):
+        assert planner().named(model, local) is None
+        with pytest.raises(ModelNotFound):
+            planner().check_model(request(model), local)
+
+
 def test_what_is_named_for_long_requests_comes_before_other_fallbacks_also_when_the_length_is_known() -> None:
     first = msgspec.structs.replace(sized("a", 50), fallbacks=("b", "c"), context_fallbacks=("c",))
     plan = planner({"a": first, "b": sized("b", 1000), "c": sized("c", 9000)}).plan(facts_of("a"))
