@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import aclosing
 from decimal import Decimal
 from typing import NamedTuple
@@ -12,12 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from router.core import clock
-from router.core.ports import Scanner
+from router.core.ports import NOTHING, Scanner
 from router.core.types import (
     Cleared,
     Delta,
+    Dialect,
     JsonObject,
     JsonValue,
+    Locality,
     Masking,
     Plan,
     PlanInputs,
@@ -74,9 +76,17 @@ class Pipeline:
         wanted, is_whole = chat.body.get("response_format"), not request.stream
         unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
 
-        def permit(target: Target) -> Cleared:
-            native = self._executor.provider(target).dialects
-            cleared = clear(request, report, verdict, target, masked, native)
+        def permit(
+            target: Target,
+            *,
+            native: Set[Dialect] | None = None,
+            asking: Mapping[str, JsonValue] = NOTHING,
+            question: JsonObject | None = None,
+        ) -> Cleared:
+            if question is not None:
+                return clear(_question(chat, question), report, _here(verdict), target, None)
+            native = self._executor.provider(target).dialects if native is None else native
+            cleared = clear(request, report, verdict, target, masked, native, asking)
             trace.cleared(cleared)
             return cleared
 
@@ -186,6 +196,16 @@ class _Decision(NamedTuple):
     """The copy that may leave, where the verdict demands one, and the way back."""
     chat: Request
     """The request as chat completions say it: what stages read that must understand it."""
+
+
+def _question(chat: Request, question: JsonObject) -> Request:
+    """The router's own question about the answer to a request, which may quote both."""
+    return msgspec.structs.replace(chat, body=question, dialect=Dialect.CHAT, stream=False, headers=())
+
+
+def _here(verdict: Verdict) -> Verdict:
+    """The same verdict, for what must not leave this machine whatever it says."""
+    return msgspec.structs.replace(verdict, max_locality=Locality.LOCAL, masking=Masking.NONE)
 
 
 def _summary(report: ScanReport) -> str:

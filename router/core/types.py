@@ -451,6 +451,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
+    content: bool = True
+    """Whether it holds something of the answer itself; False where it is known only to begin or to frame one."""
     dropped: tuple[str, ...] = ()
     """On the first delta of an answer: tuning knobs that the target has no counterpart for, and so didn't get."""
 
@@ -461,6 +463,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     locality: Locality
     elapsed_ms: float
+    """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
     ttft_ms: float | None = None
     error_code: str | None = None
     usage: Usage | None = None

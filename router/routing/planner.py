@@ -177,7 +177,9 @@ class Planner:
         if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
             reason = "offline"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
-        steps = hedged(gated(steps, choice.escalations, spare), up, features, self._routing.hedge)
+        # Gates read chat answers, and only where another model may answer at all.
+        escalations = 0 if features.bound or features.native is not None else choice.escalations
+        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
         aside = [
             self._step(item.candidate, after=code)
             for code, items in (
