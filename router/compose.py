@@ -106,15 +106,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
+    routing, slots = config.routing, Slots(limits(config.models))
+    health = HealthMonitor(routing.breaker, routing.health, routing.offline, planning.clouds, queued=slots.queued)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    slots = Slots(limits(config.models))
     executor = Executor(
         providers,
         health,
         directory,
-        config.routing,
+        routing,
         slots=slots,
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
