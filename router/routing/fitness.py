@@ -15,7 +15,7 @@ from router.core.errors import (
     UpstreamUnavailable,
 )
 from router.core.types import Candidate, Dialect, Features
-from router.routing.estimate import expected_cost_usd
+from router.routing.estimate import most_cost_usd
 from router.routing.features import FIELDS
 from router.routing.ranking import Ranked
 
@@ -98,7 +98,7 @@ def refuse_too_dear(candidates: Sequence[Candidate], features: Features) -> NoRe
     Raises:
         BudgetExceeded: always.
     """
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
+    costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
     least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
     limit = format(features.max_cost_usd or Decimal(0), "f")

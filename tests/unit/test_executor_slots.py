@@ -122,18 +122,6 @@ async def test_who_waits_gets_the_place_of_one_that_ended_however_it_ended() -> 
     assert run.notes.attempts[1].queue_ms > 0
 
 
-async def test_the_planner_knows_who_waits_for_a_place() -> None:
-    run = Run(("a", ScriptedProvider([0.1, WORD])), slots=slots())
-    tasks = [asyncio.create_task(run(plan(step(target("a/m"))))) for _ in range(3)]
-    await asyncio.sleep(0.02)
-    health = run.health.health(PLACE)
-    assert (health.in_flight, health.queued) == (1, 2)
-    tasks.pop().cancel()
-    await asyncio.gather(*tasks)
-    health = run.health.health(PLACE)
-    assert (health.in_flight, health.queued) == (0, 0)
-
-
 async def test_what_has_no_limit_is_counted_all_the_same() -> None:
     places = Slots()
     assert all(places.take("x") for _ in range(1000))
