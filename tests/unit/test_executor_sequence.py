@@ -119,6 +119,13 @@ def test_pauses_double_up_to_the_longest_and_chance_takes_any_part_of_them() -> 
     assert pause_s(UpstreamRateLimited("x", retry_after_s=0), 1, config, 0.5) == 0.05, "0 is no time to wait at all"
 
 
+def test_a_target_that_stands_in_a_plan_for_two_reasons_is_asked_once() -> None:
+    steps = [step("a/m", window=10), step("c/m", window=99), step("c/m", window=99, after=CONTEXT), step("d/m")]
+    failed = [Failed(0, ContextTooLong("x"))]
+    assert following(steps, failed, MAX_S) == Move(2)
+    assert following(steps, [*failed, Failed(2, DOWN)], MAX_S) == Move(3)
+
+
 def test_an_allowance_is_a_share_of_all_requests_and_none_at_all_if_that_is_nothing() -> None:
     allowance = Allowance(0.25, burst=2)
     assert [allowance.spend() for _ in range(3)] == [True, True, False]
