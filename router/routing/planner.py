@@ -190,12 +190,7 @@ class Planner:
         spare = self._spare(fit, features)
         reason = choice.reason
         longer = self._aside("context_fallbacks", choice, inputs)
-        own = [(one, code) for one, code in zip(choice.ranked, sorted_out, strict=True) if choice.owns(one.candidate)]
-        if (
-            longer
-            and all(code for _, code in own)
-            and CONTEXT in (sorted_out if not fit else [code for _, code in own])
-        ):
+        if longer and _is_too_long(choice, sorted_out, is_last=not fit):
             named = {one.candidate.target for one in longer}
             fit = [*longer, *(one for one in fit if one.candidate.target not in named)]
             longer, reason = [], f"fallback:{ContextTooLong.code}"
@@ -211,7 +206,7 @@ class Planner:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
         if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
             reason = "offline"
-        elif own and reason == choice.reason and not choice.owns(targets[0]):
+        elif reason == choice.reason and not choice.owns(targets[0]) and (own := _own(choice, sorted_out)):
             reason = f"fallback:{stands_aside(*own[0])}"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
         # Gates read chat answers, and only where another model may answer at all.
@@ -407,6 +402,17 @@ class Planner:
             total_s=clocks.total_s,
             after=after,
         )
+
+
+def _own(choice: Choice, sorted_out: Sequence[str]) -> list[tuple[Ranked, str]]:
+    """Pick the candidates that the model's name leaves to choose, each with why it can't be used."""
+    return [(item, code) for item, code in zip(choice.ranked, sorted_out, strict=True) if choice.owns(item.candidate)]
+
+
+def _is_too_long(choice: Choice, sorted_out: Sequence[str], *, is_last: bool) -> bool:
+    """Whether what was asked for can't answer because a request is too long; `is_last` = nor can what stands in for it."""
+    codes = [code for _, code in _own(choice, sorted_out)]
+    return all(codes) and CONTEXT in (sorted_out if is_last else codes)
 
 
 def _is_local(candidate: Candidate) -> bool:
