@@ -22,6 +22,7 @@ from router.core.errors import (
     PolicyBlocked,
     UnsupportedFeature,
     UpstreamFiltered,
+    UpstreamRateLimited,
 )
 from router.core.plugin import nearest
 from router.core.types import (
@@ -58,7 +59,6 @@ from router.routing.steps import OVER_COST, PRICE_UNKNOWN, considered, gated, he
 
 _NEW = Health()
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
-_LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -104,6 +104,18 @@ class Planner:
         self._routing = routing
         self._local = local
         self._local_dialects = local_dialects
+        engine = Candidate(
+            target=local_target(select=True),
+            price=_FREE,
+            context_tokens=local.context_tokens if local is not None else None,
+            capabilities=local.capabilities if local is not None else None,
+            dialects=frozenset({Dialect.CHAT, *local_dialects}),
+        )
+        self._local_group = Group(name=LOCAL, candidates=(engine,))
+        self.words = frozenset(
+            word for rule in routing.auto.rules for word in (rule.task, rule.tier) if word is not None
+        )
+        """Tasks and tiers that rules name: of what callers write there, nothing else is looked at, or recorded."""
         self._own = own
         self._in_process = in_process
         self.needs = self._needs()
@@ -205,7 +217,8 @@ class Planner:
         if not targets:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
         if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
-            reason = "offline"
+            limited = leaves and all(one.health.unavailable == "rate_limited" for one in down if not _is_local(one))
+            reason = f"fallback:{UpstreamRateLimited.code}" if limited else "offline"
         elif reason == choice.reason and not choice.owns(targets[0]) and (own := _own(choice, sorted_out)):
             reason = f"fallback:{stands_aside(*own[0])}"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
@@ -245,10 +258,11 @@ class Planner:
 
     def _spare(self, fit: Sequence[Ranked], features: Features) -> tuple[Candidate, ...]:
         """Give the local engine as the last resort, where it may be one and isn't among the candidates already."""
-        speaks = features.native is None or features.native in self._local_dialects
-        usable = self._has_local and self._routing.fallback_local and speaks and not features.bound
+        engine = self._local_group.candidates
+        usable = self._has_local and self._routing.fallback_local and not features.bound
+        usable = usable and not misfit(engine[0], features)
         named_already = any(item.candidate.target.provider == LOCAL for item in fit)
-        return _LOCAL_GROUP.candidates if usable and not named_already else ()
+        return engine if usable and not named_already else ()
 
     def _takes(self, candidate: Candidate, inputs: PlanInputs) -> bool:
         """Whether a candidate gets this request at once: one that degrades, or is too slow for the caller, comes later."""
@@ -295,7 +309,7 @@ class Planner:
         return [item for item in ranked if not self._sort_out(item, inputs) and item.candidate.health.available]
 
     def _group(self, name: str) -> Group:
-        return _LOCAL_GROUP if name == LOCAL else self._groups[name]
+        return self._local_group if name == LOCAL else self._groups[name]
 
     @property
     def _has_local(self) -> bool:

@@ -27,6 +27,7 @@ from router.core.types import (
     Dialect,
     Features,
     Health,
+    Hints,
     Locality,
     Masking,
     Plan,
@@ -36,7 +37,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
-from router.routing.features import text_size
+from router.routing.features import features, text_size
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.routing.strategies import canary, cost, ordered, weighted
@@ -438,3 +439,26 @@ def test_nothing_that_costs_more_than_allowed_is_ever_in_a_plan_and_for_auto_loc
         planner(local=None).plan(facts_of("auto", cost_limit("0.0001")))
     with pytest.raises(BudgetExceeded, match=r"\$0\.0001"):
         planner().plan(facts_of("cheap", cost_limit("0.0001")))
+
+
+def test_the_engine_is_no_last_resort_for_what_its_model_can_not_do() -> None:
+    blind = LocalConfig(url="http://127.0.0.1:1", capabilities=frozenset({"tools"}), context_tokens=1000)
+    seeing = msgspec.structs.replace(FEATURES, needs=frozenset({"vision"}))
+    assert order(planner(local=blind).plan(facts_of("cheap", seeing))) == ["cloud/cheap", "cloud/dear"]
+    long = msgspec.structs.replace(FEATURES, input_tokens=5000)
+    assert "local/base" not in order(planner(local=blind).plan(facts_of("cheap", long)))
+    assert "local/base" in order(planner(local=blind).plan(facts_of("cheap")))
+
+
+def test_a_model_whose_deployments_are_all_at_their_rate_limit_is_not_called_offline() -> None:
+    limited = Health(available=False, unavailable="rate_limited")
+    known = {"cloud/cheap": limited, "cloud/dear": limited}
+    plan = planner().plan(facts_of("cheap", health=known))
+    assert (order(plan)[0], plan.reason) == ("local/base", "fallback:upstream_rate_limited")
+
+
+def test_of_tasks_and_tiers_only_those_that_rules_name_become_features() -> None:
+    one = planner(rules=(RouteRule(name="gold", tier="gold", use=("dear",)),))
+    asked = request(hints=Hints(task="536-90-4399", tier="gold"))
+    seen = features(asked, 10, words=one.words)
+    assert (seen.task, seen.tier) == (None, "gold")
