@@ -8,7 +8,7 @@ import math
 import msgspec
 
 from local_inference.errors import Rejected
-from local_inference.ingest import no_effect
+from local_inference.fit import no_effect
 from local_inference.ports import BASE_NAME, Engine
 from router.core.errors import UpstreamUnavailable
 

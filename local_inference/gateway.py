@@ -11,8 +11,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from local_inference.catalog import Catalog, Entry
 from local_inference.ports import BASE_NAME, Answer, Engine
+from local_inference.prompting import apply_card
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
+from local_inference.traffic import Traffic
 from router.core.clock import monotonic_s
 from router.core.errors import (
     AdapterNotReady,
@@ -49,10 +51,6 @@ class Changes:
         return True
 
 
-class _Role(msgspec.Struct):
-    role: str
-
-
 class _Fields(msgspec.Struct):
     """What has to be understood of a body; all other fields pass through as they are."""
 
@@ -64,8 +62,6 @@ class _Fields(msgspec.Struct):
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(_Fields)
-_ROLES = msgspec.json.Decoder(list[_Role])
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Gateway:
@@ -77,6 +73,7 @@ class Gateway:
         engine: Engine,
         catalog: Catalog,
         residency: Residency,
+        traffic: Traffic,
         supervisor: Supervisor,
         changes: Changes,
         base_names: frozenset[str],
@@ -86,6 +83,7 @@ class Gateway:
         self._engine = engine
         self._catalog = catalog
         self._residency = residency
+        self._traffic = traffic
         self._supervisor = supervisor
         self._changes = changes
         self._base_names = base_names
@@ -120,17 +118,22 @@ class Gateway:
         entry = None if fields.model in self._base_names else await self._ready(fields.model)
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
-        if entry is not None and entry.info.card.system_prompt:
-            _add_system_prompt(body, entry.info.card.system_prompt)
+        if entry is not None:
+            apply_card(body, entry.info.card)
+            self._traffic.asked(entry.id, monotonic_s())
         lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
         with lease:
             try:
                 async with self._engine.send(path, msgspec.json.encode(body)) as answer:
-                    if answer.status == 200 and fields.stream:
-                        await self._stream(answer, name, send)
-                    else:
-                        await self._whole(answer, name, send)
+                    streams = answer.status == 200 and fields.stream
+                    ok = await (self._stream if streams else self._whole)(answer, name, send)
+                    if ok is not None:
+                        self._traffic.answered(name, ok=ok)
+            except UpstreamProtocolError:
+                self._traffic.answered(name, ok=False)
+                raise
             except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
+                self._traffic.answered(name, ok=False)
                 raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _ready(self, model: str) -> Entry:
@@ -138,7 +141,7 @@ class Gateway:
         deadline_s = monotonic_s() + self._ready_wait_s
         while True:
             try:
-                return self._catalog.resolve(model)
+                return self._catalog.resolve(self._traffic.pick(model) or model)
             except AdapterNotReady:
                 left_s = deadline_s - monotonic_s()
                 if left_s <= 0 or not await self._changes.wait(left_s):
@@ -146,7 +149,8 @@ class Gateway:
                     raise
             self._supervisor.check()
 
-    async def _whole(self, answer: Answer, name: str, send: Send) -> None:
+    async def _whole(self, answer: Answer, name: str, send: Send) -> bool | None:
+        """Forward an answer; True = it is one, None = it tells of a mistake of the caller's."""
         data = await answer.read()
         if answer.status >= 500 or answer.status in (401, 403):
             self._supervisor.check()
@@ -155,9 +159,10 @@ class Gateway:
             raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
         await send(_start(answer.status, answer.content_type, name, len(data)))
         await send({"type": "http.response.body", "body": data})
+        return True if answer.status < 400 else None
 
-    async def _stream(self, answer: Answer, name: str, send: Send) -> None:
-        """Forward whole events as they come; a break becomes one error event and no [DONE]."""
+    async def _stream(self, answer: Answer, name: str, send: Send) -> bool:
+        """Forward whole events as they come; a break becomes one error event and no [DONE], and False."""
         await send(_start(200, answer.content_type, name))
         rest, last = b"", b""
         problem: RouterError | None = None
@@ -175,6 +180,7 @@ class Gateway:
             problem = StreamInterrupted("the engine's answer broke off")
         tail = b"data: " + problem.body() + _EVENT_END if problem else b""
         await send({"type": "http.response.body", "body": tail})
+        return problem is None
 
 
 _MAX_MODEL_CHARS = 256
@@ -197,22 +203,6 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
         )
     return body, fields
-
-
-def _add_system_prompt(body: dict[str, msgspec.Raw], prompt: str) -> None:
-    """Put an adapter's own system prompt first, unless the caller sent one."""
-    raw = body.get("messages")
-    if raw is None:
-        return
-    try:
-        roles = _ROLES.decode(raw)
-        messages = _RAW_LIST.decode(raw)
-    except msgspec.DecodeError:
-        return  # the engine says what is wrong with them
-    if any(message.role in ("system", "developer") for message in roles):
-        return
-    system = msgspec.Raw(msgspec.json.encode({"role": "system", "content": prompt}))
-    body["messages"] = msgspec.Raw(msgspec.json.encode([system, *messages]))
 
 
 def _start(status: int, content_type: str, name: str, size: int | None = None) -> Message:

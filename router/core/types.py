@@ -80,6 +80,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     max_locality: Locality = Locality.ANY
     on_sensitive: str | None = None
     """Overrides `privacy.on_sensitive` for this key: local, mask or block."""
+    admin: bool = False
+    """Whether it may change adapters, and see those of all tenants."""
 
 
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
@@ -371,6 +373,22 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts that look alike and must not select it."""
     languages: tuple[str, ...] = ()
     system_prompt: str | None = None
+    """Put first where the caller sends none."""
+    prompt_template: str | None = None
+    """Text around `{prompt}` that each message of a user is put into."""
+    tool_format: str | None = None
+    """How it writes tool calls: a name of the engine's tool call parsers."""
+    tenants: tuple[str, ...] = ()
+    """Who may use it; empty = everybody. To others it doesn't exist."""
+    pin: bool = False
+    """Whether it is kept in memory unless somebody says otherwise."""
+    license: str | None = None
+    metrics: dict[str, float] = {}
+    """What its author measured, by name."""
+
+    def admits(self, tenant: str) -> bool:
+        """Whether a tenant may use it."""
+        return not self.tenants or tenant in self.tenants
 
 
 class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -380,7 +398,7 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     """First 12 hex digits of the content hash."""
     state: str
-    """copying, checking, stored, loading, canary, ready, draining or quarantined."""
+    """copying, checking, stored, loading, canary, ready, draining, disabled or quarantined."""
     reason: str | None = None
     """For a quarantined one: what is wrong, as a code."""
     message: str | None = None
@@ -391,6 +409,11 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     rank: int | None = None
     size_bytes: int = 0
     load_ms: float | None = None
+    current: bool = True
+    """Whether the bare name means this version; the others are kept and answer to their ids."""
+    share: float = 0.0
+    """Part of the requests for the bare name that it takes while it is tried, 0..1."""
+    pinned: bool = False
     card: AdapterCard = AdapterCard()
 
     @property
