@@ -165,9 +165,12 @@ class Catalog:
         """Say whether the bare name means this version."""
         return self._current.get(entry.info.name) == entry.id
 
-    def listing(self, base_model: str, describe: Callable[[Entry], AdapterInfo]) -> AdapterListing:
-        """Describe everything; `describe` adds what isn't known here."""
-        data = (describe(entry) for entry in self._entries.values())
+    def listing(
+        self, base_model: str, describe: Callable[[Entry], AdapterInfo], name: str | None = None
+    ) -> AdapterListing:
+        """Describe all versions, or those of one name; `describe` adds what isn't known here."""
+        entries = self._entries.values() if name is None else self.versions(name)
+        data = (describe(entry) for entry in entries)
         ordered = sorted(data, key=lambda info: (info.name, info.state, not info.current, info.version))
         return AdapterListing(revision=self.revision, base_model=base_model, data=tuple(ordered))
 

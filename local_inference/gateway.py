@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
+from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
@@ -17,6 +18,7 @@ from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
 from router.core.clock import monotonic_s
 from router.core.errors import (
+    AdapterNotFound,
     AdapterNotReady,
     InvalidRequest,
     Overloaded,
@@ -96,7 +98,7 @@ class Gateway:
         if data is None:
             return
         body, fields = _decode(data)
-        await _until_disconnect(receive, self._serve(str(scope["path"]), body, fields, send))
+        await _until_disconnect(receive, self._serve(str(scope["path"]), _tenant(scope), body, fields, send))
 
     async def _read_body(self, receive: Receive) -> bytes | None:
         parts: list[bytes] = []
@@ -113,9 +115,13 @@ class Gateway:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _serve(self, path: str, body: dict[str, msgspec.Raw], fields: _Fields, send: Send) -> None:
+    async def _serve(
+        self, path: str, tenant: str | None, body: dict[str, msgspec.Raw], fields: _Fields, send: Send
+    ) -> None:
         self._supervisor.check()
         entry = None if fields.model in self._base_names else await self._ready(fields.model)
+        if entry is not None and tenant is not None and not entry.info.card.admits(tenant):
+            raise AdapterNotFound("there is no such adapter", param="model")
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
         if entry is not None:
@@ -184,6 +190,14 @@ class Gateway:
 
 
 _MAX_MODEL_CHARS = 256
+TENANT_HEADER = b"x-router-tenant"
+"""On whose behalf a router asks, percent-encoded."""
+
+
+def _tenant(scope: Scope) -> str | None:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    given = next((value for name, value in headers if name == TENANT_HEADER), None)
+    return unquote(given.decode("latin-1")) if given is not None else None
 
 
 def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:

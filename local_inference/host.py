@@ -16,6 +16,7 @@ from local_inference.ingest import RESERVED, Limits
 from local_inference.intake import Intake, Rules
 from local_inference.journal import Journal
 from local_inference.lifecycle import Lifecycle, Options
+from local_inference.operations import Operations
 from local_inference.places import find
 from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
 from local_inference.residency import Residency
@@ -85,6 +86,7 @@ class Host:
         self.journal = Journal(self.settings.store_dir)
         self.supervisor = Supervisor(self.engine, self._engine_down)
         self.lifecycle = self._build_lifecycle(loaded, config)
+        self.operations = Operations(self.lifecycle, self.traffic)
         self._watcher: Watcher | None = None
         self.gateway = self._build_gateway()
 
@@ -177,9 +179,9 @@ class Host:
         adapters = [Model(id.partition("@")[0], id, BASE_NAME) for id in ready]
         return [Model(self.settings.model_name, BASE_NAME), Model(BASE_NAME, BASE_NAME), *adapters]
 
-    def listing(self) -> AdapterListing:
-        """Describe all adapters."""
-        return self.catalog.listing(self.settings.model_name, self.lifecycle.describe)
+    def listing(self, name: str | None = None) -> AdapterListing:
+        """Describe all adapters, or one's versions."""
+        return self.catalog.listing(self.settings.model_name, self.lifecycle.describe, name)
 
     def _read_base(self, model: str) -> BaseFacts | None:
         facts = read_base(model)

@@ -56,7 +56,7 @@ def check_name(name: str, reserved: Set[str] = RESERVED) -> None:
 
 def missing(folder: Path) -> str | None:
     """Say what a copy in progress still lacks; None = complete, or waiting won't help."""
-    if _foreign(folder) is not None:
+    if _foreign(folder) is not None or any((folder / name).is_symlink() for name in (CONFIG, WEIGHTS)):
         return None
     try:
         if _is_cut(_read_config(folder)):
@@ -153,6 +153,8 @@ def _read_config(folder: Path) -> str:
 
 def _is_cut(text: str) -> bool:
     """Say whether JSON only lacks its end. What is wrong in its midst, or too long, won't get better."""
+    if len(text) > MAX_CONFIG_BYTES:
+        return False
     text = text.strip().strip("\0")
     if not text:
         return True

@@ -314,6 +314,11 @@ class Lifecycle:
         self.catalog.promote(id)
         _log.info("adapter rolled back id=%s", id)
 
+    def withdraw(self, name: str) -> None:
+        """Let a name mean nothing."""
+        self._end_trial(name)
+        self.catalog.retire_name(name)
+
     def trial_of(self, name: str) -> str | None:
         """Find the id of the version on trial."""
         trial = self._trials.get(name)

@@ -100,8 +100,10 @@ class Loaded(BaseModel):
         return cast(EnginePlugin, self.plugin).build(config, deps)
 
 
-def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> Loaded:
+def load(path: Path, *, port: int | None = None, api_key: str | None = None, keys: bool = True) -> Loaded:
     """Read and check a configuration file; `port` and `api_key` (`env:NAME`) win over what stands in it.
+
+    `keys=False` reads no secret, for those who only look.
 
     Raises:
         ConfigError: says file, line, key path and what to write instead.
@@ -115,7 +117,8 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> 
     tree.value.update({name: value for name, value in given.items() if value is not None})
     root = path.resolve().parent
     settings = _validate(Settings, tree.value, tree, (), root)
-    settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})
+    if keys:
+        settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})
     try:
         plugin = cast(EnginePlugin, load_plugin(ENGINES, settings.engine.kind))
     except ConfigError as error:

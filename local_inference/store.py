@@ -126,6 +126,15 @@ def read_small(folder: Path, name: str, most_bytes: int) -> bytes | None:
         return None
 
 
+def hashes(folder: Path) -> tuple[str, dict[str, str]]:
+    """Hash an adapter's files where they lie: all together, and each. Blocking.
+
+    Raises:
+        As `Store.take`.
+    """
+    return _transfer(folder, None)
+
+
 def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
     """Hash an adapter's files, all and each, and copy them where `to` is given."""
     digest = hashlib.sha256()

@@ -307,6 +307,10 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
+    tenant: str = "default"
+    """Whose request it is."""
+    isolated: bool = False
+    """Whether something was found in it: then no cache of a target may share anything of it with another tenant."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Set
 
 from router.core.errors import LocalityViolation, UnsupportedFeature
-from router.core.types import Cleared, Dialect, JsonObject, Locality, Masking, Request, ScanReport, Target, Verdict
+from router.core.types import (
+    Cleared,
+    Dialect,
+    JsonObject,
+    Locality,
+    Masking,
+    Request,
+    ScanReport,
+    Sensitivity,
+    Target,
+    Verdict,
+)
 from router.wire.dialects import Translation, codec
 
 
@@ -48,6 +59,8 @@ def clear(
         ruleset=report.ruleset,
         leaves=report.leaves,
         scanned_bytes=report.scanned_bytes,
+        tenant=request.principal.tenant,
+        isolated=report.sensitivity is not Sensitivity.PUBLIC,
     )
 
 

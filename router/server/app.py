@@ -16,7 +16,7 @@ from router.core.types import Dialect
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
-from router.server.routes import decisions, models, operations, responses
+from router.server.routes import adapters, decisions, models, operations, responses
 from router.server.routes.inference import Explain, Inference
 from router.server.routes.models import VERSION_HEADER
 from router.server.routes.responses import Responses
@@ -50,6 +50,7 @@ def create_app(runtime: Runtime) -> FastAPI:
         app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
+    app.include_router(adapters.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.include_router(responses.build(runtime))

@@ -11,7 +11,7 @@ from router.config.schema import KeyConfig
 from router.core.errors import Unauthenticated
 from router.core.types import Principal
 
-ANONYMOUS = Principal(id="anonymous")
+ANONYMOUS = Principal(id="anonymous", admin=True)
 """The caller of a router without keys, which listens on loopback only."""
 
 
@@ -54,4 +54,5 @@ def principal(key: KeyConfig) -> Principal:
         allowed_models=key.models,
         max_locality=key.max_locality.level,
         on_sensitive=key.on_sensitive.value if key.on_sensitive else None,
+        admin=key.admin,
     )
