@@ -6,18 +6,22 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
+from router.core import clock
 from router.core.ports import Scanner
 from router.core.types import (
     Cleared,
     Delta,
+    Health,
     JsonObject,
     JsonValue,
     Masking,
     Plan,
+    PlanInputs,
     Request,
     ScanReport,
     ScanStatus,
@@ -34,9 +38,10 @@ from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
-from router.routing.planner import Facts, Planner
+from router.routing.planner import Planner
 from router.wire.dialects import codec
 
+_NEW = Health()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -58,6 +63,7 @@ class Pipeline:
         self._planner = planner
         self._executor = executor
         self._directory = directory
+        self._deployments = planner.deployments()
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -130,7 +136,7 @@ class Pipeline:
                 "reason": verdict.reason,
             },
             "plan": [_label(step.target) for step in plan.steps],
-            "scores": [{"deployment": name, "score": score} for name, score in plan.scores],
+            "considered": msgspec.to_builtins(plan.considered, builtin_types=(Decimal,)),
             "selection": trace.selection_facts(),
         }
 
@@ -141,15 +147,36 @@ class Pipeline:
         trace.scanned(report)
         translation = codec(request.dialect).to_chat(request.body)
         chat = msgspec.structs.replace(request, body=translation.body)
+        trace.judging(session_is_local=self._judge.session_is_local(chat))
         verdict = self._judge.verdict(chat, report, remember=remember)
         masks = remember and verdict.masking is Masking.PLACEHOLDER
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
-        facts = Facts(local, self._executor.breakers.health, random.random())
-        wanted = features(chat, report.scanned_chars, translation.unsupported, bound=translation.bound)
-        plan = self._planner.plan(chat, verdict, wanted, facts)
+        inputs = PlanInputs(
+            model=chat.model,
+            named=self._planner.named(chat.model, local),
+            verdict=verdict,
+            features=features(
+                chat,
+                report.scanned_chars,
+                translation.unsupported,
+                bound=translation.bound,
+                max_cost_usd=chat.hints.max_cost_usd,
+            ),
+            seed=random.random(),
+            time_unix_s=clock.unix_s(),
+            online=self._executor.health.online,
+            health=self._health(),
+        )
+        trace.planning(inputs)
+        plan = self._planner.plan(inputs)
         trace.planned(plan)
         return _Decision(report, verdict, plan, masked, chat)
+
+    def _health(self) -> dict[str, Health]:
+        """What is known of the deployments; of those that were never called, nothing."""
+        known = ((name, self._executor.health.health(name)) for name in self._deployments)
+        return {name: health for name, health in known if health != _NEW}
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:

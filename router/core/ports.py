@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
@@ -24,11 +24,18 @@ from router.core.types import (
 )
 
 
+def ignored(headers: Mapping[str, str]) -> None:
+    """Take headers that nobody wants."""
+    del headers
+
+
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; never past the request's deadline."""
 
     ttft_s: float
     total_s: float
+    heard: Callable[[Mapping[str, str]], None] = ignored
+    """Takes the headers of every answer of the upstream, by lower-case names: they tell of its rate limits."""
 
 
 class Scanner(Protocol):
@@ -72,6 +79,10 @@ class Provider(Protocol):
         """
         ...
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """Say whether the upstream answers at all, whatever it answers; sends nothing of any request."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -84,8 +95,11 @@ class AdapterChooser(Protocol):
 class Strategy(Protocol):
     """A pure ranking of candidates: no I/O, no clock, no state."""
 
-    def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
-        """Score each candidate, higher is better, in the order given. `seed` is uniform in [0, 1)."""
+    def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> Sequence[float | None]:
+        """Score each candidate, higher is better, in the order given; None leaves it out.
+
+        `seed` is uniform in [0, 1). A score is finite, and depends on what the candidates are, not on their order.
+        """
         ...
 
 

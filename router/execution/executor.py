@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 
 import msgspec
 
@@ -30,7 +31,7 @@ from router.core.errors import (
 )
 from router.core.ports import AdapterChooser, Clocks, Notes, Provider
 from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Step, Target, Usage
-from router.execution.breaker import Breakers
+from router.execution.health import HealthMonitor
 
 CLIENT_GONE = "client_closed"
 """Error code of an attempt that ended because the caller went away."""
@@ -43,11 +44,11 @@ _BACK_OFF_S = (0.05, 0.25)
 
 
 class Executor:
-    """Runs plans. Holds the providers and the breakers; everything else comes with the call."""
+    """Runs plans. Holds the providers and what is known of their health; everything else comes with the call."""
 
-    def __init__(self, providers: Mapping[str, Provider], breakers: Breakers, chooser: AdapterChooser) -> None:
+    def __init__(self, providers: Mapping[str, Provider], health: HealthMonitor, chooser: AdapterChooser) -> None:
         self._providers = providers
-        self._breakers = breakers
+        self._health = health
         self._chooser = chooser
 
     async def execute(
@@ -64,7 +65,7 @@ class Executor:
         causes: list[RouterError] = []
         window = 0
         for step in plan.steps:
-            if _too_small(step, causes, window) or _is_stand_in(step, plan, causes):
+            if step.after is not None or _too_small(step, causes, window) or _is_stand_in(step, plan, causes):
                 continue
             for tries_left in range(step.retries, -1, -1):
                 if clock.monotonic_s() >= request.deadline_s:
@@ -119,8 +120,8 @@ class Executor:
         return self._providers[target.provider]
 
     @property
-    def breakers(self) -> Breakers:
-        return self._breakers
+    def health(self) -> HealthMonitor:
+        return self._health
 
 
 class _Attempt:
@@ -138,27 +139,28 @@ class _Attempt:
 
     async def run(self, clear: Callable[[Target], Cleared]) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; note the attempt however it ends."""
-        breakers, deployment = self._executor.breakers, self._step.target.deployment
+        health, deployment = self._executor.health, self._step.target.deployment
         error_code: str | None = InternalError.code
         try:
             cleared = clear(self._target)
-            breakers.begin(deployment, self._step.ttft_s)
+            health.begin(deployment, self._step.ttft_s)
             self._notes.calling(self._target)
             async with aclosing(self._timed(cleared)) as deltas:
                 async for delta in deltas:
                     if self._ttft_ms is None:
                         self._ttft_ms = self._elapsed_ms()
-                        breakers.succeed(deployment, self._ttft_ms)
+                        health.answered(deployment, self._ttft_ms)
                     self._usage = delta.usage or self._usage
                     yield delta
+            health.finished(deployment, self._elapsed_ms())
             error_code = None
         except RouterError as error:
             error_code = error.code
-            breakers.fail(deployment, error)
+            health.failed(deployment, error)
             raise
         except (asyncio.CancelledError, GeneratorExit):
             error_code = CLIENT_GONE
-            breakers.release(deployment)
+            health.released(deployment)
             raise
         finally:
             self._notes.attempted(
@@ -180,7 +182,8 @@ class _Attempt:
         step, now = self._step, clock.monotonic_s()
         total_s = min(step.total_s, self._request.deadline_s - now)
         first_s = min(step.ttft_s, total_s) if cleared.stream else total_s
-        clocks = Clocks(ttft_s=first_s, total_s=total_s)
+        heard = partial(self._executor.health.heard, self._target.deployment)
+        clocks = Clocks(ttft_s=first_s, total_s=total_s, heard=heard)
         loop = asyncio.get_running_loop()
         start_s = loop.time()
         limit_s, which = (first_s, "first token") if cleared.stream else (total_s, "total")

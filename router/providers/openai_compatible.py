@@ -103,6 +103,10 @@ class OpenAICompatible:
             return stream(response, name, quirks, dialect, asked=_choices(cleared.body))
         return _alone(whole(response, name, quirks, dialect))
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `core.ports.Provider`."""
+        return await self._egress.reachable(timeout_s)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()

@@ -20,6 +20,7 @@ from router.core.types import (
     Masking,
     Outcome,
     Plan,
+    PlanInputs,
     Request,
     ScanReport,
     Selection,
@@ -59,6 +60,7 @@ class Trace:
         self.request: Request | None = None
         self.report: ScanReport | None = None
         self.verdict: Verdict | None = None
+        self._inputs: PlanInputs | None = None
         self._plan: Plan | None = None
         self._selection: Selection | None = None
         self._target: Target | None = None
@@ -67,6 +69,7 @@ class Trace:
         self._usage: Usage | None = None
         self._error: RouterError | None = None
         self._dropped: tuple[str, ...] = ()
+        self._session_is_local = False
         self.client_gone = False
 
     def decoded(self, request: Request) -> None:
@@ -75,8 +78,16 @@ class Trace:
     def scanned(self, report: ScanReport) -> None:
         self.report = report
 
+    def judging(self, *, session_is_local: bool) -> None:
+        """A verdict is about to be found; its conversation is known to be local, or isn't."""
+        self._session_is_local = session_is_local
+
     def judged(self, verdict: Verdict) -> None:
         self.verdict = verdict
+
+    def planning(self, inputs: PlanInputs) -> None:
+        """A plan is about to be made from these."""
+        self._inputs = inputs
 
     def planned(self, plan: Plan) -> None:
         self._plan = plan
@@ -206,7 +217,12 @@ class Trace:
             target=self._target.label if self._target else "",
             reason=self.reason,
             strategy=plan.strategy if plan else "",
-            scores=plan.scores if plan else (),
+            considered=plan.considered if plan else (),
+            planned=tuple(step.target.label for step in plan.steps) if plan else (),
+            planned_reason=plan.reason if plan else "",
+            inputs=self._inputs,
+            session_is_local=self._session_is_local,
+            narrowed_to=request.hints.locality if request else None,
             selection=self._selection,
             attempts=tuple(self._attempts),
             status=error.http_status if error else 200,
@@ -217,6 +233,7 @@ class Trace:
             elapsed_ms=round(self.elapsed_ms(), 3),
             usage=self._usage,
             cost_usd=self.cost_usd(),
+            cost_estimated=any(attempt.estimated for attempt in self._attempts),
             client_gone=self.client_gone,
         )
 

@@ -19,13 +19,15 @@ from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principa
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
+from router.execution.health import HealthMonitor
 from router.pipeline import Pipeline
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.record.trace import Trace
 from router.routing.candidates import Group
 from router.routing.planner import Planner
-from router.routing.strategies import cost, weighted
+from router.routing.ranking import Ranking
+from router.routing.strategies import cost
 from tests.fakes.canaries import FIELDS, Canaries, seen
 from tests.fakes.gates import GATES
 from tests.fakes.values import candidate
@@ -46,6 +48,9 @@ class Recorder:
         self.given.append(cleared)
         yield ANSWER
 
+    async def reachable(self, timeout_s: float) -> bool:
+        return timeout_s > 0
+
     async def aclose(self) -> None:
         pass
 
@@ -57,10 +62,10 @@ class Bench:
         self.cloud, self.local = Recorder(), Recorder()
         self.scanner = Scanner(policy, GATES)
         group = Group(name="m", candidates=(candidate("cloud/m", price="1"),))
-        strategies = {"cost": cost.build(cost.Config()), "weighted": weighted.build(weighted.Config())}
-        planner = Planner({"m": group}, strategies, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
+        ranking = Ranking(("cost", cost.build(cost.Config())))
+        planner = Planner({"m": group}, ranking, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
         directory = AdapterDirectory(None)
-        executor = Executor({"cloud": self.cloud, "local": self.local}, Breakers(5, 10), directory)
+        executor = Executor({"cloud": self.cloud, "local": self.local}, HealthMonitor(Breakers(5, 10)), directory)
         self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
 
     async def ask(self, body: dict[str, object]) -> None:

@@ -29,6 +29,7 @@ from router.core.ports import Clocks
 from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Selection, Step, Target, Verdict
 from router.execution.breaker import Breakers
 from router.execution.executor import Executor
+from router.execution.health import HealthMonitor
 from router.policy.clearance import clear
 from tests.fakes.values import report, request, target, verdict
 
@@ -62,6 +63,9 @@ class ScriptedProvider:
                     await asyncio.sleep(item)
         finally:
             self.closed += 1
+
+    async def reachable(self, timeout_s: float) -> bool:
+        return timeout_s > 0
 
     async def aclose(self) -> None:
         pass
@@ -103,8 +107,8 @@ class Run:
     """One execution and all that came of it."""
 
     def __init__(self, *providers: tuple[str, ScriptedProvider]) -> None:
-        self.breakers = Breakers(threshold=2, cooldown_s=60)
-        self.executor = Executor(dict(providers), self.breakers, FixedChooser())
+        self.health = HealthMonitor(Breakers(threshold=2, cooldown_s=60))
+        self.executor = Executor(dict(providers), self.health, FixedChooser())
         self.notes = Notebook()
         self.deltas: list[Delta] = []
 
@@ -144,7 +148,7 @@ async def test_what_one_target_lacks_is_asked_of_the_next_and_refused_if_none_ha
     run = Run(("a", lacking), ("b", down), ("local", good))
     await run(plan(step(target("a/m")), step(target("b/m")), step(here)))
     assert len(run.deltas) == 1
-    assert set(run.breakers.snapshot().values()) == {"closed"}
+    assert set(run.health.snapshot().values()) == {"closed"}
 
 
 async def test_after_the_first_delta_nothing_is_tried_again_and_the_error_is_explicit() -> None:
@@ -207,7 +211,7 @@ async def test_failures_of_streams_open_the_breaker_too() -> None:
     for _ in range(2):
         with await_error:
             await run(plan(step(target("a/m"))))
-    assert run.breakers.health("a/m").error_ratio > 0
+    assert run.health.health("a/m").error_ratio > 0
 
 
 async def test_failures_before_the_first_delta_open_the_breaker() -> None:
@@ -215,7 +219,7 @@ async def test_failures_before_the_first_delta_open_the_breaker() -> None:
     for _ in range(2):
         with pytest.raises(UpstreamUnavailable):
             await run(plan(step(target("a/m"))))
-    assert not run.breakers.health("a/m").available
+    assert not run.health.health("a/m").available
 
 
 async def test_an_adapter_that_is_loading_is_waited_for() -> None:
@@ -274,7 +278,7 @@ async def test_time_that_the_caller_takes_to_read_is_not_the_upstream_s() -> Non
             run.deltas.append(delta)
             await asyncio.sleep(0.15)
     assert len(run.deltas) == 3
-    assert run.breakers.health("a/m").available
+    assert run.health.health("a/m").available
 
 
 async def test_the_last_step_is_tried_again_only_where_that_may_help() -> None:
