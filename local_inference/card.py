@@ -29,6 +29,12 @@ class _Example(BaseModel):
     prompt: str
 
 
+class _Check(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    prompt: str = Field(min_length=1, max_length=20_000)
+    answer: str = Field(min_length=1, max_length=20_000)
+
+
 class _Card(BaseModel):
     """The fields we know; README front matter holds others, for other tools."""
 
@@ -46,6 +52,8 @@ class _Card(BaseModel):
     pin: bool = False
     license: str | None = Field(None, max_length=1_000)
     metrics: dict[str, float] = Field(default_factory=dict[str, float])
+    checks: tuple[_Check, ...] = Field((), max_length=100)
+    min_checks_ratio: float = Field(1.0, ge=0, le=1)
 
     @field_validator("examples", "negative_examples", mode="before")
     @classmethod
@@ -176,4 +184,4 @@ def _build(fields: dict[str, object], warnings: list[str]) -> CardReading:
             if field == "tenants":
                 known["tenants"] = NOBODY
         card = _Card.model_validate(known)
-    return CardReading(AdapterCard(**card.model_dump()), tuple(warnings))
+    return CardReading(msgspec.convert(card.model_dump(), AdapterCard), tuple(warnings))

@@ -29,10 +29,11 @@ from local_inference.registry import (
     surplus,
 )
 from local_inference.residency import Residency
-from local_inference.rollout import Decision, Rules, decide
+from local_inference.rollout import Decision, Rules
 from local_inference.store import ChangedWhileRead, Store
 from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
+from local_inference.trials import Trials
 from local_inference.watcher import Copying, Event, Gone, Settled
 from router.core.clock import monotonic_s
 from router.core.errors import UpstreamRejected, UpstreamUnavailable, stack_of
@@ -53,14 +54,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     keep_versions: int = 3
     rollout: Rules | None = None
     """None = a new version takes all traffic as soon as it is ready."""
-
-
-class _Trial(msgspec.Struct, frozen=True):
-    """A new version that takes a share of traffic."""
-
-    id: str
-    old_id: str
-    since_s: float
 
 
 class Lifecycle:
@@ -102,7 +95,7 @@ class Lifecycle:
         """One load or unload at a time: neither may overtake the other for the same version."""
         self._crashes: Counter[str] = Counter()
         self._draining: dict[str, float] = {}
-        self._trials: dict[str, _Trial] = {}
+        self.trials = Trials(options.rollout, traffic, catalog.told)
         self._untidy = True
         """Whether the store may hold versions that nobody wants."""
 
@@ -264,7 +257,7 @@ class Lifecycle:
         if known is not None and known.state in (*LOADED, State.STORED):
             self._record(Refused(name=name, version=version, refusal=refusal))
             self.catalog.put(_refused(known, refusal))
-            self._end_trial(name)
+            self.trials.end(name)
         elif known is None or known.state is State.QUARANTINED or not version:
             info = AdapterInfo(name=name, version=version, state="")
             self._show(_refused(Entry(info=info), refusal).info)
@@ -272,7 +265,7 @@ class Lifecycle:
 
     def _remove(self, name: str) -> None:
         self._record(Removed(name=name))
-        self._end_trial(name)
+        self.trials.end(name)
         self.catalog.retire_name(name)
         for entry in self.catalog.versions(name):
             self._give_up(entry, 0.0)
@@ -290,15 +283,14 @@ class Lifecycle:
             self._make_current(id)
         elif version == adapter.wanted and not adapter.held:
             old = self.catalog.current(name)
-            if self._options.rollout is None or old is None or old.state is not State.READY:
+            serves = old is not None and old.state is State.READY
+            if old is None or not serves or not self.trials.begin(id, old.id, monotonic_s()):
                 self._make_current(id)
-            elif name not in self._trials:
-                self._begin_trial(id, old.id, self._options.rollout)
 
     def _make_current(self, id: str) -> None:
         name, _, version = id.partition("@")
         self._record(BecameCurrent(name=name, version=version))
-        self._end_trial(name)
+        self.trials.end(name)
         self.catalog.promote(id)
         self.give_up_surplus(name)
 
@@ -310,53 +302,28 @@ class Lifecycle:
         """
         name, _, version = id.partition("@")
         self.journal.append(RolledBack(name=name, version=version))
-        self._end_trial(name)
+        self.trials.end(name)
         self.catalog.promote(id)
         _log.info("adapter rolled back id=%s", id)
 
     def withdraw(self, name: str) -> None:
         """Let a name mean nothing."""
-        self._end_trial(name)
+        self.trials.end(name)
         self.catalog.retire_name(name)
 
-    def trial_of(self, name: str) -> str | None:
-        """Find the id of the version on trial."""
-        trial = self._trials.get(name)
-        return trial.id if trial is not None else None
-
-    def _begin_trial(self, id: str, old_id: str, rules: Rules) -> None:
-        name = id.partition("@")[0]
-        self._trials[name] = _Trial(id, old_id, monotonic_s())
-        for one in (id, old_id):
-            self._traffic.restart(one)
-        self._traffic.share(name, id, rules.ratio)
-        self.catalog.told()
-        _log.info("adapter on trial id=%s ratio=%s", id, rules.ratio)
-
-    def _end_trial(self, name: str) -> None:
-        if self._trials.pop(name, None) is not None:
-            self._traffic.end_share(name)
-            self.catalog.told()
-
     def _judge_trials(self) -> None:
-        rules = self._options.rollout
-        if rules is None:
-            return
-        for name, trial in list(self._trials.items()):
-            new, old = self._traffic.tally(trial.id), self._traffic.tally(trial.old_id)
-            decision = decide(rules, monotonic_s() - trial.since_s, new, old)
-            if decision is Decision.WAIT:
-                continue
-            _log.info("adapter trial ends id=%s: %s after %d answers", trial.id, decision.value, new.answers)
+        for trial, decision in self.trials.decided(monotonic_s()):
+            name = trial.id.partition("@")[0]
             if decision is Decision.PROMOTE:
                 self._make_current(trial.id)
             else:
                 self._record(RolledBack(name=name, version=trial.old_id.partition("@")[2]))
-                self._end_trial(name)
+                self.trials.end(name)
 
     def give_up_surplus(self, name: str) -> None:
         """Give up the versions that are more than are kept."""
-        busy = [self._trials[name].id.partition("@")[2]] if name in self._trials else []
+        on_trial = self.trials.of(name)
+        busy = [on_trial.partition("@")[2]] if on_trial is not None else []
         for version in surplus(self.journal.get(name), self._options.keep_versions, busy):
             entry = self.catalog.get(f"{name}@{version}")
             if entry is not None:
@@ -366,8 +333,8 @@ class Lifecycle:
 
     def _give_up(self, entry: Entry, grace_s: float = _GRACE_S) -> None:
         """Forget a version, and unload it once nobody uses it any more."""
-        if self.trial_of(entry.info.name) == entry.id:
-            self._end_trial(entry.info.name)
+        if self.trials.of(entry.info.name) == entry.id:
+            self.trials.end(entry.info.name)
         if entry.info.version:
             self._record(Forgot(name=entry.info.name, version=entry.info.version))
         if entry.state in LOADED:
@@ -471,7 +438,7 @@ class Lifecycle:
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
-            await prove(self._engine, entry.id, entry.info.card.examples)
+            await prove(self._engine, entry.id, entry.info.card)
             self._proven.add(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
             self._settle(entry.id)

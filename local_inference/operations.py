@@ -32,7 +32,7 @@ class Operations:
         name = adapter.name
         if adapter.disabled:
             raise InvalidRequest(f"adapter '{name}' is disabled; enable it first")
-        on_trial = self._lifecycle.trial_of(name) is not None
+        on_trial = self._lifecycle.trials.of(name) is not None
         version = version or (adapter.current if on_trial else before(adapter))
         if not version:
             raise InvalidRequest(f"no earlier version of '{name}' is kept")

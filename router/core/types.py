@@ -418,8 +418,8 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
-    tenant: str = "default"
-    """Whose request it is."""
+    tenant: str = ""
+    """Whose request it is. Only the engine host, which keeps tenants apart, is told."""
     isolated: bool = False
     """Whether something was found in it: then no cache of a target may share anything of it with another tenant."""
 
@@ -485,6 +485,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was started because another was late."""
 
 
+class AdapterCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt, and words that the answer to it must hold."""
+
+    prompt: str
+    answer: str
+
+
 class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """What an adapter's author says of it, in words; SONA's input. All of it optional."""
 
@@ -508,6 +515,10 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     license: str | None = None
     metrics: dict[str, float] = {}
     """What its author measured, by name."""
+    checks: tuple[AdapterCheck, ...] = ()
+    """What a version has to answer before it is served."""
+    min_checks_ratio: float = 1.0
+    """Part of the checks that must come right."""
 
     def admits(self, tenant: str) -> bool:
         """Whether a tenant may use it."""

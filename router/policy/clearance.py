@@ -59,7 +59,7 @@ def clear(
         ruleset=report.ruleset,
         leaves=report.leaves,
         scanned_bytes=report.scanned_bytes,
-        tenant=request.principal.tenant,
+        tenant=request.principal.tenant if target.locality is Locality.LOCAL else "",
         isolated=report.sensitivity is not Sensitivity.PUBLIC,
     )
 

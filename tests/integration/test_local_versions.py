@@ -309,6 +309,44 @@ async def test_a_tenant_that_may_not_use_an_adapter_is_told_there_is_none(tmp_pa
         assert seen == {200: 2, 404: 2}
 
 
+async def test_a_version_that_fails_its_cards_checks_leaves_the_one_before_serving(tmp_path: Path) -> None:
+    card = 'prompt_template: "Q: {prompt}"\nchecks: [{prompt: "what IS  law", answer: "q: What is law"}]'
+    write_adapter(tmp_path / "adapters" / "legal", card=card)
+    async with serving(tmp_path) as running:
+        first = (await running.state("legal", "ready")).id
+        write_adapter(running.adapters / "legal", seed=2, card=f"{card[:-1]}, {{prompt: a, answer: b}}]")
+        refused = await running.state("legal", "quarantined")
+        assert (refused.reason, "1 of its card's 2" in str(refused.message)) == ("checks_failed", True)
+        assert await served(running) == first
+        card = f"{card[:-1]}, {{prompt: a, answer: b}}]\nmin_checks_ratio: 0.5"
+        write_adapter(running.adapters / "legal", seed=2, card=card)
+
+        async def passed() -> bool:
+            return await served(running) != first
+
+        await until(passed)
+
+
+async def test_after_a_restart_of_the_engine_the_most_needed_come_back_first(tmp_path: Path) -> None:
+    for seed, name in enumerate(("idle", "busy", "busier", "pinned")):
+        write_adapter(tmp_path / "adapters" / name, seed=seed, card="pin: true" if name == "pinned" else None)
+    async with serving(tmp_path) as running:
+        kept = (await running.state("idle", "ready")).id
+        for name in ("busy", "busier", "pinned"):
+            await running.state(name, "ready")
+        newest = await edited(running, 9, "idle")
+        for name in ("busy", "busier"):
+            await running.ask(name)
+        running.engine.crash()
+
+        async def back() -> bool:
+            return len(running.engine.loaded) == 5
+
+        await until(back)
+        order = [id if id in (kept, newest) else id.partition("@")[0] for id in running.engine.loaded]
+        assert order == ["pinned", "busier", "busy", newest, kept]
+
+
 # -- a new version on trial
 
 TRIAL = {"ratio": 0.5, "window_s": 0.2, "min_requests": 10}
