@@ -73,7 +73,10 @@ def decide(one: Planner, asked: Request, limit: Verdict, features: Features, kno
         named=one.named(asked.model, known.local),
         verdict=limit,
         features=msgspec.structs.replace(
-            features, tenant=asked.principal.tenant, key=asked.principal.id, dialect=asked.dialect
+            features,
+            tenant=asked.principal.tenant,
+            key=asked.principal.id,
+            dialect=asked.dialect if features.dialect is Dialect.CHAT else features.dialect,
         ),
         seed=known.seed,
         time_unix_s=0.0,
