@@ -98,7 +98,7 @@ class AdapterDirectory:
         """The list as a caller may see it: an administrator all of it, others what their tenant may use."""
         data = self.listing.data
         if not principal.admin:
-            data = tuple(info for info in data if info.card.admits(principal.tenant))
+            data = _open_to(self.listing, principal.tenant)
         return msgspec.structs.replace(self.listing, data=data)
 
     async def choose(self, request: Request) -> Selection:
@@ -140,16 +140,31 @@ def _served(selection: Selection, models: LocalModels) -> Selection:
     return msgspec.structs.replace(selection, adapter=serving)
 
 
+_SERVING = frozenset({"ready", "draining", "disabled", "loading", "canary", "stored"})
+"""States of versions whose card was read."""
+
+
+def _open_to(listing: AdapterListing, tenant: str) -> tuple[AdapterInfo, ...]:
+    """Pick what a tenant may know of. A folder that is copied or was refused is its name's: its card wasn't read."""
+    closed: dict[str, list[AdapterInfo]] = {}
+    for info in listing.data:
+        if info.card.tenants:
+            closed.setdefault(info.name, []).append(info)
+
+    def admits(info: AdapterInfo) -> bool:
+        judging = [info] if info.state in _SERVING else closed.get(info.name, [info])
+        return any(one.card.admits(tenant) for one in judging)
+
+    return tuple(info for info in listing.data if admits(info))
+
+
 def local_models(listing: AdapterListing, tenant: str | None = None) -> LocalModels:
     """Index a list of adapters by name and id, as a tenant may know them; None = all of it."""
-    versions = [info for info in listing.data if info.version]
-    open_to = [info for info in versions if tenant is None or info.card.admits(tenant)]
-    ready = [info for info in open_to if info.state == "ready"]
-    # A folder that is still copied says nothing of who may use it: its name is known if no version hides it.
-    shut = {info.name for info in versions} - {info.name for info in open_to}
+    seen = listing.data if tenant is None else _open_to(listing, tenant)
+    ready = [info for info in seen if info.state == "ready"]
     return LocalModels(
         current={info.name: info.id for info in ready if info.current},
         ids=frozenset(info.id for info in ready),
-        known=frozenset(info.name for info in listing.data) - shut,
-        hidden=frozenset(info.id for info in versions) - {info.id for info in open_to},
+        known=frozenset(info.name for info in seen),
+        hidden=frozenset(info.id for info in listing.data) - {info.id for info in seen},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 from collections import Counter
@@ -13,7 +14,7 @@ import pytest
 
 from local_inference.registry import Adapter
 from tests.fakes.engine_host import Running, serving, until
-from tests.fakes.engine_tiny_model import write_adapter
+from tests.fakes.engine_tiny_model import write_adapter, write_model
 
 pytestmark = pytest.mark.anyio
 
@@ -222,6 +223,29 @@ async def test_a_copy_that_was_damaged_in_the_store_is_made_again(tmp_path: Path
             return weights.exists() and weights.read_bytes() == whole
 
         await until(mended)
+
+
+async def test_what_nobody_trusted_signed_is_not_served_after_a_restart_that_demands_it(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:
+        await running.state("legal", "ready")
+    key = base64.b64encode(bytes(31) + b"\x01").decode()
+    async with serving(tmp_path, trusted_keys=[key]) as running:
+        assert (await running.state("legal", "quarantined")).reason == "unsigned"
+        assert running.engine.loaded == {}
+
+
+async def test_what_fits_another_base_model_is_not_served_after_a_restart_with_this_one(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:  # knows no base model, and warns
+        await running.state("legal", "ready")
+    facts = json.loads((write_model(tmp_path / "model") / "config.json").read_text())
+    for weights in (tmp_path / "model").glob("*.safetensors"):
+        weights.unlink()
+    (tmp_path / "model" / "config.json").write_text(json.dumps({**facts, "hidden_size": 64, "head_dim": 32}))
+    async with serving(tmp_path, {"model": "model"}) as running:
+        assert (await running.state("legal", "quarantined")).reason == "shape_mismatch"
+        assert running.engine.loaded == {}
 
 
 async def test_sub_folders_are_served_under_their_own_names(tmp_path: Path) -> None:

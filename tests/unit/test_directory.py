@@ -62,6 +62,23 @@ async def test_versions_may_be_for_different_tenants() -> None:
     assert named_local_target("law@1", a) is not None
 
 
+async def test_what_becomes_of_a_closed_adapters_folder_is_its_tenants_to_know() -> None:
+    for state in ("copying", "checking", "quarantined"):
+        edit = info("law", "" if state != "quarantined" else "2", state=state, current=False)
+        one = await directory(info("law", tenants=("a",)), edit)
+        assert one.models_for("b").known == frozenset()
+        assert one.visible(Principal(id="x", tenant="b")).data == ()
+        assert len(one.visible(Principal(id="x", tenant="a")).data) == 2
+        assert named_local_target(edit.id, one.models_for("b")) is None
+
+
+async def test_an_adapter_that_was_opened_is_everybodys_and_its_old_version_is_not() -> None:
+    one = await directory(info("law", "1", tenants=("a",), current=False), info("law", "2"))
+    b = one.models_for("b")
+    assert b.current == {"law": "law@2"}
+    assert named_local_target("law@1", b) is None
+
+
 async def test_a_selection_that_the_tenant_may_not_use_becomes_the_base_model() -> None:
     one = await directory(info("law", tenants=("a",)), info("sql"))
     for tenant, adapter in (("a", "law@1"), ("b", None)):
