@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -15,18 +16,16 @@ from local_inference.base import BaseFacts
 from local_inference.card import CARD_FILES, MAX_CARD_BYTES, CardReading, read_card
 from local_inference.fit import check
 from local_inference.ingest import Limits, check_folder, check_name
-from local_inference.places import locate
+from local_inference.places import SIGNATURE, SUMS, locate
 from local_inference.signing import (
     MAX_SIGNATURE_BYTES,
     MAX_SUMS_BYTES,
-    SIGNATURE,
-    SUMS,
     check_signature,
     check_sums,
     fingerprint,
     parse_sums,
 )
-from local_inference.store import Copy, Store, read_small
+from local_inference.store import ChangedWhileRead, Copy, Store, read_small
 from router.core.types import AdapterInfo
 
 _PARALLEL = 2
@@ -110,13 +109,10 @@ class Intake:
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[None]:
         """Let nothing be copied meanwhile."""
-        for _ in range(_PARALLEL):
-            await self._slots.acquire()
-        try:
-            yield
-        finally:
+        async with AsyncExitStack() as stack:
             for _ in range(_PARALLEL):
-                self._slots.release()
+                await stack.enter_async_context(self._slots)
+            yield
 
     def _copy(self, name: str) -> Copy:
         folder = locate(self._folder, name)
@@ -167,6 +163,8 @@ def _vouch(
     signer = check_signature(listed, signature, trusted) if trusted else ""
     if listed is None:
         return signer
+    if not sums:  # it came after the files were hashed: nothing was compared with it yet
+        raise ChangedWhileRead(errno.EAGAIN, f"{SUMS} changed while it was read")
     found = {name: hashlib.sha256(data).hexdigest() for name, data in small.items() if data is not None}
     check_sums(parse_sums(listed), {**sums, **found}, whole=bool(trusted))
     return signer

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+SUMS, SIGNATURE = "adapter.sha256", "adapter.sha256.sig"
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 """A trainer's save point: a past state of the adapter beside it, not one of its own."""
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from local_inference.errors import Rejected
+from local_inference.places import SIGNATURE, SUMS
 
-SUMS, SIGNATURE = "adapter.sha256", "adapter.sha256.sig"
 MAX_SUMS_BYTES = 256 * 1024
 MAX_SIGNATURE_BYTES = 1024
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](\S.*)")

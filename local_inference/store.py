@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 
 from local_inference.errors import Rejected
-from local_inference.places import CONFIG, WEIGHTS
+from local_inference.places import CONFIG, SUMS, WEIGHTS
 
 _FILES = (CONFIG, WEIGHTS)
 _CHUNK_BYTES = 1024 * 1024
@@ -31,7 +31,7 @@ class Copy(msgspec.Struct, frozen=True):
     sha256: str
     path: Path
     sums: dict[str, str] = {}
-    """SHA-256 of each file by its name."""
+    """SHA-256 of each file by its name, where there is a list to compare it with."""
 
 
 class ChangedWhileRead(OSError):
@@ -57,9 +57,10 @@ class Store:
             ChangedWhileRead: it isn't finished after all.
             OSError: a file vanished, or the disk is full.
         """
-        sha256, sums = _transfer(folder, None)
-        if (self._root / sha256).is_dir():
-            return Copy(sha256, self._root / sha256, sums)
+        if self._may_have(folder):
+            sha256, sums = _transfer(folder, None)
+            if (self._root / sha256).is_dir():
+                return Copy(sha256, self._root / sha256, sums)
         incoming = Path(tempfile.mkdtemp(dir=self._root / _INCOMING))
         try:
             sha256, sums = _transfer(folder, incoming)
@@ -67,6 +68,11 @@ class Store:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
         return Copy(sha256, incoming, sums)
+
+    def _may_have(self, folder: Path) -> bool:
+        """Say whether some version has weights of the same size: then they are hashed before they are copied."""
+        size = (folder / WEIGHTS).lstat().st_size
+        return any(path.lstat().st_size == size for path in self._root.glob(f"*/{WEIGHTS}"))
 
     def path(self, sha256: str) -> Path:
         """Say where a version's files lie, if they do."""
@@ -136,8 +142,9 @@ def hashes(folder: Path) -> tuple[str, dict[str, str]]:
 
 
 def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
-    """Hash an adapter's files, all and each, and copy them where `to` is given."""
+    """Hash an adapter's files, each only where it has a list of sums, and copy them where `to` is given."""
     digest = hashlib.sha256()
+    is_listed = (folder / SUMS).exists()
     sums: dict[str, str] = {}
     for name in _FILES:
         with _open_regular(folder, name) as source:
@@ -147,12 +154,14 @@ def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
             with _target(to, name) as target:
                 while chunk := source.read(_CHUNK_BYTES):
                     digest.update(chunk)
-                    own.update(chunk)
+                    if is_listed:
+                        own.update(chunk)
                     if target is not None:
                         target.write(chunk)
             if _state(source) != before:
                 raise ChangedWhileRead(errno.EAGAIN, f"{name} changed while it was read")
-            sums[name] = own.hexdigest()
+            if is_listed:
+                sums[name] = own.hexdigest()
     if to is not None:
         _sync(to)
     return digest.hexdigest(), sums

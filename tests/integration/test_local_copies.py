@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from local_inference.places import CONFIG, WEIGHTS
-from local_inference.signing import SUMS
+from local_inference.places import CONFIG, SUMS, WEIGHTS
 from tests.fakes.engine_host import serving, until
 from tests.fakes.engine_tiny_model import adapter_tensors, write_adapter
 

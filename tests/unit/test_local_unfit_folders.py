@@ -18,9 +18,9 @@ from local_inference.base import BaseFacts, read_base
 from local_inference.card import read_card
 from local_inference.doctor import Diagnosis, examine, examine_all
 from local_inference.ingest import RESERVED, Limits
-from local_inference.intake import Rules
-from local_inference.places import CONFIG, WEIGHTS, find
-from local_inference.signing import SIGNATURE, SUMS
+from local_inference.intake import Rules, judge
+from local_inference.places import CONFIG, SIGNATURE, SUMS, WEIGHTS, find
+from local_inference.store import ChangedWhileRead, Copy, hashes
 from local_inference.tensors import MAX_HEADER_BYTES
 from tests.fakes.engine_tiny_model import LAYERS, Tensors, adapter_config, adapter_tensors, write_adapter, write_model
 
@@ -348,6 +348,18 @@ def test_where_keys_are_trusted_only_what_they_signed_is_taken(
 ) -> None:
     folder = make(tmp_path)
     assert examine(folder.name, folder, base, SIGNED).reason == code
+
+
+def test_a_signed_list_that_comes_after_the_files_were_hashed_vouches_for_nothing(
+    tmp_path: Path, base: BaseFacts
+) -> None:
+    folder = folder_of(tmp_path, seed=2)
+    sha256, sums = hashes(folder)
+    signed_folder = signed(tmp_path / "other")
+    for name in (SUMS, SIGNATURE):
+        (signed_folder / name).rename(folder / name)
+    with pytest.raises(ChangedWhileRead):
+        judge(folder, "legal", Copy(sha256, folder, sums), base, SIGNED)
 
 
 def test_an_adapter_that_a_trusted_key_signed_is_taken(tmp_path: Path, base: BaseFacts) -> None:
