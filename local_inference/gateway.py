@@ -79,9 +79,11 @@ class Gateway:
         supervisor: Supervisor,
         changes: Changes,
         base_names: frozenset[str],
+        want: Callable[[str], None],
         ready_wait_s: float,
         max_body_bytes: int,
     ) -> None:
+        """`want` hears the ids of versions that are asked for and not ready."""
         self._engine = engine
         self._catalog = catalog
         self._residency = residency
@@ -89,6 +91,7 @@ class Gateway:
         self._supervisor = supervisor
         self._changes = changes
         self._base_names = base_names
+        self._want = want
         self._ready_wait_s = ready_wait_s
         self._max_body_bytes = max_body_bytes
 
@@ -149,6 +152,7 @@ class Gateway:
             try:
                 return self._catalog.resolve(self._traffic.pick(model) or model)
             except AdapterNotReady:
+                self._want(model)
                 left_s = deadline_s - monotonic_s()
                 if left_s <= 0 or not await self._changes.wait(left_s):
                     self._supervisor.check()

@@ -121,6 +121,7 @@ class Host:
             supervisor=self.supervisor,
             changes=self.changes,
             base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
+            want=self.lifecycle.want,
             ready_wait_s=self.settings.ready_wait_s,
             max_body_bytes=self.settings.max_body_bytes,
         )

@@ -95,6 +95,8 @@ class Lifecycle:
         """One load or unload at a time: neither may overtake the other for the same version."""
         self._crashes: Counter[str] = Counter()
         self._draining: dict[str, float] = {}
+        self._asked: set[str] = set()
+        """Versions to be loaded though they are only kept."""
         self.trials = Trials(options.rollout, traffic, catalog.told)
         self._untidy = True
         """Whether the store may hold versions that nobody wants."""
@@ -148,10 +150,16 @@ class Lifecycle:
         self._residency.engine_restarted()
         for entry in self.catalog.all():
             if entry.state in (State.READY, State.CANARY):
-                self.catalog.put(entry.moved(State.LOADING))
+                self.catalog.put(entry.moved(State.STORED if self._is_spare(entry) else State.LOADING))
             elif entry.state is State.DRAINING:
                 self._retire(entry.id)
         self._work.set()
+
+    def want(self, id: str) -> None:
+        """Note that a version is asked for which only waits in the store: it is loaded now."""
+        if self.catalog.get(id) is not None:
+            self._asked.add(id)
+            self._work.set()
 
     def describe(self, entry: Entry) -> AdapterInfo:
         """Tell all that is known of a version now."""
@@ -295,7 +303,7 @@ class Lifecycle:
         self.give_up_surplus(name)
 
     def roll_back(self, id: str) -> None:
-        """Let a name mean a ready version, whatever its folder holds.
+        """Let a name mean a kept version, whatever its folder holds: at once, or as soon as it is loaded.
 
         Raises:
             OSError: it can't be written down, and isn't done.
@@ -303,7 +311,10 @@ class Lifecycle:
         name, _, version = id.partition("@")
         self.journal.append(RolledBack(name=name, version=version))
         self.trials.end(name)
-        self.catalog.promote(id)
+        entry = self.catalog.get(id)
+        if entry is not None and entry.state is State.READY:
+            self.catalog.promote(id)
+        self._work.set()
         _log.info("adapter rolled back id=%s", id)
 
     def withdraw(self, name: str) -> None:
@@ -369,6 +380,7 @@ class Lifecycle:
         self._draining.pop(id, None)
         self._traffic.forget(id)
         self._proven.discard(id)
+        self._asked.discard(id)
         self._untidy = True
         self.catalog.drop(id)
 
@@ -382,14 +394,22 @@ class Lifecycle:
     # -- the engine
 
     def _next(self) -> Entry | None:
-        """Choose what to load next, by need: pinned, current, lately asked for."""
+        """Choose what to load next, by need: pinned, current, lately asked for.
+
+        What is only kept waits until somebody asks for it: loading it would push what is needed out of memory.
+        """
         waiting = [entry for entry in self.catalog.all() if entry.state in (State.LOADING, State.STORED)]
-        return min(waiting, key=self._need, default=None)
+        needed = [entry for entry in waiting if entry.id in self._asked or not self._is_spare(entry)]
+        return min(needed, key=self._need, default=None)
 
     def _need(self, entry: Entry) -> tuple[bool, bool, bool, float]:
+        spare, pinned, proven = self._is_spare(entry), self.is_pinned(entry), entry.id in self._proven
+        return (spare, not pinned, not proven, -self._traffic.last_s(entry.id))
+
+    def _is_spare(self, entry: Entry) -> bool:
+        """Say whether a version is only kept for a way back."""
         adapter = self.journal.get(entry.info.name)
-        is_kept_only = entry.info.version not in (adapter.current, adapter.wanted)
-        return (is_kept_only, not self.is_pinned(entry), entry.id not in self._proven, -self._traffic.last_s(entry.id))
+        return bool(adapter.current) and entry.info.version not in (adapter.current, adapter.wanted)
 
     async def _load_all(self) -> None:
         while True:
@@ -440,6 +460,7 @@ class Lifecycle:
                 return
             await prove(self._engine, entry.id, entry.info.card)
             self._proven.add(entry.id)
+        self._asked.discard(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
             self._settle(entry.id)
             _log.info("adapter ready id=%s load_ms=%.1f", entry.id, load_ms)

@@ -8,8 +8,10 @@ from local_inference.catalog import LOADED, Entry, State
 from local_inference.lifecycle import Lifecycle
 from local_inference.registry import Adapter, Ordered, before
 from local_inference.traffic import Traffic
-from router.core.errors import AdapterNotFound, AdapterNotReady, InvalidRequest, RecordUnavailable
+from router.core.errors import AdapterIncompatible, AdapterNotFound, InvalidRequest, RecordUnavailable
 from router.core.plugin import nearest
+
+_MAY_SERVE = frozenset({State.READY, State.CANARY, State.LOADING, State.STORED})
 
 
 class Operations:
@@ -24,8 +26,10 @@ class Operations:
     async def roll_back(self, target: str) -> None:
         """Let a name mean the version before, or the one that is given; no file moves.
 
+        One that isn't loaded is loaded first; until then the name means what it meant.
+
         Raises:
-            AdapterNotFound, AdapterNotReady: no such version is kept, or it isn't loaded now.
+            AdapterNotFound, AdapterIncompatible: no such version is kept, or the engine refused it.
             InvalidRequest: there is none before.
         """
         adapter, version = self._known(target)
@@ -37,9 +41,13 @@ class Operations:
         if not version:
             raise InvalidRequest(f"no earlier version of '{name}' is kept")
         entry = self._catalog.get(f"{name}@{version}")
-        if entry is None or entry.state is not State.READY:
-            state = entry.state.value if entry is not None else "not loaded"
-            raise AdapterNotReady(f"'{name}@{version}' can't serve now: it is {state}", retry_after_s=1.0)
+        if entry is None or entry.state not in _MAY_SERVE:
+            why = (
+                f"{entry.info.reason}: {entry.info.message}"
+                if entry is not None and entry.info.reason
+                else "it is gone"
+            )
+            raise AdapterIncompatible(f"'{name}@{version}' can't serve: {why}")
         try:
             self._lifecycle.roll_back(entry.id)
         except OSError as error:

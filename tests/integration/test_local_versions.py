@@ -364,11 +364,30 @@ async def test_after_a_restart_of_the_engine_the_most_needed_come_back_first(tmp
         running.engine.crash()
 
         async def back() -> bool:
-            return len(running.engine.loaded) == 5
+            return len(running.engine.loaded) == 4 and running.host.lifecycle.idle
 
         await until(back)
         order = [id if id in (kept, newest) else id.partition("@")[0] for id in running.engine.loaded]
-        assert order == ["pinned", "busier", "busy", newest, kept]
+        assert order == ["pinned", "busier", "busy", newest]
+        assert (await running.state("idle", "stored")).id == kept  # would only push out what is needed
+        assert await served(running, kept) == kept
+        assert await served(running, "idle") == newest
+
+
+async def test_a_roll_back_to_a_version_that_is_not_loaded_takes_hold_once_it_is(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:
+        first = (await running.state("legal", "ready")).id
+        second = await edited(running, 2)
+    async with serving(tmp_path) as running:
+        assert await served(running) == second
+        assert first not in running.engine.loaded
+        assert (await order(running, "legal", "rollback")).status_code == 200
+
+        async def back() -> bool:
+            return await served(running) == first
+
+        await until(back)
 
 
 # -- a new version on trial
