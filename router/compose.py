@@ -11,7 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
+from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
 from router.config.schema import Strategy as Stages
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
@@ -19,9 +19,11 @@ from router.core.plugin import nearest
 from router.core.ports import Provider, Sink, SinkDeps, Strategy
 from router.core.types import Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
+from router.execution.cascade import Cascade
 from router.execution.executor import Executor
+from router.execution.gates import Gate, GateDeps
 from router.execution.health import HealthMonitor
+from router.execution.slots import Slots, limits
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
 from router.policy.judge import Judge
@@ -39,7 +41,7 @@ from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.response_store import ResponseStore
-from router.routing.candidates import AUTO, Group
+from router.routing.candidates import AUTO, Group, local_target
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.runtime import Runtime
@@ -65,6 +67,7 @@ def check(config: RouterConfig, source: Source) -> None:
     _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options)
     for name, model in config.models.items():
         _ranking(source, model.strategy, ("models", name, "strategy"), {})
+    _cascades(config, source)
     _check_sinks(config, source)
     try:
         validate_privacy(config.privacy)
@@ -90,10 +93,18 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
+    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    executor = Executor(providers, health, directory)
+    executor = Executor(
+        providers,
+        health,
+        directory,
+        config.routing,
+        slots=Slots(limits(config.models)),
+        cascades=_cascades(config, source),
+        engine=local_target() if engine is not None else None,
+    )
     metrics = Metrics()
     recent = Recent()
     sinks: dict[str, Sink] = {"metrics": metrics, "recent": recent, **(_sinks(config, source) if records else {})}
@@ -174,6 +185,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
     providers, groups = sorted(config.providers), sorted(config.models)
     if LOCAL in config.providers:
         raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
+    for name in config.providers:
+        if "/" in name:
+            raise source.error(("providers", name), f"'{name}' must not hold '/': targets are named provider/model")
     for name, what in ((embedding.NAME, "the router's own embedding model"), (COUNTER, "what counts tokens here")):
         if name in config.providers:
             raise source.error(("providers", name), f"'{name}' is the name of {what}; choose another")
@@ -356,6 +370,29 @@ def _candidate(
         capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
+
+
+def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
+    """Build the cascades by what plans call them: a model group's name, or `auto`."""
+    rows: dict[str, tuple[CascadeConfig | None, tuple[str | int, ...]]] = {
+        name: (model.cascade, ("models", name, "cascade", "gates")) for name, model in config.models.items()
+    }
+    rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
+    deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
+    return {
+        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        for name, (cascade, loc) in rows.items()
+        if cascade is not None
+    }
+
+
+def _gate(source: Source, row: PluginConfig, loc: tuple[str | int, ...], deps: GateDeps) -> tuple[str, Gate]:
+    module = _plugin(source, "router.execution.gates", row.kind, loc)
+    settings = parse(source, module.Config, row.model_extra or {}, loc)
+    try:
+        return row.kind, module.build(settings, deps)
+    except ConfigError as error:
+        raise source.error(loc, error.message) from None
 
 
 def _ranking(source: Source, stages: Stages, loc: tuple[str | int, ...], options: dict[str, Any]) -> Ranking:

@@ -8,8 +8,8 @@ RouterError
 ├── UpstreamError
 │   ├── UpstreamRejected  UpstreamFiltered
 │   ├── UpstreamRateLimited  UpstreamAuthFailed
-│   ├── UpstreamUnavailable  UpstreamProtocolError  UpstreamTimeout
-│   └── AdapterNotReady  SlotsExhausted  Overloaded
+│   ├── UpstreamUnavailable (UpstreamUnreachable)  UpstreamProtocolError  UpstreamTimeout (UpstreamConnectTimeout)
+│   └── AdapterNotReady  SlotsExhausted  Overloaded  DeploymentBusy
 ├── AllTargetsFailed  NoHealthyTarget  StreamInterrupted  RecordUnavailable
 ├── InternalError
 │   └── LocalityViolation
@@ -171,9 +171,10 @@ class UpstreamRejected(UpstreamError):
 
 
 class UpstreamFiltered(UpstreamError):
-    """The upstream's content filter refused; falling back would evade it."""
+    """The upstream's content filter refused; falling back would evade it, so only targets that are named for this are asked."""
 
     status, type, code, blame = 400, "invalid_request_error", "content_filter", Blame.CALLER
+    retry = Retry.NEXT
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -190,14 +191,22 @@ class UpstreamUnavailable(UpstreamError):
     code, retry = "upstream_unavailable", Retry.NEXT
 
 
+class UpstreamUnreachable(UpstreamUnavailable):
+    """No connection could be made at all: where that is so of every cloud, the network is at fault."""
+
+
 class UpstreamProtocolError(UpstreamError):
     code, retry = "upstream_protocol_error", Retry.NEXT
 
 
 class UpstreamTimeout(UpstreamError):
-    """The message says which clock ran out: connect, ttft or total."""
+    """The message says which clock ran out: connect, first token, stall or total."""
 
     status, code, retry = 504, "upstream_timeout", Retry.NEXT
+
+
+class UpstreamConnectTimeout(UpstreamTimeout):
+    """No connection could be made in time; see `UpstreamUnreachable`."""
 
 
 class AdapterNotReady(UpstreamError):
@@ -210,6 +219,12 @@ class SlotsExhausted(UpstreamError):
 
 class Overloaded(UpstreamError):
     status, code, retry, blame = 503, "server_overloaded", Retry.NEXT, Blame.ENGINE
+
+
+class DeploymentBusy(UpstreamError):
+    """All places of a deployment are taken, and those who wait for one are many, or this one waited long enough."""
+
+    status, code, retry, blame = 503, "deployment_busy", Retry.NEXT, Blame.ROUTER
 
 
 class AllTargetsFailed(RouterError):

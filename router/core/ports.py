@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from router.core.types import (
     Dialect,
     Features,
     JsonObject,
+    JsonValue,
     Outcome,
     Request,
     ScanReport,
@@ -86,6 +88,32 @@ class Provider(Protocol):
     async def aclose(self) -> None: ...
 
 
+NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+
+
+class Permit(Protocol):
+    """Permits one request to go to one target, anew for each attempt; the pipeline's way to `policy.clearance.clear`."""
+
+    def __call__(
+        self,
+        target: Target,
+        *,
+        native: Set[Dialect] | None = None,
+        asking: Mapping[str, JsonValue] = NOTHING,
+        question: JsonObject | None = None,
+    ) -> Cleared:
+        """Return the clearance.
+
+        `native` are the dialects that the request may stay in; None = those that the target's provider takes. `asking` are
+        fields of the router's own to add, none of which holds anything of the caller's. `question` is a chat request about
+        the answer, to be sent in place of the caller's: such a one is permitted to this machine only.
+
+        Raises:
+            UnsupportedFeature, LocalityViolation: as `clear`.
+        """
+        ...
+
+
 class AdapterChooser(Protocol):
     """Chooses the LoRA adapter for a request that will be answered locally."""
 
@@ -142,6 +170,10 @@ class Notes(Protocol):
 
     def calling(self, target: Target) -> None:
         """Mark the end of the router's own work: the attempt's first byte leaves now."""
+        ...
+
+    def answering(self, cleared: Cleared) -> None:
+        """Mark whose answer the caller gets, where that isn't the target that was called last."""
         ...
 
     def attempted(self, attempt: Attempt) -> None: ...

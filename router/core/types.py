@@ -243,13 +243,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """False while nothing may be sent there: its breaker is open, another request is the probe, or it said that its rate
     limit is used up."""
     unavailable: str = ""
-    """Why not, as a code: `breaker_open`, `rate_limited`, `offline`; empty = it is available."""
+    """Why not, as a code: `breaker_open`, `rate_limited`; empty = it is available."""
     traffic_ratio: float = 1.0
     """Share of its traffic that it should get, 0..1: less while it degrades and while it comes back."""
     error_ratio: float = 0.0
     """Moving average of the share of attempts that failed by its fault."""
     ttft_ms: float | None = None
-    """Peak-sensitive moving average of the time to the first token."""
+    """Peak-sensitive moving average of the time to the first piece of an answer, whole answers included; decays with time."""
     ttft_p50_ms: float | None = None
     ttft_p95_ms: float | None = None
     elapsed_p50_ms: float | None = None
@@ -325,8 +325,8 @@ class PlanInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: float
     """Uniform in [0, 1): the only source of chance in a plan."""
     time_unix_s: float
-    online: bool = True
-    """False while no cloud at all can be reached."""
+    online_ratio: float = 1.0
+    """Share of the traffic that may leave, 0..1: 0 while no cloud at all can be reached, more by steps once one can."""
     health: dict[str, Health] = {}
     """Of the deployments that were looked at, by name; those that aren't named were never called."""
     canaries: dict[str, float] = {}
@@ -457,6 +457,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
+    content: bool = True
+    """Whether it holds something of the answer itself; False where it is known only to begin or to frame one."""
     dropped: tuple[str, ...] = ()
     """On the first delta of an answer: tuning knobs that the target has no counterpart for, and so didn't get."""
 
@@ -467,6 +469,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     locality: Locality
     elapsed_ms: float
+    """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
     ttft_ms: float | None = None
     error_code: str | None = None
     usage: Usage | None = None

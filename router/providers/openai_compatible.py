@@ -69,7 +69,6 @@ class OpenAICompatible:
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
-        del clocks  # connect is the client's own; the executor holds the others
         narrow, unsaid = narrowed(cleared.body) if cleared.translated else (cleared.body, ())
         if cleared.dialect is Dialect.RESPONSES:
             body, refused = native.upstream_body(cleared.body, cleared.target.upstream_model)
@@ -78,7 +77,7 @@ class OpenAICompatible:
         dropped = (*unsaid, *refused)
         path, headers = self._path(cleared), dict(cleared.headers)
         async with (
-            self._egress.post(path, msgspec.json.encode(body), cleared, headers) as response,
+            self._egress.post(path, msgspec.json.encode(body), cleared, headers, clocks.heard) as response,
             aclosing(self._answer(response, cleared)) as deltas,
         ):
             async for delta in deltas:
@@ -180,6 +179,7 @@ async def stream(
     parser = sse.Parser()
     said: set[int] = set()
     finished: set[int] = set()
+    has_content = False
     async for event in _reading.events(response, name, parser):
         if event.data == b"[DONE]":
             if not finished:
@@ -188,6 +188,10 @@ async def stream(
         delta, facts = _delta(event, name, quirks, dialect)
         said |= facts.said
         finished |= facts.finished
+        if not has_content:
+            has_content = openai_chat.has_content(event.data)
+            if not has_content:
+                delta = msgspec.structs.replace(delta, content=False)
         yield delta
     if said - finished or len(finished) < max(asked, 1) or parser.incomplete:
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")

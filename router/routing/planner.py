@@ -166,17 +166,20 @@ class Planner:
             fit, longer, reason = longer, [], f"fallback:{ContextTooLong.code}"
         if not fit:
             reason = self._explain_nothing(choice, sorted_out, inputs, is_spared=bool(spare))
-        up = [item.candidate for item in fit if inputs.online and item.candidate.health.available]
+        leaves = _leaves(inputs)
+        up = [one.candidate for one in fit if one.candidate.health.available and (leaves or _is_local(one.candidate))]
         taken = [one for one in up if self._takes(one, inputs)]
         up = [*taken, *(one for one in up if one not in taken)]
         down = [item.candidate for item in fit if item.candidate not in up]
         targets = [*up, *spare, *down]
         if not targets:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
-        if fit and not up and spare:
+        if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
             reason = "offline"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
-        steps = hedged(gated(steps, choice.escalations, spare), up, features, self._routing.hedge)
+        # Gates read chat answers, and only where another model may answer at all.
+        escalations = 0 if features.bound or features.native is not None else choice.escalations
+        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
         aside = [
             self._step(item.candidate, after=code)
             for code, items in (
@@ -189,7 +192,7 @@ class Planner:
             steps=(*steps, *aside),
             reason=reason,
             strategy=choice.strategy,
-            considered=considered(choice.ranked, sorted_out, features),
+            considered=considered(choice.ranked, sorted_out, features, leaves=leaves),
             cascade=choice.cascade,
             reserve_usd=reserve_usd(up or down, features, choice.escalations),
         )
@@ -289,10 +292,10 @@ class Planner:
         if inputs.named is not None or stays:
             reason = f"policy:{verdict.rule_id}" if stays and verdict.rule_id else "explicit"
             return Plan(steps=(last,), reason=reason, strategy="in-process")
-        choice, dialect = self._choose(inputs), inputs.features.dialect
+        choice, dialect, leaves = self._choose(inputs), inputs.features.dialect, _leaves(inputs)
         usable = [item.candidate for item in choice.ranked if not item.excluded]
         allowed = [one for one in usable if one.target.locality <= verdict.max_locality]
-        able = takewhile(lambda one: inputs.online and dialect in one.dialects and one.health.available, allowed)
+        able = takewhile(lambda one: leaves and dialect in one.dialects and one.health.available, allowed)
         steps = tuple(self._step(one) for one in able)
         reason = choice.reason if steps else "in-process"
         shown = considered(choice.ranked, ["" for _ in choice.ranked], inputs.features)
@@ -356,6 +359,15 @@ class Planner:
             total_s=clocks.total_s,
             after=after,
         )
+
+
+def _is_local(candidate: Candidate) -> bool:
+    return candidate.target.locality is Locality.LOCAL
+
+
+def _leaves(inputs: PlanInputs) -> bool:
+    """Whether a request may go to a cloud: the network is up, or it is of the share that leaves while that comes back."""
+    return inputs.online_ratio >= 1.0 or draw(inputs.seed, "online") < inputs.online_ratio
 
 
 def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:

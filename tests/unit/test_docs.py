@@ -115,6 +115,9 @@ def all_keys() -> Iterator[tuple[str, str, str]]:
     for kind in kinds("router.routing.strategies"):
         for path, default in keys(importlib.import_module(f"router.routing.strategies.{kind}").Config):
             yield f"Strategy `{kind}`", path, default
+    for kind in kinds("router.execution.gates"):
+        for path, default in keys(importlib.import_module(f"router.execution.gates.{kind}").Config):
+            yield f"Gate kind `{kind}`", path, default
     for kind in kinds("router.record.sinks"):
         for path, default in keys(importlib.import_module(f"router.record.sinks.{kind}").Config):
             yield f"Sink kind `{kind}`", path, default
