@@ -14,6 +14,8 @@ from local_inference.registry import Adapter, Record, apply, records_of
 
 _log = logging.getLogger(__name__)
 _NAME = "registry.jsonl"
+_MOST_GROWTH, _LEAST_BYTES = 8, 4 * 1024 * 1024
+"""A file that grew to so many times its shortest form, and beyond so many bytes, is written anew."""
 _RECORD = msgspec.json.Decoder(Record)
 
 
@@ -27,8 +29,9 @@ class Journal:
         """Open nothing yet. `write` is how bytes reach a file."""
         self._path = root / _NAME
         self._write = write
-        self._file = -1
+        self._file = self._last = -1
         self._end = 0
+        self._limit = 0
         self._adapters: dict[str, Adapter] = {}
 
     @property
@@ -48,14 +51,25 @@ class Journal:
         """
         for record in _read(self._path):
             self._adapters = apply(self._adapters, record)
+        self._write_anew()
+
+    def _write_anew(self) -> None:
+        """Put the shortest form in the file's place; whoever is killed meanwhile leaves the one or the other."""
         draft = self._path.with_suffix(".new")
         file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
         records = [record for adapter in self._adapters.values() for record in records_of(adapter)]
-        self._put(file, b"".join(map(_line, records)))
-        os.fsync(file)
-        draft.rename(self._path)
-        _sync_folder(self._path.parent)
+        try:
+            self._put(file, b"".join(map(_line, records)))
+            os.fsync(file)
+            draft.rename(self._path)
+            _sync_folder(self._path.parent)
+        except OSError:
+            os.close(file)
+            raise
+        _close(self._last)
+        self._last = self._file  # a thread may be waiting for the disk to have it
         self._file, self._end = file, os.fstat(file).st_size
+        self._limit = max(_LEAST_BYTES, _MOST_GROWTH * self._end)
 
     def append(self, record: Record) -> None:
         """Write a change down, then make it; a change that changes nothing isn't written.
@@ -74,6 +88,12 @@ class Journal:
             raise
         self._end += len(line)
         self._adapters = changed
+        if self._end > self._limit:
+            try:
+                self._write_anew()
+            except OSError as error:
+                self._limit *= 2
+                _log.warning("the registry can't be shortened: %s", error.strerror)
 
     def sync(self) -> None:
         """Wait until the disk has it all. Blocking."""
@@ -81,13 +101,18 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        for file in (self._file, self._last):
+            _close(file)
+        self._file = self._last = -1
 
     def _put(self, file: int, data: bytes) -> None:
         while data:
             data = data[self._write(file, data) :]
+
+
+def _close(file: int) -> None:
+    if file >= 0:
+        os.close(file)
 
 
 def _line(record: Record) -> bytes:

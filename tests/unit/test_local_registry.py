@@ -29,7 +29,7 @@ from local_inference.registry import (
     surplus,
 )
 from local_inference.rollout import Decision, Rules, Tally, decide
-from router.core.types import AdapterInfo
+from router.core.types import AdapterCard, AdapterInfo
 
 NAMES, VERSIONS = ("law", "sql"), ("1", "2", "3", "4")
 
@@ -118,6 +118,22 @@ def test_a_journal_that_is_cut_at_any_byte_holds_all_whole_lines(tmp_path: Path)
         assert again.adapters == states[max(index for index, end in enumerate(ends) if end <= cut)]
         again.append(Ordered(name="law", pinned=True))
         again.close()
+
+
+def test_a_journal_does_not_grow_for_ever(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.open()
+    for number in range(60):  # a card that is edited again and again
+        card = AdapterCard(description=f"{number}" * 50_000)
+        info = AdapterInfo(name="law", version="1", state="stored", card=card)
+        journal.append(Stored(name="law", kept=Kept(sha256="1" * 64, info=info)))
+    assert (tmp_path / "registry.jsonl").stat().st_size < 5_000_000
+    expected = dict(journal.adapters)
+    journal.close()
+    again = Journal(tmp_path)
+    again.open()
+    assert again.adapters == expected
+    again.close()
 
 
 def test_a_line_that_was_changed_ends_what_is_believed(tmp_path: Path) -> None:
