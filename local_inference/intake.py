@@ -172,6 +172,6 @@ def _vouch(
 
 def _tool_warning(reading: CardReading, served: str | None) -> tuple[str, ...]:
     wanted = reading.card.tool_format
-    if wanted is None or wanted == served:
+    if wanted in (None, "none", served):
         return ()
     return (f"card: made for tool calls in the format '{wanted}', the engine reads {served or 'none'}",)

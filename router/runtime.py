@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.canaries import Canaries
 from router.config.schema import RouterConfig
 from router.core import clock
 from router.core.ports import Provider
@@ -21,6 +22,7 @@ from router.providers._counter import NAME as COUNTER
 from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
+from router.record.feedback import FeedbackBook
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
 from router.record.recent import Recent
@@ -61,6 +63,8 @@ class Runtime:
         recorder: Recorder,
         metrics: Metrics,
         recent: Recent,
+        canaries: Canaries,
+        feedback: FeedbackBook,
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
@@ -74,6 +78,8 @@ class Runtime:
         self.recorder = recorder
         self.metrics = metrics
         self.recent = recent
+        self.canaries = canaries
+        self.feedback = feedback
         self.disabled = disabled
         self.responses = responses
         self.started_unix_s = int(clock.unix_s())

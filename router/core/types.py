@@ -276,7 +276,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """What its provider takes as it is."""
     health: Health = Health()
     traffic_ratio: float | None = None
-    """Share of traffic that its model group gets while it is a canary, 0..1; None = it is none."""
+    """Share of traffic that it gets as a canary, 0..1; None = it is none."""
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -330,7 +330,7 @@ class PlanInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     health: dict[str, Health] = {}
     """Of the deployments that were looked at, by name; those that aren't named were never called."""
     canaries: dict[str, float] = {}
-    """Share of traffic that each model group gets which is a canary now."""
+    """Share of traffic that each model group, or deployment, gets which is a canary."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -387,6 +387,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The value of `x-router-reason` as long as the first step answers."""
     strategy: str
     """The stages' kinds, joined by `+`."""
+    rule: str | None = None
+    """The rule of `routing.auto` that applied."""
     considered: tuple[Considered, ...] = ()
     """Every candidate, best first, those that are left out last."""
     cascade: str | None = None
@@ -467,6 +469,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One actual try: where, how long, what came of it."""
 
     target: str
+    group: str = ""
+    """The target's model group."""
     locality: Locality
     elapsed_ms: float
     """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
@@ -624,3 +628,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cost_estimated: bool
     """Whether a part of the cost is our estimate."""
     client_gone: bool
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller said of an answer of its own."""
+
+    decision_id: str
+    time_unix_s: float
+    principal_id: str
+    group: str
+    """Model group and label of the target that answered."""
+    target: str
+    score: float
+    """0 (useless) to 1 (right)."""

@@ -42,6 +42,7 @@ class Metrics:
         self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
         self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
         self._clouds = _Clouds(registry)
+        self._canaries = Gauge("sona_canary_ratio", "Share of traffic of a canary", ["group"], registry=registry)
         self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
         self._waiting = Gauge("sona_records_waiting", "Records not written yet", ["sink"], registry=registry)
         self._lost = Gauge("sona_records_lost", "Records lost since the start", ["sink"], registry=registry)
@@ -77,6 +78,11 @@ class Metrics:
     def clouds(self, seen: Mapping[str, Health], refused_keys: Mapping[str, bool], online_ratio: float) -> None:
         """Set what is known of deployments, and whether clouds can be reached at all."""
         self._clouds.set(seen, refused_keys, online_ratio)
+
+    def canaries(self, ratios: Mapping[str, float]) -> None:
+        """Set the share of traffic of every canary, 0..1."""
+        for group, ratio in ratios.items():
+            self._canaries.labels(group).set(ratio)
 
     def sinks(self, states: dict[str, SinkState]) -> None:
         """Set how every sink is doing."""

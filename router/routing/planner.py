@@ -63,6 +63,8 @@ class Choice(msgspec.Struct, frozen=True):
     cascade: str | None = None
     """See `Plan.cascade`."""
     escalations: int = 0
+    rule: str | None = None
+    """See `Plan.rule`."""
 
 
 class Planner:
@@ -91,10 +93,23 @@ class Planner:
         self._local_dialects = local_dialects
         self._own = own
         self._in_process = in_process
+        self.needs = self._needs()
+        """Features that strategies and rules ask for beyond what stands in the request: `session`, `stuck`, `language`."""
 
     def named(self, model: str, local: LocalModels) -> Target | None:
         """The local target that a model's name means; None where it means something else."""
         return None if model in self._groups else named_local_target(model, local)
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """All that is ranked by: for `auto`, and of every model group."""
+        return (self._auto, *(group.ranking for group in self._groups.values()))
+
+    def _needs(self) -> frozenset[str]:
+        needs = frozenset[str]().union(*(ranking.needs for ranking in self.rankings))
+        rules = self._routing.auto.rules
+        needs |= {"stuck"} if any(rule.session is not None for rule in rules) else frozenset[str]()
+        return needs | ({"language"} if any(rule.language is not None for rule in rules) else frozenset[str]())
 
     def deployments(self) -> frozenset[str]:
         """Names of all deployments that a plan may hold, the engine host's included."""
@@ -192,6 +207,7 @@ class Planner:
             steps=(*steps, *aside),
             reason=reason,
             strategy=choice.strategy,
+            rule=choice.rule,
             considered=considered(choice.ranked, sorted_out, features, leaves=leaves),
             cascade=choice.cascade,
             reserve_usd=reserve_usd(up or down, features, choice.escalations),
@@ -224,8 +240,10 @@ class Planner:
         usual_ms = health.ttft_p50_ms if inputs.features.stream else health.elapsed_p50_ms
         if limit_ms is not None and usual_ms is not None and usual_ms > limit_ms:
             return False
-        ratio = health.traffic_ratio
-        return ratio >= 1.0 or draw(inputs.seed, "traffic", candidate.target.deployment) < ratio
+        ratio, session = health.traffic_ratio, inputs.features.session
+        # A conversation leaves wholly or not at all: its prompt cache and its tools' loops stay put.
+        drawn_by = inputs.seed if session is None else session
+        return ratio >= 1.0 or draw(drawn_by, "traffic", candidate.target.deployment) < ratio
 
     def _explain_nothing(
         self, choice: Choice, sorted_out: Sequence[str], inputs: PlanInputs, *, is_spared: bool
@@ -237,9 +255,15 @@ class Planner:
             if is_spared and inputs.model == AUTO:
                 return f"fallback:{BudgetExceeded.code}"
             raise _too_dear(dear, inputs.features)
+        filters = {code.partition(":")[2] for code in sorted_out if code.startswith("filtered:")}
         unfit = [item.candidate for item, code in pairs if code.partition(":")[0] in (DIALECT, CAPABILITY, CONTEXT)]
         if unfit and not is_spared:
             refuse(unfit, inputs.features)
+        if filters:
+            if is_spared:
+                return f"fallback:{NoHealthyTarget.code}"
+            kinds = "' and '".join(sorted(filters))
+            raise NoHealthyTarget(f"the strategy '{kinds}' leaves out every deployment that could answer this request")
         return "offline" if is_spared else choice.reason
 
     def _aside(
@@ -323,7 +347,8 @@ class Planner:
         reason = f"rule:{rule.name}" if rule else f"strategy:{self._auto.name}"
         escalations = auto.cascade.escalations if auto.cascade is not None else 0
         everything = (*ranked, *self._fallbacks(names, inputs))
-        return Choice(everything, names, reason, self._auto.name, AUTO if escalations else None, escalations)
+        cascade = AUTO if escalations else None
+        return Choice(everything, names, reason, self._auto.name, cascade, escalations, rule.name if rule else None)
 
     def _fallbacks(self, names: Sequence[str], inputs: PlanInputs) -> tuple[Ranked, ...]:
         """Rank the groups that stand in for `names`, theirs in turn included, each group once."""
@@ -343,7 +368,7 @@ class Planner:
         for name in names:
             for one in self._group(name).candidates:
                 health = inputs.health.get(one.target.deployment, _NEW)
-                canary = inputs.canaries.get(name)
+                canary = inputs.canaries.get(name, inputs.canaries.get(one.target.deployment))
                 known.append(replace(one, health=health, traffic_ratio=canary, order=len(known)))
         return ranking.rank(inputs.features, known, inputs.seed)
 

@@ -22,6 +22,7 @@ def build(runtime: Runtime) -> APIRouter:
     async def metrics() -> Response:
         health = runtime.health
         runtime.metrics.clouds(health.seen(), health.refused_keys(), health.online_ratio)
+        runtime.metrics.canaries(runtime.canaries.ratios)
         runtime.metrics.sinks(runtime.recorder.states())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
