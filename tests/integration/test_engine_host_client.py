@@ -15,6 +15,7 @@ from router.policy.clearance import clear
 from router.providers._http import Egress
 from router.providers.local import EngineHost
 from router.routing.candidates import local_target
+from router.server.routes.decisions import vote
 from tests.fakes.cloud import Cloud
 from tests.fakes.values import request
 
@@ -83,3 +84,12 @@ async def test_orders_go_to_the_engine_host_alone(cloud: Cloud) -> None:
             pass
     assert cloud.received == []
     await egress.aclose()
+
+
+async def test_what_a_caller_thinks_of_an_adapters_answer_is_told_to_the_host(cloud: Cloud) -> None:
+    host = EngineHost(cloud.url.removesuffix("/v1"), None, connect_s=2)
+    for target, good in (("local/law@3f2a", False), ("local/base", True), ("openai/gpt", True), (None, True)):
+        await vote(host, json.dumps({"target": target, "status": 200}).encode(), good=good)
+    await vote(host, None, good=True)
+    assert [one.url for one in cloud.requests] == [b"/v1/adapters/law@3f2a:vote?good=false"]
+    await host.aclose()
