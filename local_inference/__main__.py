@@ -16,6 +16,7 @@ from types import FrameType
 
 import uvicorn
 
+from local_inference import doctor
 from local_inference.host import Host
 from local_inference.server import create_app
 from local_inference.settings import Loaded, Settings, load
@@ -28,9 +29,12 @@ _KEEP_ALIVE_S = 75
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; exit code 2 = the configuration must not start."""
+    """Serve until SIGTERM or SIGINT; exit code 2 = the configuration must not start. `doctor` only looks at folders."""
+    if sys.argv[1:2] == ["doctor"]:
+        return doctor.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
-        prog="python -m local_inference", description="Serve a model and hot-loaded adapters."
+        prog="python -m local_inference",
+        description="Serve a model and hot-loaded adapters. See also: python -m local_inference doctor --help.",
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/local.yaml")
     parser.add_argument("--port", type=int, help="listen here instead of on the file's port")

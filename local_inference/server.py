@@ -37,6 +37,7 @@ def create_app(host: Host) -> ASGIApp:
     """Build the application; `host` must run while it serves."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_facts(app, host)
+    _add_orders(app, host)
     for path in ("/v1/chat/completions", "/v1/completions"):
         app.router.routes.append(Route(path, endpoint=Guarded(host.gateway), methods=["POST"]))
     app.add_exception_handler(RouterError, _router_error)
@@ -68,6 +69,49 @@ def _add_facts(app: FastAPI, host: Host) -> None:
         if after is not None:
             await _newer(host, after, min(wait_s, _MAX_WAIT_S))
         return _json(host.listing())
+
+
+def _add_orders(app: FastAPI, host: Host) -> None:
+    """Add the routes that change an adapter; each answers with all of its versions."""
+    operations = host.operations
+
+    def told(target: str) -> Response:
+        return _json(host.listing(target.partition("@")[0]))
+
+    @app.post("/v1/adapters/{adapter}:rollback")
+    async def rollback(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.roll_back(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:pin")
+    async def pin(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.pin(adapter, pinned=True)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:unpin")
+    async def unpin(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.pin(adapter, pinned=False)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:disable")
+    async def disable(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.disable(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:enable")
+    async def enable(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.enable(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:rescan")
+    async def rescan(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.rescan(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:vote")
+    async def vote(adapter: str, good: bool) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.vote(adapter, good=good)
+        return told(adapter)
 
 
 async def _newer(host: Host, revision: int, wait_s: float) -> None:

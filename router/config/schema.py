@@ -95,6 +95,8 @@ class KeyConfig(KeyLimits):
     models: tuple[str, ...] | None = None
     max_locality: LocalityName = LocalityName.ANY
     on_sensitive: OnSensitive | None = None
+    admin: bool = False
+    """Whether it may change adapters, and see those of all tenants."""
 
 
 class ServerConfig(Section):

@@ -181,6 +181,25 @@ class Egress:
             raise translate(error, self._name) from None
 
     @asynccontextmanager
+    async def post_order(self, path: str, timeout_s: float) -> AsyncGenerator[Response]:
+        """Order the engine host to do something that stands in the path alone; it holds no text of any request.
+
+        Raises:
+            LocalityViolation: this isn't the engine host.
+            RouterError: it can't be reached or refuses.
+        """
+        if not self._local:
+            raise LocalityViolation(f"{self._name}: orders are for the engine host alone")
+        request = self._client.post(self._base + path).timeout(timedelta(seconds=timeout_s))
+        try:
+            async with request.build_streamed() as response:
+                if response.status >= 400:
+                    raise await self._refusal(response)
+                yield response
+        except foreign.PyreqwestError as error:
+            raise translate(error, self._name) from None
+
+    @asynccontextmanager
     async def post_grant(self, form: Mapping[str, str], timeout_s: float) -> AsyncGenerator[Response]:
         """Trade the router's own credentials for a token at the base URL; holds nothing of any request, so it needs no
         clearance.

@@ -34,6 +34,8 @@ class LocalModels(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of all versions that can be asked for."""
     known: frozenset[str] = frozenset()
     """Names of all adapters in the folder, those that can't serve included."""
+    hidden: frozenset[str] = frozenset()
+    """Ids of versions under known names that the caller's tenant may not use: to it there are none."""
 
 
 def local_target(*, adapter: str | None = None, select: bool = False) -> Target:
@@ -58,6 +60,8 @@ def named_local_target(model: str, local: LocalModels) -> Target | None:
     name = model.removeprefix("local/")
     if name in local.current:
         return local_target(adapter=local.current[name])
+    if name in local.hidden:
+        return None
     if name in local.ids or name.partition("@")[0] in local.known:
         return local_target(adapter=name)
     return None
