@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from local_inference.admission import Admission
 from local_inference.catalog import Catalog, Entry
+from local_inference.keeper import Keeper
 from local_inference.ports import BASE_NAME, Answer, Engine
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
@@ -78,6 +80,8 @@ class Gateway:
         catalog: Catalog,
         residency: Residency,
         supervisor: Supervisor,
+        admission: Admission,
+        keeper: Keeper,
         changes: Changes,
         base_names: frozenset[str],
         ready_wait_s: float,
@@ -87,6 +91,8 @@ class Gateway:
         self._catalog = catalog
         self._residency = residency
         self._supervisor = supervisor
+        self._admission = admission
+        self._keeper = keeper
         self._changes = changes
         self._base_names = base_names
         self._ready_wait_s = ready_wait_s
@@ -98,7 +104,7 @@ class Gateway:
         if data is None:
             return
         body, fields = _decode(data)
-        await _until_disconnect(receive, self._serve(str(scope["path"]), body, fields, send))
+        await _until_disconnect(receive, self._serve(str(scope["path"]), _tenant(scope), body, fields, send))
 
     async def _read_body(self, receive: Receive) -> bytes | None:
         parts: list[bytes] = []
@@ -115,23 +121,37 @@ class Gateway:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _serve(self, path: str, body: dict[str, msgspec.Raw], fields: _Fields, send: Send) -> None:
+    async def _serve(self, path: str, tenant: str, body: dict[str, msgspec.Raw], fields: _Fields, send: Send) -> None:
         self._supervisor.check()
         entry = None if fields.model in self._base_names else await self._ready(fields.model)
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
         if entry is not None and entry.info.card.system_prompt:
             _add_system_prompt(body, entry.info.card.system_prompt)
-        lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
-        with lease:
-            try:
-                async with self._engine.send(path, msgspec.json.encode(body)) as answer:
-                    if answer.status == 200 and fields.stream:
-                        await self._stream(answer, name, send)
-                    else:
-                        await self._whole(answer, name, send)
-            except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
-                raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
+        lease: AbstractAsyncContextManager[None] = self._residency.lease(name) if entry else nullcontext()
+        answering = _Answering(send)
+        try:
+            async with lease, self._admission.turn(entry and name, tenant):
+                self._supervisor.check()  # it may have ended while this request waited
+                if entry is not None:
+                    await self._keeper.make_room(name)
+                await self._ask(path, msgspec.json.encode(body), name, fields, answering)
+        except AdapterNotReady as error:
+            if not answering.started:
+                raise
+            await send(_ending(StreamInterrupted(error.message)))
+        finally:
+            self._keeper.stale()
+
+    async def _ask(self, path: str, body: bytes, name: str, fields: _Fields, send: Send) -> None:
+        try:
+            async with self._engine.send(path, body) as answer:
+                if answer.status == 200 and fields.stream:
+                    await self._stream(answer, name, send)
+                else:
+                    await self._whole(answer, name, send)
+        except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
+            raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _ready(self, model: str) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
@@ -173,11 +193,37 @@ class Gateway:
             problem = StreamInterrupted("the engine ended while it answered")
         if problem is None and not last.rstrip().endswith(_DONE):
             problem = StreamInterrupted("the engine's answer broke off")
-        tail = b"data: " + problem.body() + _EVENT_END if problem else b""
-        await send({"type": "http.response.body", "body": tail})
+        await send(_ending(problem))
+
+
+class _Answering:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
+def _ending(problem: RouterError | None) -> Message:
+    """Make the last message of a stream."""
+    tail = b"data: " + problem.body() + _EVENT_END if problem else b""
+    return {"type": "http.response.body", "body": tail}
 
 
 _MAX_MODEL_CHARS = 256
+_MAX_TENANT_BYTES = 128
+TENANT_HEADER = b"x-router-tenant"
+"""On whose behalf a router asks: callers' turns go round the tenants."""
+
+
+def _tenant(scope: Scope) -> str:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    given = next((value for name, value in headers if name == TENANT_HEADER), b"")
+    return given[:_MAX_TENANT_BYTES].decode("latin-1")
 
 
 def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:

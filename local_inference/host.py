@@ -8,11 +8,15 @@ from contextlib import suppress
 
 import msgspec
 
+from local_inference.admission import Admission
+from local_inference.admission import Limits as QueueLimits
 from local_inference.base import BaseFacts, read_base
 from local_inference.catalog import Catalog, State
 from local_inference.gateway import Changes, Gateway
 from local_inference.ingest import Limits, declared_rank
+from local_inference.keeper import Keeper
 from local_inference.lifecycle import Lifecycle
+from local_inference.metrics import Metrics
 from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
 from local_inference.residency import Residency
 from local_inference.settings import Loaded, Settings
@@ -27,6 +31,8 @@ _log = logging.getLogger(__name__)
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
+_SURPLUS = 8
+"""One more request for so many that the engine computes waits inside it, so that its batch never lacks one."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -74,33 +80,49 @@ class Host:
         self._started_s = monotonic_s()
         self._first_load_done = False
         self.closing = False
-        self._residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
+        self.residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
         self._store = Store(self.settings.store_dir)
         self.supervisor = Supervisor(self.engine, self._engine_down)
+        self.keeper = Keeper(self.engine, self.residency, self.supervisor)
+        self.admission = Admission(
+            QueueLimits(
+                slots=config.max_loras,
+                seats=config.max_num_seqs + -(-config.max_num_seqs // _SURPLUS),
+                max_patience_s=self.settings.adapter_patience_s,
+                max_wait_s=self.settings.max_wait_s,
+                max_waiting=self.settings.max_waiting,
+            )
+        )
         self._lifecycle = self._build_lifecycle(config)
         self._watcher = Watcher(self.settings.adapters_dir, self.settings.poll_s, self._lifecycle.on_event)
         self.gateway = self._build_gateway()
+        self.metrics = Metrics(self.catalog, self.residency, self.admission, self.keeper)
 
     def _build_lifecycle(self, config: EngineConfig) -> Lifecycle:
         assert isinstance(config.max_lora_rank, int)
         return Lifecycle(
             folder=self.settings.adapters_dir,
             catalog=self.catalog,
-            residency=self._residency,
+            residency=self.residency,
             store=self._store,
             engine=self.engine,
             supervisor=self.supervisor,
             limits=Limits(max_rank=config.max_lora_rank, max_bytes=int(self.settings.max_adapter_gib * 1024**3)),
             read_base=lambda: self._read_base(config.model),
             drain_s=self.settings.drain_s,
+            admission=self.admission,
+            keeper=self.keeper,
+            load_gap_s=self.settings.load_gap_s,
         )
 
     def _build_gateway(self) -> Gateway:
         return Gateway(
             engine=self.engine,
             catalog=self.catalog,
-            residency=self._residency,
+            residency=self.residency,
             supervisor=self.supervisor,
+            admission=self.admission,
+            keeper=self.keeper,
             changes=self.changes,
             base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
             ready_wait_s=self.settings.ready_wait_s,
@@ -119,8 +141,9 @@ class Host:
         except OSError as error:
             raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
         async with asyncio.TaskGroup() as group:
-            for work in (self.supervisor.run(), self._lifecycle.run(), self._watcher.run(), self._await_first_load()):
-                group.create_task(work)
+            for owner in (self.supervisor, self._lifecycle, self._watcher, self.keeper):
+                group.create_task(owner.run())
+            group.create_task(self._await_first_load())
 
     def close_soon(self) -> None:
         """Let those who wait for changes go; the server is about to stop."""
@@ -148,7 +171,10 @@ class Host:
 
     def listing(self) -> AdapterListing:
         """Describe all adapters."""
-        return self.catalog.listing(self.settings.model_name, self._residency.where)
+        listing = self.catalog.listing(self.settings.model_name, self.residency.where)
+        costs = self.residency.activate_ms
+        data = tuple(msgspec.structs.replace(info, activate_ms=costs.get(info.id)) for info in listing.data)
+        return msgspec.structs.replace(listing, data=data)
 
     def _read_base(self, model: str) -> BaseFacts | None:
         facts = read_base(model)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from local_inference.admission import Admission
 from local_inference.base import BaseFacts
 from local_inference.canary import prove
 from local_inference.card import MAX_CARD_BYTES, read_card
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.ingest import Limits, check, check_folder, check_name
+from local_inference.keeper import Keeper
 from local_inference.ports import Engine
 from local_inference.residency import Residency
 from local_inference.store import Store, read_small
@@ -49,6 +51,9 @@ class Lifecycle:
         limits: Limits,
         read_base: Callable[[], BaseFacts | None],
         drain_s: float,
+        admission: Admission,
+        keeper: Keeper,
+        load_gap_s: float,
     ) -> None:
         self._folder = folder
         self._catalog = catalog
@@ -59,6 +64,11 @@ class Lifecycle:
         self._limits = limits
         self._read_base = read_base
         self._drain_s = drain_s
+        self._admission = admission
+        self._keeper = keeper
+        self._load_gap_s = load_gap_s
+        self._unfreed: set[str] = set()
+        """Unloaded versions whose weights the engine couldn't free yet."""
         self._base: BaseFacts | None = None
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._check_slots = asyncio.Semaphore(_PARALLEL_CHECKS)
@@ -103,6 +113,7 @@ class Lifecycle:
     def engine_down(self) -> None:
         """Note that the engine holds nothing any more; what it had is loaded again once it is back."""
         self._residency.engine_restarted()
+        self._unfreed.clear()
         for entry in self._catalog.all():
             if entry.state in (State.READY, State.CANARY):
                 self._catalog.put(entry.moved(State.LOADING))
@@ -235,9 +246,9 @@ class Lifecycle:
         self._catalog.drop(id)
 
     def _next(self) -> Entry | None:
-        """Choose what to load next: those that served before an engine restart come first."""
+        """Choose what to load next: those that served before an engine restart come first, the most needed before all."""
         waiting = [entry for entry in self._catalog.all() if entry.state in (State.LOADING, State.STORED)]
-        return min(waiting, key=lambda entry: entry.id not in self._proven, default=None)
+        return min(waiting, key=lambda one: (one.id not in self._proven, -self._residency.need(one.id)), default=None)
 
     async def _load_all(self) -> None:
         while True:
@@ -261,6 +272,8 @@ class Lifecycle:
         assert entry.path is not None
         if entry.state is State.STORED:
             self._catalog.put(entry.moved(State.LOADING))
+        await self._admission.idle(self._load_gap_s)  # a load stops whatever the engine computes
+        await self._keeper.make_room(entry.id)
         started_s = monotonic_s()
         try:
             async with self._engine_change:
@@ -271,6 +284,7 @@ class Lifecycle:
             ) from None
         load_ms = (monotonic_s() - started_s) * 1000
         self._residency.touched(entry.id)
+        await self._keeper.loaded(entry.id, load_ms)
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
@@ -312,13 +326,24 @@ class Lifecycle:
         except UpstreamUnavailable:
             return  # it ended, and with it all that it held
         except UpstreamRejected as error:
-            _log.warning("the engine didn't unload id=%s: %s", id, error)
+            self._unfreed.add(id)
+            _log.warning("the engine didn't unload id=%s yet: %s", id, error)
         self._residency.unloaded(id)
+        self._keeper.stale()
+
+    async def _free_leftovers(self) -> None:
+        """Try again what couldn't be freed, unless the version is back."""
+        for id in tuple(self._unfreed):
+            self._unfreed.discard(id)
+            async with self._engine_change:
+                if self._catalog.get(id) is None:
+                    await self._unload(id)
 
     async def _reap_all(self) -> None:
         """Unload drained versions: those nobody uses, and those past their deadline."""
         while True:
             await asyncio.sleep(_REAP_S)
+            await self._free_leftovers()
             now_s = monotonic_s()
             for id, after_s in list(self._draining.items()):
                 free = not self._residency.leases(id) and now_s >= after_s
@@ -326,6 +351,9 @@ class Lifecycle:
                     async with self._engine_change:
                         if id not in self._draining:
                             continue
+                        cut = self._residency.revoke(id)
                         self._forget(id)
                         await self._unload(id)
+                    if cut:
+                        _log.warning("requests cut off at the end of drain_s id=%s requests=%s", id, cut)
                     _log.info("adapter unloaded id=%s", id)

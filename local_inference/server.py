@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -56,6 +57,10 @@ def _add_facts(app: FastAPI, host: Host) -> None:
     async def ready() -> Response:  # pyright: ignore[reportUnusedFunction]
         readiness = host.readiness()
         return _json(readiness, 200 if readiness.ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(host.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/models")
     async def models() -> Response:  # pyright: ignore[reportUnusedFunction]

@@ -12,6 +12,8 @@ from typing import Protocol
 
 import torch
 
+from local_inference.engines._vllm_slots import AdapterSlots
+
 _KERNELS = "vllm.lora.ops.torch_ops.lora_ops"
 _USERS = ("vllm.lora.ops.torch_ops", "vllm.lora.punica_wrapper.punica_cpu")
 
@@ -45,8 +47,8 @@ def masked(shrink: Shrink) -> Shrink:
     return bgmv_shrink
 
 
-class WorkerExtension:
-    """What vLLM mixes into its worker class; that it is imported is all that matters."""
+class WorkerExtension(AdapterSlots):
+    """What vLLM mixes into its worker class on a CPU: that it is imported mends the arithmetic."""
 
 
 def _mend() -> None:

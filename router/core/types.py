@@ -387,10 +387,13 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
     """What the owner can do about it."""
     residency: str = "disk"
-    """disk, host or device, as far as the host knows."""
+    """disk, host or device, as the engine last told."""
     rank: int | None = None
     size_bytes: int = 0
     load_ms: float | None = None
+    """What the last load from disk onto the device took."""
+    activate_ms: float | None = None
+    """What the way from host memory onto the device takes."""
     card: AdapterCard = AdapterCard()
 
     @property
