@@ -173,12 +173,23 @@ class Gateway:
             raise UpstreamProtocolError(f"the engine failed with status {answer.status}")
         if answer.status == 404:
             raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
-        await send(_start(answer.status, answer.content_type, name, len(data)))
+        await send(self._start(answer, name, len(data)))
         await send({"type": "http.response.body", "body": data})
+
+    def _start(self, answer: Answer, name: str, size: int | None = None) -> Message:
+        wait_ms = self._admission.facts().expected_wait_s * 1000
+        headers = [
+            (b"content-type", answer.content_type.encode("latin-1")),
+            (b"x-adapter", name.encode()),
+            (WAIT_HEADER, f"{wait_ms:.0f}".encode()),
+        ]
+        if size is not None:
+            headers.append((b"content-length", str(size).encode()))
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
 
     async def _stream(self, answer: Answer, name: str, send: Send) -> None:
         """Forward whole events as they come; a break becomes one error event and no [DONE]."""
-        await send(_start(200, answer.content_type, name))
+        await send(self._start(answer, name))
         rest, last = b"", b""
         problem: RouterError | None = None
         try:
@@ -216,6 +227,8 @@ def _ending(problem: RouterError | None) -> Message:
 
 _MAX_MODEL_CHARS = 256
 _MAX_TENANT_BYTES = 128
+WAIT_HEADER = b"x-engine-wait-ms"
+"""How long the next request would wait; for routers that choose among hosts."""
 TENANT_HEADER = b"x-router-tenant"
 """On whose behalf a router asks: callers' turns go round the tenants."""
 
@@ -259,13 +272,6 @@ def _add_system_prompt(body: dict[str, msgspec.Raw], prompt: str) -> None:
         return
     system = msgspec.Raw(msgspec.json.encode({"role": "system", "content": prompt}))
     body["messages"] = msgspec.Raw(msgspec.json.encode([system, *messages]))
-
-
-def _start(status: int, content_type: str, name: str, size: int | None = None) -> Message:
-    headers = [(b"content-type", content_type.encode("latin-1")), (b"x-adapter", name.encode())]
-    if size is not None:
-        headers.append((b"content-length", str(size).encode()))
-    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:

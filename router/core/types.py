@@ -294,6 +294,8 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     rule_id: str
     ruleset: str
+    tenant: str = ""
+    """Whose request it is. Only the engine host, which shares its turns among tenants, is told."""
     dialect: Dialect = Dialect.CHAT
     """The dialect of `body`, and of the answer that is wanted."""
     headers: tuple[tuple[str, str], ...] = ()

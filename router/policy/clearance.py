@@ -44,6 +44,7 @@ def clear(
         translated=translated is not None,
         stream=request.stream,
         target=target,
+        tenant=request.principal.tenant if target.locality is Locality.LOCAL else "",
         rule_id=verdict.rule_id,
         ruleset=report.ruleset,
         leaves=report.leaves,

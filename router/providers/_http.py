@@ -8,8 +8,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -83,6 +84,20 @@ Refusal = Callable[[str, int, Mapping[str, str], bytes], RouterError | None]
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
+
+
+class Sender(Protocol):
+    """What sends a cleared request: an `Egress`, or a choice of several."""
+
+    def post(
+        self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
+    ) -> AbstractAsyncContextManager[Response]:
+        """See `Egress.post`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class Egress:
