@@ -40,13 +40,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request on its way through the queue."""
 
-    __slots__ = ("adapter", "admitted", "since_s", "tenant")
+    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant")
 
     def __init__(self, adapter: str | None, tenant: str, since_s: float, admitted: asyncio.Future[None]) -> None:
         self.adapter = adapter
         self.tenant = tenant
         self.since_s = since_s
         self.admitted = admitted
+        self.staged = False
+        """Whether it waits for a slot inside the engine: then its time there doesn't tell how long an answer takes."""
 
 
 class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +129,8 @@ class Admission:
         entered_s = self._clock()
         try:
             yield
-            self._learn(self._clock() - entered_s)  # what was cut short says nothing of how long requests take
+            if not ticket.staged:
+                self._learn(self._clock() - entered_s)  # what was cut short says nothing of how long answers take
         finally:
             self._leave(ticket)
 
@@ -211,6 +214,9 @@ class Admission:
         self._waiting.remove(ticket)
         if ticket.adapter is not None and not self._running[ticket.adapter]:
             self._entered_s[ticket.adapter] = now_s
+        if ticket.adapter is not None:
+            holders = sorted(self._entered_s, key=self._entered_s.__getitem__)[: self.limits.slots]
+            ticket.staged = ticket.adapter not in holders
         self._running[ticket.adapter] += 1
         self._of_tenant[ticket.tenant] += 1
         self._counts["admitted"] += 1

@@ -4,7 +4,7 @@ An engine has a few device slots: so many adapters can be in one batch. Left alo
 long as requests for it keep coming, so that an adapter that is rarely asked for may wait without end. Here:
 
 - requests of adapters that hold a slot go in at once, so that batches stay full;
-- a free slot goes to those who have waited past the patience, oldest first, then to the longest queue;
+- a free slot goes to the adapter whose oldest request has waited longest;
 - who has waited past the patience while all slots are held gets the slot of the smallest holder. That holder is closed:
   its running requests end, its new ones wait. Its successor is sent into the engine at once and waits there, so that it
   starts in the very step in which the slot becomes free.
@@ -40,7 +40,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     slots: int
     patience_s: float
-    """An adapter whose oldest request has waited longer goes before all others."""
+    """An adapter whose oldest request has waited longer gets the slot of another."""
     staged: int
     """How many adapters may wait for a slot inside the engine."""
 
@@ -60,8 +60,7 @@ def plan(groups: Iterable[Group], rules: Rules, now_s: float) -> Plan:
     groups = tuple(groups)
     late_s = now_s - rules.patience_s
     inside = sorted((group for group in groups if group.running), key=lambda one: one.entered_s)
-    outside = [group for group in groups if group.waiting and not group.running]
-    queue = sorted(outside, key=lambda one: _urgency(one, late_s))
+    queue = sorted((group for group in groups if group.waiting and not group.running), key=lambda one: one.oldest_s)
     free = max(0, rules.slots - len(inside))
     entering, queue = queue[:free], queue[free:]
     staged = max(0, len(inside) - rules.slots)
@@ -75,12 +74,6 @@ def plan(groups: Iterable[Group], rules: Rules, now_s: float) -> Plan:
     joining = [one for one in inside if one.waiting and one.adapter not in closed]
     again_s = min((one.oldest_s + rules.patience_s for one in queue if one.oldest_s > late_s), default=math.inf)
     return Plan(open=tuple(one.adapter for one in (*entering, *joining)), closed=frozenset(closed), again_s=again_s)
-
-
-def _urgency(group: Group, late_s: float) -> tuple[bool, float, float]:
-    """Sort key: the late by age, then the others by the length of their queue."""
-    late = group.oldest_s <= late_s
-    return not late, group.oldest_s if late else -group.waiting, group.oldest_s
 
 
 def _size(group: Group) -> int:
