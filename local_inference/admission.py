@@ -40,15 +40,22 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request on its way through the queue."""
 
-    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant")
+    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant", "urgent")
 
-    def __init__(self, adapter: str | None, tenant: str, since_s: float, admitted: asyncio.Future[None]) -> None:
+    def __init__(self, adapter: str | None, tenant: str, since_s: float, *, urgent: bool) -> None:
         self.adapter = adapter
         self.tenant = tenant
         self.since_s = since_s
-        self.admitted = admitted
+        self.urgent = urgent
+        """Before all others, and never refused."""
+        self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.staged = False
         """Whether it waits for a slot inside the engine: then its time there doesn't tell how long an answer takes."""
+
+    @property
+    def oldest_s(self) -> float:
+        """Since when it counts as waiting, for the planner."""
+        return -math.inf if self.urgent else self.since_s
 
 
 class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,15 +117,18 @@ class Admission:
         )
 
     @asynccontextmanager
-    async def turn(self, adapter: str | None, tenant: str = "") -> AsyncGenerator[None]:
+    async def turn(self, adapter: str | None, tenant: str = "", *, urgent: bool = False) -> AsyncGenerator[None]:
         """Wait for a place in the engine and hold it; None = the base model. Cancelling gives it up at any time.
+
+        `urgent` is the host's own work, which callers wait for.
 
         Raises:
             Overloaded: too much is waiting, or waited too long; says when to try again.
             SlotsExhausted: as above, and it is the adapters' slots that are short.
         """
-        ticket = Ticket(adapter, tenant, self._clock(), asyncio.get_running_loop().create_future())
-        self._refuse_if_full(ticket)
+        ticket = Ticket(adapter, tenant, self._clock(), urgent=urgent)
+        if not urgent:
+            self._refuse_if_full(ticket)
         self._waiting.append(ticket)
         self._dispatch()
         try:
@@ -178,8 +188,8 @@ class Admission:
             if chosen is None:
                 break
             self._admit(chosen, now_s)
-        if self._waiting:
-            again_s = min(again_s, self._waiting[0].since_s + self.limits.max_wait_s)
+        again_s = min([again_s, *(one.since_s + self.limits.max_wait_s for one in self._waiting if not one.urgent)])
+        if again_s < math.inf:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, again_s - now_s) + 0.001, self._dispatch)
 
     def _choose(self, now_s: float) -> tuple[Ticket | None, float]:
@@ -188,7 +198,7 @@ class Admission:
         self._counts["drained"] += len(planned.closed - self._closed)
         self._closed = planned.closed
         allowed = (one for one in self._waiting if one.adapter is None or one.adapter in planned.open)
-        chosen = min(allowed, key=lambda one: (self._of_tenant[one.tenant], one.since_s), default=None)
+        chosen = min(allowed, key=lambda one: (not one.urgent, self._of_tenant[one.tenant], one.since_s), default=None)
         return chosen, planned.again_s
 
     def _plan(self, now_s: float) -> Plan:
@@ -196,12 +206,12 @@ class Admission:
         waiting: dict[str, list[float]] = {}
         for ticket in self._waiting:
             if ticket.adapter is not None:
-                waiting.setdefault(ticket.adapter, []).append(ticket.since_s)
+                waiting.setdefault(ticket.adapter, []).append(ticket.oldest_s)
         groups = [
             Group(
                 adapter=adapter,
                 waiting=len(since := waiting.get(adapter, [])),
-                oldest_s=since[0] if since else math.inf,
+                oldest_s=min(since, default=math.inf),
                 running=self._running[adapter],
                 entered_s=self._entered_s.get(adapter, 0.0),
                 closed=adapter in self._closed,
@@ -224,8 +234,10 @@ class Admission:
         ticket.admitted.set_result(None)
 
     def _expire(self, now_s: float) -> None:
-        while self._waiting and now_s - self._waiting[0].since_s >= self.limits.max_wait_s:
-            ticket = self._waiting.pop(0)
+        for ticket in [one for one in self._waiting if now_s - one.since_s >= self.limits.max_wait_s]:
+            if ticket.urgent:
+                continue
+            self._waiting.remove(ticket)
             self._counts["expired"] += 1
             waited_s = now_s - ticket.since_s
             ticket.admitted.set_exception(self._refusal(ticket, f"waited {waited_s:.0f} s", waited_s))

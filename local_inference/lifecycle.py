@@ -288,7 +288,8 @@ class Lifecycle:
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
-            await prove(self._engine, entry.id, entry.info.card.examples)
+            async with self._admission.turn(entry.id, urgent=True):
+                await prove(self._engine, entry.id, entry.info.card.examples)
             self._proven.add(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
             self._promote(entry.id)

@@ -92,20 +92,25 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class Keyed:
-    """Asks for the key on every /v1 route; compares in constant time."""
+    """Asks for the key on every /v1 route and /metrics; compares in constant time."""
 
     def __init__(self, app: ASGIApp, key: str | None) -> None:
         self._app = app
         self._expected = f"Bearer {key}".encode() if key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._expected is not None and str(scope["path"]).startswith("/v1"):
+        if scope["type"] == "http" and self._expected is not None and _guarded(scope):
             headers: list[tuple[bytes, bytes]] = scope["headers"]
             given = next((value for name, value in headers if name == b"authorization"), b"")
             if not hmac.compare_digest(given, self._expected):
                 await _respond(send, Unauthenticated("missing or wrong API key; send `Authorization: Bearer <key>`"))
                 return
         await self._app(scope, receive, send)
+
+
+def _guarded(scope: Scope) -> bool:
+    path = str(scope["path"])
+    return path.startswith("/v1") or path == "/metrics"
 
 
 class Guarded:

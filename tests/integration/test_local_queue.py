@@ -74,6 +74,20 @@ async def test_a_client_that_leaves_the_queue_never_reaches_the_engine(tmp_path:
         assert len(running.engine.bodies) == seen
 
 
+async def test_a_modest_tenants_request_goes_before_the_rest_of_a_greedy_ones(tmp_path: Path) -> None:
+    def post(text: str, tenant: str) -> asyncio.Task[httpx.Response]:
+        body = {"model": "base", "messages": [{"role": "user", "content": text}]}
+        headers = {"x-router-tenant": tenant}
+        return asyncio.create_task(running.http.post("/v1/chat/completions", json=body, headers=headers))
+
+    async with serving(tmp_path, {"token_ms": 100, "max_num_seqs": 1}) as running:
+        greedy = [post(f"greedy {number}", "greedy") for number in range(8)]
+        await asyncio.sleep(0.1)
+        await post("modest", "modest")
+        assert sum(task.done() for task in greedy) <= 4
+        await asyncio.gather(*greedy)
+
+
 async def test_past_the_deadline_running_requests_are_cut_off_and_the_weights_are_free(tmp_path: Path) -> None:
     async with serving(tmp_path, {"token_ms": 5}, drain_s=0.3) as running:
         write_adapter(running.adapters / "legal")

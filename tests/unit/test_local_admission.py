@@ -106,6 +106,23 @@ async def test_a_late_adapter_closes_a_holder_and_is_staged() -> None:
         assert queue.facts().drained_slots == 1
 
 
+async def test_the_hosts_own_work_goes_before_all_and_is_never_refused() -> None:
+    clock = Clock()
+    queue = admission(clock, slots=1, seats=2, max_waiting=1, max_wait_s=1.0)
+    async with callers(queue, ("hot", ""), ("other", "")) as made:
+        assert inside(made) == [0]
+        proving = asyncio.create_task(_prove(queue))
+        await settle()
+        assert proving.done(), "staged at once, its slot's holder is closed"
+        clock.now_s = 5.0
+    assert queue.facts().refused == 0
+
+
+async def _prove(queue: Admission) -> None:
+    async with queue.turn("new", urgent=True):
+        pass
+
+
 async def test_turns_go_round_the_tenants() -> None:
     queue = admission(seats=2)
     greedy = [(None, "greedy")] * 10

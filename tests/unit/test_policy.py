@@ -121,6 +121,15 @@ def test_a_masking_verdict_never_sends_the_unmasked_body_away() -> None:
     assert local.body == request().body
 
 
+def test_only_a_local_target_is_told_whose_request_it_is() -> None:
+    local = clear(request(), report(), verdict(), target("local", Locality.LOCAL), None)
+    assert (local.tenant, clear(request(), report(), verdict(), target(), None).tenant) == (
+        request().principal.tenant,
+        "",
+    )
+    assert local.tenant
+
+
 def test_a_rule_that_allows_one_type_does_not_let_another_leave_with_it() -> None:
     policy = PrivacyConfig(rules=(PolicyRule(name="mail", entities=("EMAIL_ADDRESS",), then="allow"),))
     mail = judge(request(), report(Sensitivity.CONFIDENTIAL, "EMAIL_ADDRESS"), policy)
