@@ -2,6 +2,9 @@
 
 One vLLM serves both arms, which take turns. Closed loop: so many callers, each with the next request when its last is
 answered. The coldest adapter's requests are streamed, to see when their first token comes; all others are whole.
+
+Beside seconds, waits are counted in steps of the engine, and its work in tokens a step: what else runs on the machine
+makes steps longer and changes neither.
 """
 
 from __future__ import annotations
@@ -14,12 +17,14 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import accumulate
 from pathlib import Path
 
+import httpx
 import msgspec
+import numpy as np
 from pyreqwest.client import Client, ClientBuilder
 
 from bench.gateway import say
@@ -54,6 +59,10 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     worst_s: float
     """Of any adapter's whole answer."""
     failed: int
+    tokens_per_step: float
+    coldest_worst_steps: float
+    """As `coldest_worst_s`, in steps of the engine."""
+    worst_steps: float
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +115,39 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell]
     overload: Overload | None
     drops: Drops | None
+
+
+class Steps:
+    """How many steps vLLM has computed, by time; its own counter, looked at four times a second."""
+
+    def __init__(self, engine_url: str) -> None:
+        self._url = f"{engine_url}/metrics"
+        self._seen: list[tuple[float, float, float]] = []
+
+    async def watch(self) -> None:
+        """Look until cancelled."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            while True:
+                text = (await client.get(self._url)).text
+                self._seen.append((time.perf_counter(), _value(text, _STEPS), _value(text, _GENERATED)))
+                await asyncio.sleep(0.25)
+
+    def between(self, start_s: float, end_s: float) -> float:
+        """Count the steps between two moments."""
+        return self._at(end_s, 1) - self._at(start_s, 1)
+
+    def tokens_per_step(self, start_s: float, end_s: float) -> float:
+        return (self._at(end_s, 2) - self._at(start_s, 2)) / max(1.0, self.between(start_s, end_s))
+
+    def _at(self, when_s: float, column: int) -> float:
+        return float(np.interp(when_s, [one[0] for one in self._seen], [one[column] for one in self._seen]))
+
+
+_STEPS, _GENERATED = "vllm:iteration_tokens_total_count", "vllm:generation_tokens_total"
+
+
+def _value(text: str, name: str) -> float:
+    return float(next(line for line in text.splitlines() if line.startswith(name)).rpartition(" ")[2])
 
 
 class Caller:
@@ -167,8 +209,11 @@ def draw(traffic: str, rng: random.Random) -> str:
     return f"lab{rng.choices(range(ADAPTERS), cum_weights=weights)[0]}"
 
 
-async def closed_loop(caller: Caller, traffic: str, at_once: int, seconds: float, rng: random.Random) -> Arm:
+async def closed_loop(
+    caller: Caller, steps: Steps, traffic: str, at_once: int, seconds: float, rng: random.Random
+) -> Arm:
     """Load for a while; the first second doesn't count."""
+    watching = asyncio.create_task(steps.watch())
     start_s = time.perf_counter() + 1.0
     end_s = start_s + seconds
 
@@ -179,17 +224,27 @@ async def closed_loop(caller: Caller, traffic: str, at_once: int, seconds: float
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(loop())
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
     counted = [one for one in caller.answers if start_s <= one[1] <= end_s]
     later = [one for one in caller.answers if one[1] >= start_s]  # who waited past the end waited nonetheless
     base = [whole for adapter, _, _, whole, _ in counted if adapter == "base"]
-    coldest = [first for adapter, _, first, _, _ in later if adapter in COLDEST[traffic]]
+    coldest = [one for one in later if one[0] in COLDEST[traffic]]
     return Arm(
         tokens_per_s=round(len(counted) * TOKENS / seconds, 1),
         base_p50_s=round(statistics.median(base), 4),
-        coldest_worst_s=round(max(coldest, default=0.0), 3),
+        coldest_worst_s=round(max((one[2] for one in coldest), default=0.0), 3),
         worst_s=round(max(whole for adapter, _, _, whole, _ in later if adapter != "base"), 3),
         failed=sum(one[4] != 200 for one in caller.answers),
+        tokens_per_step=round(steps.tokens_per_step(start_s, end_s), 2),
+        coldest_worst_steps=round(max((_steps_until_first(one, steps) for one in coldest), default=0.0), 1),
+        worst_steps=round(max(steps.between(one[1] - one[3], one[1]) for one in later if one[0] != "base"), 1),
     )
+
+
+def _steps_until_first(answer: tuple[str, float, float, float, int], steps: Steps) -> float:
+    _, ended_s, first_s, whole_s, _ = answer
+    return steps.between(ended_s - whole_s, ended_s - whole_s + first_s)
 
 
 async def compare(running: Lab, *, runs: int, seconds: float) -> list[Cell]:
@@ -205,7 +260,7 @@ async def compare(running: Lab, *, runs: int, seconds: float) -> list[Cell]:
                 for url, key, into in arms if run % 2 else reversed(arms):
                     rng = random.Random(run)
                     caller = Caller(url, key, names, rng, COLDEST[traffic])
-                    into.append(await closed_loop(caller, traffic, at_once, seconds, rng))
+                    into.append(await closed_loop(caller, Steps(running.engine_url), traffic, at_once, seconds, rng))
                     await caller.close()
             cells.append(cell)
             say(row(cell))
@@ -217,7 +272,7 @@ async def overload(running: Lab, *, seconds: float) -> Overload:
     names = {name: name for name in await listing(running.url)} | {"base": "base"}
     rng = random.Random(7)
     caller = Caller(running.url, None, names, rng)
-    arm = await closed_loop(caller, "zipf", 64, seconds / 2, rng)
+    arm = await closed_loop(caller, Steps(running.engine_url), "zipf", 64, seconds / 2, rng)
     capacity = arm.tokens_per_s / TOKENS
     await caller.close()
     caller = Caller(running.url, None, names, rng)
@@ -295,7 +350,8 @@ def row(cell: Cell) -> str:
         f"| {cell.traffic} | {cell.at_once} | {direct:,.0f} | {queued:,.0f} | {cell.ratio(lambda a: a.tokens_per_s):.2f} "
         f"| {statistics.median(arm.coldest_worst_s for arm in cell.direct):.2f} | {coldest:.2f} "
         f"| {cell.ratio(lambda a: a.coldest_worst_s):.2f} | {cell.ratio(lambda a: a.worst_s):.2f} "
-        f"| {cell.ratio(lambda a: a.base_p50_s):.2f} | {failed} |"
+        f"| {cell.ratio(lambda a: a.base_p50_s):.2f} | {cell.ratio(lambda a: a.tokens_per_step):.2f} "
+        f"| {cell.ratio(lambda a: a.coldest_worst_steps):.2f} | {cell.ratio(lambda a: a.worst_steps):.2f} | {failed} |"
     )
 
 
@@ -308,8 +364,9 @@ def table(report: Report) -> str:
         f"{BOUND_S:g} s",
         "",
         "| traffic | at a time | direct tokens/s | queued | ratio | coldest's worst wait, direct s | queued s | ratio "
-        "| any adapter's worst answer, ratio | base p50 ratio | failed |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| any adapter's worst answer, ratio | base p50 ratio | tokens a step, ratio | coldest's worst, steps, ratio "
+        "| any worst, steps, ratio | failed |",
+        "|---" * 14 + "|",
         *(row(cell) for cell in report.cells),
     ]
     if (one := report.overload) is not None:
@@ -329,7 +386,10 @@ def table(report: Report) -> str:
     return "\n".join(lines)
 
 
-async def measure(*, runs: int, seconds: float, drop: int) -> Report:
+PARTS = ("turns", "overload", "drops")
+
+
+async def measure(parts: Sequence[str], *, runs: int, seconds: float, count: int) -> Report:
     """Start vLLM for each part, and measure."""
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as name:
@@ -341,16 +401,18 @@ async def measure(*, runs: int, seconds: float, drop: int) -> Report:
         cells: list[Cell] = []
         loaded: Overload | None = None
         dropped: Drops | None = None
-        if runs:
+        if "turns" in parts:
             say("starting vLLM")
             async with lab(folder, engine, max_wait_s=BOUND_S) as running:
                 cells = await compare(running, runs=runs, seconds=seconds)
+        if "overload" in parts:
+            say("starting vLLM for overload")
             async with lab(folder, engine | {"max_num_seqs": 32}, max_wait_s=OVERLOAD_WAIT_S) as running:
                 loaded = await overload(running, seconds=2 * seconds)
-        if drop:
+        if "drops" in parts:
             say("starting vLLM for large adapters")
             async with lab(folder, engine | {"max_lora_rank": 512}) as running:
-                dropped = await drops(running, folder, count=drop)
+                dropped = await drops(running, folder, count=count)
     return Report(
         date=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         cores=os.cpu_count() or 0,
@@ -365,11 +427,14 @@ async def measure(*, runs: int, seconds: float, drop: int) -> Report:
 def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.scheduling", description=__doc__)
-    parser.add_argument("--runs", type=int, default=5, help="of each arm and load; 0 = leave them out")
+    parser.add_argument("parts", nargs="*", default=PARTS, help=f"what to measure: {', '.join(PARTS)}; all by default")
+    parser.add_argument("--runs", type=int, default=5, help="of each arm and load")
     parser.add_argument("--seconds", type=float, default=15.0, help="how long each run lasts")
-    parser.add_argument("--drops", type=int, default=10, help="large adapters to drop under load; 0 = leave them out")
+    parser.add_argument("--count", type=int, default=10, help="large adapters to drop under load")
     arguments = parser.parse_args()
-    report = asyncio.run(measure(runs=arguments.runs, seconds=arguments.seconds, drop=arguments.drops))
+    report = asyncio.run(
+        measure(arguments.parts, runs=arguments.runs, seconds=arguments.seconds, count=arguments.count)
+    )
     RESULTS.mkdir(exist_ok=True)
     name = report.date.replace(":", "").replace("+0000", "")
     (RESULTS / f"scheduling-{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
