@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain, scan, selftest, audit."""
+"""The command line: serve, check-config, explain, scan, selftest, simulate, audit."""
 
 from __future__ import annotations
 
@@ -115,6 +115,29 @@ def selftest(
     if json is not None:
         json.write_bytes(msgspec.json.format(msgspec.json.encode(result), indent=2))
     raise typer.Exit(0 if result.passed else 1)
+
+
+@app.command()
+def simulate(
+    log: Annotated[Path, typer.Option("--log", help="decisions.jsonl, or the folder record.path with all of them.")],
+    config: ConfigOption,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Make recorded decisions again under another configuration: what would change in cost, time and locality?
+
+    Calls nobody, needs no keys. Under the configuration that they were made with, all come out as recorded.
+    """
+    from rich.console import Console
+
+    from router.simulation import report
+    from router.simulation.command import simulate as run
+
+    with _clear_errors():
+        result = run(log, config)
+    if as_json:
+        typer.echo(msgspec.json.format(msgspec.json.Encoder(decimal_format="string").encode(result), indent=2).decode())
+    else:
+        report.show(result, Console())
 
 
 async def _explain(file: Path, data: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Set
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,8 @@ import msgspec
 from pydantic import BaseModel
 
 from router.config.load import Source, parse
-from router.config.schema import DeploymentConfig, ProviderConfig, RouterConfig
+from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
+from router.config.schema import Strategy as Stages
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
@@ -19,7 +20,11 @@ from router.core.ports import Provider, Sink, SinkDeps, Strategy
 from router.core.types import Candidate, Dialect, Locality, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
+from router.execution.cascade import Cascade
 from router.execution.executor import Executor
+from router.execution.gates import Gate, GateDeps
+from router.execution.health import HealthMonitor
+from router.execution.slots import Slots, limits
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
 from router.policy.judge import Judge
@@ -37,11 +42,14 @@ from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.response_store import ResponseStore
-from router.routing.candidates import AUTO, Group
+from router.routing.candidates import AUTO, Group, local_target
 from router.routing.planner import Planner
+from router.routing.ranking import Ranking
 from router.runtime import Runtime
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
+
+_AUTO_STRATEGY = ("routing", "auto", "strategy")
 
 _PLACES = ("base_url", "location", "project", "region")
 """Options of providers that say where requests go."""
@@ -57,8 +65,10 @@ def check(config: RouterConfig, source: Source) -> None:
     _check_models(config, source)
     for name in config.providers:
         _provider_config(config, source, name)
-    for kind, loc in _strategy_kinds(config):
-        _strategy(config, source, kind, loc)
+    _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options)
+    for name, model in config.models.items():
+        _ranking(source, model.strategy, ("models", name, "strategy"), {})
+    _cascades(config, source)
     _check_sinks(config, source)
     try:
         validate_privacy(config.privacy)
@@ -75,47 +85,73 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         ConfigError: as `check`.
     """
     check(config, source)
-    clouds, disabled = _providers(config, source)
+    planning = plan_with(config, source, engine.dialects if engine is not None else ENGINE.dialects)
     embedder = cache(lambda: load_embedder(config.record.path / "sona"))
-    own = {embedding.MODEL: embedding.candidate()} if is_installed() else {}
-    providers: dict[str, Provider] = {**clouds, embedding.NAME: embedding.InProcess(embedder), COUNTER: Counter()}
+    providers: dict[str, Provider] = {
+        **planning.clouds,
+        embedding.NAME: embedding.InProcess(embedder),
+        COUNTER: Counter(),
+    }
     if engine is not None:
         providers[LOCAL] = engine
-    tariffs: dict[str, Tariff] = {}
-    groups = {name: _group(config, name, clouds, tariffs) for name in config.models}
-    strategies = {kind: _strategy(config, source, kind, loc) for kind, loc in _strategy_kinds(config)}
-    planner = Planner(
-        groups,
-        strategies,
-        config.routing,
-        config.local,
-        local_dialects=engine.dialects if engine is not None else ENGINE.dialects,
-        own=own,
-        in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
-    )
-    breakers = Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s)
+    health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    executor = Executor(providers, breakers, directory)
+    executor = Executor(
+        providers,
+        health,
+        directory,
+        config.routing,
+        slots=Slots(limits(config.models)),
+        cascades=_cascades(config, source),
+        engine=local_target() if engine is not None else None,
+    )
     metrics = Metrics()
     recent = Recent()
     sinks: dict[str, Sink] = {"metrics": metrics, "recent": recent, **(_sinks(config, source) if records else {})}
     return Runtime(
         config=config,
         scanner=scanner,
-        planner=planner,
-        pipeline=Pipeline(scanner, Judge(config.privacy, group_actions(config)), planner, executor, directory),
+        planner=planning.planner,
+        pipeline=Pipeline(scanner, Judge(config.privacy, group_actions(config)), planning.planner, executor, directory),
         directory=directory,
-        breakers=breakers,
+        health=health,
         providers=providers,
         host=engine,
         recorder=Recorder(sinks),
         metrics=metrics,
         recent=recent,
-        tariffs=tariffs,
-        disabled=disabled,
+        tariffs=planning.tariffs,
+        disabled=planning.disabled,
         responses=ResponseStore(config.responses),
     )
+
+
+class Planning(msgspec.Struct, frozen=True):
+    """The planner of a configuration, and what it plans with."""
+
+    planner: Planner
+    clouds: Mapping[str, Provider]
+    tariffs: Mapping[str, Tariff]
+    """What the tokens of a target cost, by its label."""
+    disabled: Mapping[str, str]
+    """Providers that were left out, and why."""
+
+
+def plan_with(config: RouterConfig, source: Source, local_dialects: Set[Dialect]) -> Planning:
+    """Build the planner of a configuration that was checked; opens no connection."""
+    clouds, disabled = _providers(config, source)
+    tariffs: dict[str, Tariff] = {}
+    planner = Planner(
+        {name: _group(config, source, name, clouds, tariffs) for name in config.models},
+        _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options),
+        config.routing,
+        config.local,
+        local_dialects=local_dialects,
+        own={embedding.MODEL: embedding.candidate()} if is_installed() else {},
+        in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
+    )
+    return Planning(planner, clouds, tariffs, disabled)
 
 
 def engine_host(config: RouterConfig) -> EngineHost | None:
@@ -162,8 +198,9 @@ def _check_models(config: RouterConfig, source: Source) -> None:
             if deployment.locality.level is Locality.LOCAL:
                 message = "only the engine host is local; write region or any, or set 'local.url'"
                 raise source.error(("models", name, "deployments", index, "locality"), message)
-        for index, fallback in enumerate(model.fallbacks):
-            _known(source, fallback, [*groups, LOCAL], ("models", name, "fallbacks", index), "model group")
+        for kind in ("fallbacks", "context_fallbacks", "content_fallbacks"):
+            for index, fallback in enumerate(getattr(model, kind)):
+                _known(source, fallback, [*groups, LOCAL], ("models", name, kind, index), "model group")
     auto = config.routing.auto
     for index, name in enumerate(auto.among):
         _known(source, name, [*groups, LOCAL], ("routing", "auto", "among", index), "model group")
@@ -262,7 +299,9 @@ def _has_key(settings: BaseModel) -> bool:
     return bool(getattr(settings, "has_key", given))
 
 
-def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], tariffs: dict[str, Tariff]) -> Group:
+def _group(
+    config: RouterConfig, source: Source, name: str, providers: Mapping[str, Provider], tariffs: dict[str, Tariff]
+) -> Group:
     """Build a model group of the deployments whose provider is there; note their tariffs by target label."""
     model = config.models[name]
     candidates: list[Candidate] = []
@@ -274,7 +313,15 @@ def _group(config: RouterConfig, name: str, providers: Mapping[str, Provider], t
         if tariff is not None:
             tariffs[candidate.target.label] = tariff
         candidates.append(candidate)
-    return Group(name=name, candidates=tuple(candidates), fallbacks=model.fallbacks, strategy=model.strategy)
+    return Group(
+        name=name,
+        candidates=tuple(candidates),
+        ranking=_ranking(source, model.strategy, ("models", name, "strategy"), {}),
+        fallbacks=model.fallbacks,
+        context_fallbacks=model.context_fallbacks,
+        content_fallbacks=model.content_fallbacks,
+        escalations=model.cascade.escalations if model.cascade is not None else 0,
+    )
 
 
 def settings_of(row: ProviderConfig) -> BaseModel:
@@ -316,20 +363,43 @@ def _candidate(
         target=target,
         price=tariff.price() if tariff is not None else None,
         weight=deployment.weight,
+        quality=deployment.quality,
         context_tokens=window,
         capabilities=deployment.capabilities or known,
         dialects=frozenset(provider.dialects),
     )
 
 
-def _strategy_kinds(config: RouterConfig) -> Iterable[tuple[str, tuple[str | int, ...]]]:
-    yield config.routing.auto.strategy, ("routing", "auto", "strategy")
-    for name, model in config.models.items():
-        yield model.strategy, ("models", name, "strategy")
+def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
+    """Build the cascades by what plans call them: a model group's name, or `auto`."""
+    rows: dict[str, tuple[CascadeConfig | None, tuple[str | int, ...]]] = {
+        name: (model.cascade, ("models", name, "cascade", "gates")) for name, model in config.models.items()
+    }
+    rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
+    deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
+    return {
+        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        for name, (cascade, loc) in rows.items()
+        if cascade is not None
+    }
 
 
-def _strategy(config: RouterConfig, source: Source, kind: str, loc: tuple[str | int, ...]) -> Strategy:
-    module = _plugin(source, "router.routing.strategies", kind, loc)
-    auto = config.routing.auto
-    options = auto.options if kind == auto.strategy else {}
-    return module.build(parse(source, module.Config, options, ("routing", "auto", "options")))
+def _gate(source: Source, row: PluginConfig, loc: tuple[str | int, ...], deps: GateDeps) -> tuple[str, Gate]:
+    module = _plugin(source, "router.execution.gates", row.kind, loc)
+    settings = parse(source, module.Config, row.model_extra or {}, loc)
+    try:
+        return row.kind, module.build(settings, deps)
+    except ConfigError as error:
+        raise source.error(loc, error.message) from None
+
+
+def _ranking(source: Source, stages: Stages, loc: tuple[str | int, ...], options: dict[str, Any]) -> Ranking:
+    """Build a strategy from its stages; `options` are those of one that is given by its kind alone."""
+    built: list[tuple[str, Strategy]] = []
+    for index, row in enumerate(stages if isinstance(stages, tuple) else (stages,)):
+        own = (*loc, index) if isinstance(stages, tuple) else loc
+        module = _plugin(source, "router.routing.strategies", row.kind, own)
+        settings = row.model_extra or options
+        settings_loc = own if row.model_extra or not options else ("routing", "auto", "options")
+        built.append((row.kind, module.build(parse(source, module.Config, settings, settings_loc))))
+    return Ranking(*built)

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import aclosing
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
-from router.core.ports import Scanner
+from router.core import clock
+from router.core.ports import NOTHING, Scanner
 from router.core.types import (
     Cleared,
     Delta,
+    Dialect,
+    Health,
     JsonObject,
     JsonValue,
+    Locality,
     Masking,
     Plan,
+    PlanInputs,
     Request,
     ScanReport,
     ScanStatus,
@@ -34,9 +40,10 @@ from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
 from router.routing.features import features
-from router.routing.planner import Facts, Planner
+from router.routing.planner import Planner
 from router.wire.dialects import codec
 
+_NEW = Health()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -58,6 +65,7 @@ class Pipeline:
         self._planner = planner
         self._executor = executor
         self._directory = directory
+        self._deployments = planner.deployments()
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -71,9 +79,17 @@ class Pipeline:
         wanted, is_whole = chat.body.get("response_format"), not request.stream
         unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
 
-        def permit(target: Target) -> Cleared:
-            native = self._executor.provider(target).dialects
-            cleared = clear(request, report, verdict, target, masked, native)
+        def permit(
+            target: Target,
+            *,
+            native: Set[Dialect] | None = None,
+            asking: Mapping[str, JsonValue] = NOTHING,
+            question: JsonObject | None = None,
+        ) -> Cleared:
+            if question is not None:
+                return clear(_question(chat, question), report, _here(verdict), target, None)
+            native = self._executor.provider(target).dialects if native is None else native
+            cleared = clear(request, report, verdict, target, masked, native, asking)
             trace.cleared(cleared)
             return cleared
 
@@ -130,7 +146,7 @@ class Pipeline:
                 "reason": verdict.reason,
             },
             "plan": [_label(step.target) for step in plan.steps],
-            "scores": [{"deployment": name, "score": score} for name, score in plan.scores],
+            "considered": msgspec.to_builtins(plan.considered, builtin_types=(Decimal,)),
             "selection": trace.selection_facts(),
         }
 
@@ -141,15 +157,36 @@ class Pipeline:
         trace.scanned(report)
         translation = codec(request.dialect).to_chat(request.body)
         chat = msgspec.structs.replace(request, body=translation.body)
+        trace.judging(session_is_local=self._judge.session_is_local(chat))
         verdict = self._judge.verdict(chat, report, remember=remember)
         masks = remember and verdict.masking is Masking.PLACEHOLDER
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
-        facts = Facts(local, self._executor.breakers.health, random.random())
-        wanted = features(chat, report.scanned_chars, translation.unsupported, bound=translation.bound)
-        plan = self._planner.plan(chat, verdict, wanted, facts)
+        inputs = PlanInputs(
+            model=chat.model,
+            named=self._planner.named(chat.model, local),
+            verdict=verdict,
+            features=features(
+                chat,
+                report.scanned_chars,
+                translation.unsupported,
+                bound=translation.bound,
+                max_cost_usd=chat.hints.max_cost_usd,
+            ),
+            seed=random.random(),
+            time_unix_s=clock.unix_s(),
+            online=self._executor.health.online,
+            health=self._health(),
+        )
+        trace.planning(inputs)
+        plan = self._planner.plan(inputs)
         trace.planned(plan)
         return _Decision(report, verdict, plan, masked, chat)
+
+    def _health(self) -> dict[str, Health]:
+        """What is known of the deployments; of those that were never called, nothing."""
+        known = ((name, self._executor.health.health(name)) for name in self._deployments)
+        return {name: health for name, health in known if health != _NEW}
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:
@@ -167,6 +204,16 @@ class _Decision(NamedTuple):
     """The copy that may leave, where the verdict demands one, and the way back."""
     chat: Request
     """The request as chat completions say it: what stages read that must understand it."""
+
+
+def _question(chat: Request, question: JsonObject) -> Request:
+    """The router's own question about the answer to a request, which may quote both."""
+    return msgspec.structs.replace(chat, body=question, dialect=Dialect.CHAT, stream=False, headers=())
+
+
+def _here(verdict: Verdict) -> Verdict:
+    """The same verdict, for what must not leave this machine whatever it says."""
+    return msgspec.structs.replace(verdict, max_locality=Locality.LOCAL, masking=Masking.NONE)
 
 
 def _summary(report: ScanReport) -> str:

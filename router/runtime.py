@@ -14,7 +14,7 @@ from router.core import clock
 from router.core.ports import Provider
 from router.core.types import Price
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
+from router.execution.health import HealthMonitor
 from router.pipeline import Pipeline
 from router.privacy.scanner import Scanner
 from router.providers._counter import NAME as COUNTER
@@ -55,7 +55,7 @@ class Runtime:
         planner: Planner,
         pipeline: Pipeline,
         directory: AdapterDirectory,
-        breakers: Breakers,
+        health: HealthMonitor,
         providers: Mapping[str, Provider],
         host: EngineHost | None,
         recorder: Recorder,
@@ -69,7 +69,7 @@ class Runtime:
         self.planner = planner
         self.pipeline = pipeline
         self.directory = directory
-        self.breakers = breakers
+        self.health = health
         self.host = host
         self.recorder = recorder
         self.metrics = metrics

@@ -5,6 +5,7 @@ All sections refuse unknown keys: a typo must never become a privacy hole.
 
 from __future__ import annotations
 
+from datetime import time
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from router.core.types import Locality, Price, Sensitivity
+from router.core.types import Budget, Limits, Locality, Price, Sensitivity
 
 
 class Section(BaseModel):
@@ -55,7 +56,37 @@ class LocalityName(StrEnum):
         return Locality[self.name]
 
 
-class KeyConfig(Section):
+class BudgetConfig(Section):
+    """US dollars that a key may spend in a calendar period, in UTC; null = without limit."""
+
+    day_usd: Decimal | None = Field(default=None, ge=0)
+    week_usd: Decimal | None = Field(default=None, ge=0)
+    month_usd: Decimal | None = Field(default=None, ge=0)
+
+
+class KeyLimits(Section):
+    """What a key may ask for; null = without limit."""
+
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    """Of prompts and answers together."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Requests under way at a time."""
+    budget: BudgetConfig = BudgetConfig()
+
+    @property
+    def limits(self) -> Limits:
+        """The same as the stages know it."""
+        budget = Budget(**self.budget.model_dump())
+        return Limits(
+            requests_per_minute=self.requests_per_minute,
+            tokens_per_minute=self.tokens_per_minute,
+            concurrency=self.concurrency,
+            budget=budget,
+        )
+
+
+class KeyConfig(KeyLimits):
     """One API key that callers may use."""
 
     id: str = Field(min_length=1, max_length=64)
@@ -87,6 +118,7 @@ class LocalConfig(Section):
     api_key: SecretStr | None = None
     connect_s: float = Field(default=2.0, gt=0)
     ttft_s: float = Field(default=60.0, gt=0)
+    stall_s: float = Field(default=60.0, gt=0)
     total_s: float = Field(default=300.0, gt=0)
 
     @model_validator(mode="after")
@@ -153,6 +185,42 @@ class DeploymentConfig(Section):
     context_tokens: int | None = Field(default=None, gt=0)
     capabilities: frozenset[str] | None = None
     locality: LocalityName = LocalityName.ANY
+    quality: float | None = Field(default=None, ge=0, le=1)
+    """How good its answers are, by your own measure; strategies that look at quality need it."""
+    concurrency: int | None = Field(default=None, ge=1)
+    """Attempts that may be under way there at a time; further ones wait; null = without limit."""
+    queue: int = Field(default=100, ge=0)
+    """Requests that may wait for one of its places; one more goes on to the next target."""
+    queue_s: float = Field(default=2.0, ge=0)
+    """How long one may wait, before it goes on to the next target."""
+
+
+class PluginConfig(BaseModel):
+    """A plug-in's row, or its kind alone; the keys beside `kind` are the `Config` of the kind."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    kind: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: object) -> object:
+        return {"kind": value} if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        return self.kind
+
+
+class CascadeConfig(Section):
+    """A cheap model answers first; where a gate turns its answer down, the next model is asked."""
+
+    gates: tuple[PluginConfig, ...] = Field(min_length=1)
+    """Plug-ins of `router/execution/gates/`; all of them must accept the answer."""
+    escalations: int = Field(default=1, ge=1)
+    """How many times another model is asked."""
+
+
+Strategy = PluginConfig | tuple[PluginConfig, ...]
+"""One stage, or several: each may leave candidates out, and the first that tells two apart orders them."""
 
 
 class ModelConfig(Section):
@@ -160,7 +228,13 @@ class ModelConfig(Section):
 
     deployments: tuple[DeploymentConfig, ...] = Field(min_length=1)
     fallbacks: tuple[str, ...] = ()
-    strategy: str = "weighted"
+    """Groups that stand in when no deployment of this one answers."""
+    context_fallbacks: tuple[str, ...] = ()
+    """Groups that are asked, before the others, when a request is too long for this one."""
+    content_fallbacks: tuple[str, ...] = ()
+    """Groups that are asked when the provider's content filter refuses; without them that is the answer."""
+    strategy: Strategy = PluginConfig(kind="weighted")
+    cascade: CascadeConfig | None = None
     on_sensitive: OnSensitive | None = None
     """What happens to a sensitive request that asks for this group; the stricter of this and the key's counts."""
 
@@ -178,17 +252,27 @@ class RouteRule(Section):
     tier: str | None = None
     tenant: str | None = None
     key: str | None = None
+    language: str | None = Field(default=None, pattern="^[a-z]{2}$")
+    """Two-letter code of the language that the newest message is written in."""
+    session: bool | None = None
+    """Whether the request goes on a conversation that was answered before."""
+    between: tuple[time, time] | None = None
+    """From and until when in the day it holds; over midnight where the second is the earlier."""
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = ()
+    timezone: str = "UTC"
+    """Of `between` and `days`."""
 
 
 class AutoConfig(Section):
     """What `model: auto` means when a request may leave."""
 
-    strategy: str = "cost"
+    strategy: Strategy = PluginConfig(kind="cost")
     among: tuple[str, ...] = ()
     """Model groups to choose from; empty = all."""
     rules: tuple[RouteRule, ...] = ()
     options: dict[str, Any] = {}
-    """The strategy's own settings."""
+    """The settings of a strategy that is given by its kind alone."""
+    cascade: CascadeConfig | None = None
 
 
 class BreakerConfig(Section):
@@ -197,6 +281,62 @@ class BreakerConfig(Section):
     failures: int = Field(default=5, ge=1)
     """Failures in a row that open it."""
     cooldown_s: float = Field(default=10.0, gt=0)
+    """How long the first time; twice as long each time that the probe fails, up to `max_cooldown_s`."""
+    max_cooldown_s: float = Field(default=120.0, gt=0)
+
+
+class HealthConfig(Section):
+    """Over how long a deployment's health is measured, and when traffic leaves it before it fails."""
+
+    window_s: float = Field(default=120.0, gt=0)
+    min_attempts: int = Field(default=20, ge=1)
+    """With fewer attempts in the window, nothing is taken from a deployment."""
+    degraded_error_ratio: float = Field(default=0.2, gt=0, le=1)
+    """From this share of failures on, traffic leaves it step by step."""
+    recovered_error_ratio: float = Field(default=0.05, ge=0, le=1)
+    """Below this, it comes back step by step."""
+    degraded_ttft_factor: float = Field(default=3.0, gt=1)
+    """As `degraded_error_ratio`: its time to the first token is so many times what is usual for it."""
+    min_traffic_ratio: float = Field(default=0.05, gt=0, le=1)
+    """The share that it keeps, so that its recovery can be seen."""
+
+
+class OfflineConfig(Section):
+    """What happens when no cloud can be reached at all."""
+
+    enabled: bool = True
+    probe_s: float = Field(default=5.0, gt=0)
+    """How often it is tried, without any user's text, whether a cloud can be reached again."""
+
+
+class RetryConfig(Section):
+    """How often and how soon the last target of a plan is tried again."""
+
+    base_s: float = Field(default=0.1, gt=0)
+    """The first pause is up to this long, each further one up to twice as long: chance decides how long exactly."""
+    max_s: float = Field(default=5.0, gt=0)
+    """No pause is longer, that which an upstream asks for included: what asks for more isn't tried again."""
+    budget_ratio: float = Field(default=0.2, ge=0, le=1)
+    """Retries may be this share of all requests, so that they don't add to an outage."""
+
+
+class HedgeConfig(Section):
+    """A second target is started when the first is later than it usually is; the first that answers is taken."""
+
+    enabled: bool = False
+    budget_ratio: float = Field(default=0.05, gt=0, le=1)
+    """Hedges may be this share of all requests."""
+    min_ms: float = Field(default=50.0, ge=0)
+    """Nothing is hedged before this."""
+
+
+class CommitConfig(Section):
+    """How long the first pieces of a stream are held back until it has proved itself: until then another target may step in."""
+
+    events: int = Field(default=1, ge=1)
+    """Pieces with content that must have come."""
+    within_ms: float = Field(default=1000.0, ge=0)
+    """After so long since the first piece it is let through anyway."""
 
 
 class RoutingConfig(Section):
@@ -204,9 +344,18 @@ class RoutingConfig(Section):
 
     auto: AutoConfig = AutoConfig()
     ttft_s: float = Field(default=30.0, gt=0)
+    stall_s: float = Field(default=60.0, gt=0)
+    """The longest pause between two pieces of a stream."""
     total_s: float = Field(default=300.0, gt=0)
     retries: int = Field(default=1, ge=0, le=5)
+    retry: RetryConfig = RetryConfig()
+    hedge: HedgeConfig = HedgeConfig()
+    commit: CommitConfig = CommitConfig()
     breaker: BreakerConfig = BreakerConfig()
+    health: HealthConfig = HealthConfig()
+    offline: OfflineConfig = OfflineConfig()
+    session_ttl_s: float = Field(default=3600.0, gt=0)
+    """How long it is remembered which deployment answered a conversation last."""
     fallback_local: bool = True
     """Whether the local engine answers when no cloud target does."""
 
@@ -316,26 +465,23 @@ class SonaConfig(Section):
     """Below this the base model answers; None = what the selector was calibrated to."""
 
 
-class SinkConfig(BaseModel):
-    """A sink's row, or its kind alone; the keys beside `kind` are the `Config` of the kind."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-    kind: str
-
-    @model_validator(mode="before")
-    @classmethod
-    def _named(cls, value: object) -> object:
-        return {"kind": value} if isinstance(value, str) else value
-
-    def __str__(self) -> str:
-        return self.kind
-
-
 class RecordConfig(Section):
     """Where decision records go."""
 
     path: Path = Path("var")
-    sinks: tuple[SinkConfig, ...] = (SinkConfig(kind="jsonl"),)
+    sinks: tuple[PluginConfig, ...] = (PluginConfig(kind="jsonl"),)
+
+
+class LedgerConfig(Section):
+    """Where spending and stored keys are kept."""
+
+    enabled: bool = True
+    url: SecretStr | None = None
+    """A database, such as `postgresql://user@host/name`; null = an SQLite file in `record.path`."""
+    refresh_s: float = Field(default=5.0, gt=0)
+    """How often what other routers spent, and keys that were made or revoked, are read."""
+    max_waiting: int = Field(default=100_000, ge=1)
+    """Entries that wait in memory while the store is down."""
 
 
 class ResponsesConfig(Section):
@@ -360,4 +506,5 @@ class RouterConfig(Section):
     privacy: PrivacyConfig = PrivacyConfig()
     sona: SonaConfig = SonaConfig()
     record: RecordConfig = RecordConfig()
+    ledger: LedgerConfig = LedgerConfig()
     responses: ResponsesConfig = ResponsesConfig()

@@ -9,7 +9,7 @@ RouterError
 │   ├── UpstreamRejected  UpstreamFiltered
 │   ├── UpstreamRateLimited  UpstreamAuthFailed
 │   ├── UpstreamUnavailable  UpstreamProtocolError  UpstreamTimeout
-│   └── AdapterNotReady  SlotsExhausted  Overloaded
+│   └── AdapterNotReady  SlotsExhausted  Overloaded  DeploymentBusy
 ├── AllTargetsFailed  NoHealthyTarget  StreamInterrupted  RecordUnavailable
 ├── InternalError
 │   └── LocalityViolation
@@ -165,9 +165,10 @@ class UpstreamRejected(UpstreamError):
 
 
 class UpstreamFiltered(UpstreamError):
-    """The upstream's content filter refused; falling back would evade it."""
+    """The upstream's content filter refused; falling back would evade it, so only targets that are named for this are asked."""
 
     status, type, code, blame = 400, "invalid_request_error", "content_filter", Blame.CALLER
+    retry = Retry.NEXT
 
 
 class UpstreamRateLimited(UpstreamError):
@@ -189,7 +190,7 @@ class UpstreamProtocolError(UpstreamError):
 
 
 class UpstreamTimeout(UpstreamError):
-    """The message says which clock ran out: connect, ttft or total."""
+    """The message says which clock ran out: connect, first token, stall or total."""
 
     status, code, retry = 504, "upstream_timeout", Retry.NEXT
 
@@ -204,6 +205,12 @@ class SlotsExhausted(UpstreamError):
 
 class Overloaded(UpstreamError):
     status, code, retry, blame = 503, "server_overloaded", Retry.NEXT, Blame.ENGINE
+
+
+class DeploymentBusy(UpstreamError):
+    """All places of a deployment are taken, and those who wait for one are many, or this one waited long enough."""
+
+    status, code, retry, blame = 503, "deployment_busy", Retry.NEXT, Blame.ROUTER
 
 
 class AllTargetsFailed(RouterError):

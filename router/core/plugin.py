@@ -6,7 +6,9 @@ import difflib
 import importlib
 import importlib.metadata
 import pkgutil
+import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from router.core.errors import ConfigError
@@ -25,11 +27,21 @@ def group(package: str) -> str:
     return f"sona.{package}"
 
 
+@lru_cache(maxsize=32)
+def _entry_points(group: str, path: tuple[str, ...]) -> importlib.metadata.EntryPoints:
+    """Find a group's entry points on Python's path: that reads a file of every installed package, which takes 20 ms."""
+    return importlib.metadata.entry_points(group=group)
+
+
+def _foreign(package: str) -> importlib.metadata.EntryPoints:
+    return _entry_points(group(package), tuple(sys.path))
+
+
 def kinds(package: str) -> list[str]:
     """List the kinds that a plug-in package offers, third parties' included, without importing them."""
     paths = importlib.import_module(package).__path__
     own = [module.name for module in pkgutil.iter_modules(paths) if not module.name.startswith("_")]
-    foreign = [point.name for point in importlib.metadata.entry_points(group=group(package))]
+    foreign = [point.name for point in _foreign(package)]
     return sorted({*own, *foreign})
 
 
@@ -44,6 +56,6 @@ def load(package: str, kind: str) -> Any:
     known = kinds(package)
     if kind not in known:
         raise ConfigError(f"there is no kind '{kind}'{nearest(kind, known)}")
-    for point in importlib.metadata.entry_points(group=group(package), name=kind):
+    for point in _foreign(package).select(name=kind):
         return point.load()
     return importlib.import_module(f"{package}.{kind}")

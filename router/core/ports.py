@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence, Set
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from router.core.types import (
     Dialect,
     Features,
     JsonObject,
+    JsonValue,
     Outcome,
     Request,
     ScanReport,
@@ -24,11 +26,18 @@ from router.core.types import (
 )
 
 
+def ignored(headers: Mapping[str, str]) -> None:
+    """Take headers that nobody wants."""
+    del headers
+
+
 class Clocks(msgspec.Struct, frozen=True, kw_only=True):
     """How long one attempt may take, in seconds; never past the request's deadline."""
 
     ttft_s: float
     total_s: float
+    heard: Callable[[Mapping[str, str]], None] = ignored
+    """Takes the headers of every answer of the upstream, by lower-case names: they tell of its rate limits."""
 
 
 class Scanner(Protocol):
@@ -72,7 +81,37 @@ class Provider(Protocol):
         """
         ...
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """Say whether the upstream answers at all, whatever it answers; sends nothing of any request."""
+        ...
+
     async def aclose(self) -> None: ...
+
+
+NOTHING: Mapping[str, JsonValue] = MappingProxyType({})
+
+
+class Permit(Protocol):
+    """Permits one request to go to one target, anew for each attempt; the pipeline's way to `policy.clearance.clear`."""
+
+    def __call__(
+        self,
+        target: Target,
+        *,
+        native: Set[Dialect] | None = None,
+        asking: Mapping[str, JsonValue] = NOTHING,
+        question: JsonObject | None = None,
+    ) -> Cleared:
+        """Return the clearance.
+
+        `native` are the dialects that the request may stay in; None = those that the target's provider takes. `asking` are
+        fields of the router's own to add, none of which holds anything of the caller's. `question` is a chat request about
+        the answer, to be sent in place of the caller's: such a one is permitted to this machine only.
+
+        Raises:
+            UnsupportedFeature, LocalityViolation: as `clear`.
+        """
+        ...
 
 
 class AdapterChooser(Protocol):
@@ -84,8 +123,11 @@ class AdapterChooser(Protocol):
 class Strategy(Protocol):
     """A pure ranking of candidates: no I/O, no clock, no state."""
 
-    def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
-        """Score each candidate, higher is better, in the order given. `seed` is uniform in [0, 1)."""
+    def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> Sequence[float | None]:
+        """Score each candidate, higher is better, in the order given; None leaves it out.
+
+        `seed` is uniform in [0, 1). A score is finite, and depends on what the candidates are, not on their order.
+        """
         ...
 
 
@@ -128,6 +170,10 @@ class Notes(Protocol):
 
     def calling(self, target: Target) -> None:
         """Mark the end of the router's own work: the attempt's first byte leaves now."""
+        ...
+
+    def answering(self, cleared: Cleared) -> None:
+        """Mark whose answer the caller gets, where that isn't the target that was called last."""
         ...
 
     def attempted(self, attempt: Attempt) -> None: ...

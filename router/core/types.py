@@ -70,6 +70,25 @@ class Dialect(Enum):
     """Anthropic's count of a messages request's tokens."""
 
 
+class Budget(msgspec.Struct, frozen=True, kw_only=True):
+    """US dollars that may be spent in a calendar day, week (from Monday) and month, in UTC; None = without limit."""
+
+    day_usd: Decimal | None = None
+    week_usd: Decimal | None = None
+    month_usd: Decimal | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one key may ask for; None = without limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Of prompts and answers together."""
+    concurrency: int | None = None
+    """Requests under way at a time."""
+    budget: Budget = Budget()
+
+
 class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Who calls: one API key (or the anonymous loopback caller) and what it may do."""
 
@@ -80,6 +99,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     max_locality: Locality = Locality.ANY
     on_sensitive: str | None = None
     """Overrides `privacy.on_sensitive` for this key: local, mask or block."""
+    limits: Limits = Limits()
 
 
 class Hints(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,13 +225,37 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.provider}/{self.upstream_model}"
 
 
-class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """What recent attempts say about a deployment."""
+class BreakerState(Enum):
+    """State of a deployment's circuit breaker."""
 
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What recent attempts say about a deployment; what isn't known is None."""
+
+    state: BreakerState = BreakerState.CLOSED
     available: bool = True
-    """False while its breaker is open."""
-    ttft_ms: float | None = None
+    """False while nothing may be sent there: its breaker is open, another request is the probe, or it said that its rate
+    limit is used up."""
+    unavailable: str = ""
+    """Why not, as a code: `breaker_open`, `rate_limited`, `offline`; empty = it is available."""
+    traffic_ratio: float = 1.0
+    """Share of its traffic that it should get, 0..1: less while it degrades and while it comes back."""
     error_ratio: float = 0.0
+    """Moving average of the share of attempts that failed by its fault."""
+    ttft_ms: float | None = None
+    """Peak-sensitive moving average of the time to the first token."""
+    ttft_p50_ms: float | None = None
+    ttft_p95_ms: float | None = None
+    elapsed_p50_ms: float | None = None
+    elapsed_p95_ms: float | None = None
+    in_flight: int = 0
+    """Attempts under way."""
+    queued: int = 0
+    """Requests that wait for one of its places."""
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -220,23 +264,39 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     price: Price | None = None
     weight: float = 1.0
+    quality: float | None = None
+    """How good its answers are, 0..1, as the configuration says."""
+    order: int = 0
+    """Its place in the configuration, among the candidates that are ranked together."""
     context_tokens: int | None = None
     capabilities: frozenset[str] | None = None
     dialects: frozenset[Dialect] = frozenset({Dialect.CHAT})
     """What its provider takes as it is."""
     health: Health = Health()
+    traffic_ratio: float | None = None
+    """Share of traffic that its model group gets while it is a canary, 0..1; None = it is none."""
 
 
-class Features(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy may know of the request; computed in this process, holds no text."""
+class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a strategy may know of the request and its caller; computed in this process, holds no text."""
 
     input_tokens: int
-    max_output_tokens: int | None
-    needs: frozenset[str]
+    max_output_tokens: int | None = None
+    needs: frozenset[str] = frozenset()
     """Capabilities the request uses: `tools`, `vision`, `audio`, `files`, `json_schema`, `json_object`, `logprobs`, `n`,
     `web_search`."""
     task: str | None = None
     tier: str | None = None
+    language: str | None = None
+    """Two-letter code of the newest message's language, where a rule asks for it and it could be told."""
+    tenant: str = "default"
+    key: str = ""
+    """Id of the caller's key."""
+    session: str | None = None
+    """Keyed hash that names the conversation: of `x-router-session`, else of how it begins."""
+    stuck: str | None = None
+    """The deployment that answered this conversation last."""
+    stream: bool = False
     native: Dialect | None = None
     """The only dialect that can say what the request asks for; None = it can be translated."""
     untranslatable: tuple[str, ...] = ()
@@ -245,6 +305,30 @@ class Features(msgspec.Struct, frozen=True, kw_only=True):
     """The dialect it came in."""
     bound: bool = False
     """Only the model that was asked for can answer: nothing chooses another, and nothing stands in for it."""
+    max_cost_usd: Decimal | None = None
+    """The most that this request may cost: what the caller said, and what its budgets leave."""
+    max_latency_ms: float | None = None
+    """How long the caller wants to wait at most."""
+
+
+class PlanInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that a plan depends on beside the configuration. No text: records keep it, and the plan can be made again."""
+
+    model: str
+    """The model asked for."""
+    named: Target | None = None
+    """The local target that this name means, if it means one."""
+    verdict: Verdict
+    features: Features
+    seed: float
+    """Uniform in [0, 1): the only source of chance in a plan."""
+    time_unix_s: float
+    online: bool = True
+    """False while no cloud at all can be reached."""
+    health: dict[str, Health] = {}
+    """Of the deployments that were looked at, by name; those that aren't named were never called."""
+    canaries: dict[str, float] = {}
+    """Share of traffic that each model group gets which is a canary now."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -268,7 +352,29 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The target's context window, where it is known."""
     retries: int = 0
     ttft_s: float
+    stall_s: float = 60.0
+    """The longest pause between two pieces of a stream."""
     total_s: float
+    after: str | None = None
+    """Code of the error that this step is for (`context_length_exceeded`, `content_filter`); None = for any that lets
+    another target try."""
+    gated: bool = False
+    """Whether its answer must pass the plan's gates, or else the next model is asked."""
+    hedge_after_ms: float | None = None
+    """Start the next step too when there is no answer after so long; None = wait."""
+
+
+class Considered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One candidate as the plan saw it."""
+
+    deployment: str
+    group: str
+    scores: tuple[float, ...] = ()
+    """One of each stage of the strategy, higher is better; the first that differs decides."""
+    cost_usd: Decimal | None = None
+    """What the request is expected to cost there."""
+    excluded: str = ""
+    """Why it isn't in the plan, or only as a last resort, as a code; empty = it is."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,8 +384,13 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     """The value of `x-router-reason` as long as the first step answers."""
     strategy: str
-    scores: tuple[tuple[str, float], ...] = ()
-    """(deployment, score) of every ranked candidate, best first."""
+    """The stages' kinds, joined by `+`."""
+    considered: tuple[Considered, ...] = ()
+    """Every candidate, best first, those that are left out last."""
+    cascade: str | None = None
+    """Whose gates the gated steps' answers must pass: a model group's name, or `auto`."""
+    reserve_usd: Decimal | None = None
+    """The most that the plan is expected to cost; None = unknown."""
 
 
 class Cleared(msgspec.Struct, frozen=True, kw_only=True):
@@ -342,6 +453,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: str | None = None
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
+    content: bool = True
+    """Whether it holds something of the answer itself; False where it is known only to begin or to frame one."""
     dropped: tuple[str, ...] = ()
     """On the first delta of an answer: tuning knobs that the target has no counterpart for, and so didn't get."""
 
@@ -352,6 +465,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     locality: Locality
     elapsed_ms: float
+    """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
     ttft_ms: float | None = None
     error_code: str | None = None
     usage: Usage | None = None
@@ -360,6 +474,14 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """False = it ended before anything could leave: clearance or breaker refused it."""
     masked: bool = False
     """Whether the copy with placeholders was sent."""
+    queue_ms: float = 0.0
+    """How long it waited for one of the deployment's places."""
+    estimated: bool = False
+    """Whether `usage` is our estimate: the answer was cut off before the upstream told."""
+    gate: str | None = None
+    """The gate that turned its answer down."""
+    hedge: bool = False
+    """Whether it was started because another was late."""
 
 
 class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
@@ -444,7 +566,17 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Label of the target that was last called or resolved; empty = none."""
     reason: str
     strategy: str
-    scores: tuple[tuple[str, float], ...]
+    considered: tuple[Considered, ...]
+    planned: tuple[str, ...]
+    """Labels of the plan's targets in order; the adapter that SONA had yet to choose is not in them."""
+    planned_reason: str
+    """Why the first of them stands there."""
+    inputs: PlanInputs | None
+    """What the plan was made from: it can be made again, under another configuration too."""
+    session_is_local: bool
+    """Whether its conversation held something before that must stay local."""
+    narrowed_to: Locality | None
+    """What the caller's own hint said."""
     selection: Selection | None
     attempts: tuple[Attempt, ...]
     status: int
@@ -456,4 +588,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     elapsed_ms: float
     usage: Usage | None
     cost_usd: Decimal | None
+    cost_estimated: bool
+    """Whether a part of the cost is our estimate."""
     client_gone: bool

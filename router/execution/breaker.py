@@ -16,7 +16,7 @@ from router.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from router.core.types import Health
+from router.core.types import BreakerState, Health
 
 _TARGET_FAULTS = (UpstreamUnavailable, UpstreamProtocolError, UpstreamTimeout, UpstreamAuthFailed, Overloaded)
 """Errors that speak against the target. Whatever the caller did wrong (4xx) never does."""
@@ -90,7 +90,15 @@ class Breakers:
         state = self._states.get(deployment)
         if state is None:
             return Health()
-        return Health(available=state.available(self._now_s()), ttft_ms=state.ttft_ms, error_ratio=state.error_ratio)
+        now_s = self._now_s()
+        available = state.available(now_s)
+        return Health(
+            state=_state(state, now_s),
+            available=available,
+            unavailable="" if available else "breaker_open",
+            ttft_ms=state.ttft_ms,
+            error_ratio=state.error_ratio,
+        )
 
     def begin(self, deployment: str, patience_s: float) -> None:
         """Note that an attempt starts; `patience_s` bounds how long it may be the only probe."""
@@ -116,10 +124,10 @@ class Breakers:
     def snapshot(self) -> Mapping[str, str]:
         """State of every deployment seen so far: closed, open or half-open. For metrics and `/ready`."""
         now = self._now_s()
-        return {name: _name(state, now) for name, state in self._states.items()}
+        return {name: _state(state, now).value for name, state in self._states.items()}
 
 
-def _name(state: State, now_s: float) -> str:
+def _state(state: State, now_s: float) -> BreakerState:
     if state.open_until_s is None:
-        return "closed"
-    return "half-open" if now_s >= state.open_until_s else "open"
+        return BreakerState.CLOSED
+    return BreakerState.HALF_OPEN if now_s >= state.open_until_s else BreakerState.OPEN

@@ -8,103 +8,105 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
+from router.config.schema import RoutingConfig
 from router.core import clock
 from router.core.errors import (
     AdapterNotFound,
-    AllTargetsFailed,
-    ContextTooLong,
     InternalError,
-    NoHealthyTarget,
+    PolicyBlocked,
     Retry,
     RouterError,
     StreamInterrupted,
     UnsupportedFeature,
-    UpstreamProtocolError,
+    UpstreamRejected,
     UpstreamTimeout,
-    UpstreamUnavailable,
 )
-from router.core.ports import AdapterChooser, Clocks, Notes, Provider
-from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Step, Target, Usage
-from router.execution.breaker import Breakers
+from router.core.ports import NOTHING, AdapterChooser, Notes, Permit, Provider
+from router.core.types import Cleared, Delta, JsonObject, JsonValue, Plan, Request, Target
+from router.execution.allowance import Allowance
+from router.execution.attempt import LiveAttempt
+from router.execution.cascade import Cascade, ask
+from router.execution.exhausted import codes, exhausted
+from router.execution.fold import without_logprobs
+from router.execution.gates import Asked
+from router.execution.health import HealthMonitor
+from router.execution.hedge import race
+from router.execution.retry import pause_s
+from router.execution.sequence import Failed, Move, following
+from router.execution.slots import Slots
 
-CLIENT_GONE = "client_closed"
-"""Error code of an attempt that ended because the caller went away."""
+_RETRY_BURST = 10.0
+_HEDGE_BURST = 2.0
+"""How many there may be in a row after a quiet time."""
 
-_PASSING = (UpstreamUnavailable, UpstreamProtocolError)
-"""Failures that may be gone a moment later, so that the last step of a plan is worth another try."""
+_LATE = UpstreamTimeout("it is late")
+"""What the first target of a hedge is taken to fail with, to find the second."""
 
-_BACK_OFF_S = (0.05, 0.25)
-"""Bounds of the jittered pause before the same step is tried again."""
+_NO_CASCADES: Mapping[str, Cascade] = MappingProxyType({})
 
 
 class Executor:
-    """Runs plans. Holds the providers and the breakers; everything else comes with the call."""
+    """Runs plans. Holds the providers and what is known of their health; everything else comes with the call."""
 
-    def __init__(self, providers: Mapping[str, Provider], breakers: Breakers, chooser: AdapterChooser) -> None:
+    def __init__(
+        self,
+        providers: Mapping[str, Provider],
+        health: HealthMonitor,
+        chooser: AdapterChooser,
+        routing: RoutingConfig = RoutingConfig(),  # noqa: B008 immutable
+        *,
+        slots: Slots | None = None,
+        cascades: Mapping[str, Cascade] = _NO_CASCADES,
+        engine: Target | None = None,
+    ) -> None:
+        """`cascades` by what a plan calls them, `engine` is the local engine's base model, if there is one."""
         self._providers = providers
-        self._breakers = breakers
+        self.health = health
+        self.slots = slots or Slots()
+        self.routing = routing
+        self.cascades = cascades
+        self.retries = Allowance(routing.retry.budget_ratio, _RETRY_BURST)
+        self.hedges = Allowance(routing.hedge.budget_ratio, _HEDGE_BURST)
         self._chooser = chooser
+        self._engine = engine
 
-    async def execute(
-        self, plan: Plan, request: Request, clear: Callable[[Target], Cleared], notes: Notes
-    ) -> AsyncGenerator[Delta, None]:
-        """Yield the answer of the first step that gives one.
+    async def execute(self, plan: Plan, request: Request, permit: Permit, notes: Notes) -> AsyncGenerator[Delta, None]:
+        """Yield the answer of the first step that gives one which the plan's gates accept.
 
-        `clear` is called once an attempt, at the last moment, and alone can permit it.
+        `permit` is called once an attempt, at the last moment, and alone can permit it.
 
         Raises:
             RouterError: before the first delta: the cause, if there was one step, else `AllTargetsFailed`;
                 after it: `StreamInterrupted`.
         """
-        causes: list[RouterError] = []
-        window = 0
-        for step in plan.steps:
-            if _too_small(step, causes, window) or _is_stand_in(step, plan, causes):
+        self.retries.earn()
+        self.hedges.earn()
+        run = _Run(self, plan, request, permit, notes)
+        move: Move | None = Move(0)
+        while move is not None and not run.is_late():
+            answer = await run.answer(move)
+            if answer is None:
+                move = await run.following()
                 continue
-            for tries_left in range(step.retries, -1, -1):
-                if clock.monotonic_s() >= request.deadline_s:
-                    raise _timed_out(causes)
-                committed = False
-                try:
-                    async with aclosing(self._attempt(step, request, clear, notes)) as deltas:
-                        async for delta in deltas:
-                            committed = True
-                            yield delta
-                    return
-                except RouterError as error:
-                    if committed:
-                        raise StreamInterrupted(f"the answer broke off: {error.message}") from error
-                    if error.retry is Retry.NEVER:
-                        raise
-                    causes.append(error)
-                    if isinstance(error, ContextTooLong):
-                        window = max(window, step.context_tokens or 0)
-                    if not await _pause(error, tries_left, request.deadline_s):
-                        break
-        raise _exhausted(plan, causes)
-
-    async def _attempt(
-        self, step: Step, request: Request, clear: Callable[[Target], Cleared], notes: Notes
-    ) -> AsyncGenerator[Delta, None]:
-        """Try a step once; if the adapter went away meanwhile, its successor, then the base model if SONA chose."""
-        target = await self.resolve(step.target, request, notes)
-        while True:
-            attempt = _Attempt(self, step, target, request, notes)
             try:
-                async with aclosing(attempt.run(clear)) as deltas:
-                    async for delta in deltas:
-                        yield delta
-                return
-            except AdapterNotFound:
-                successor = _successor(target, request)
-                if successor is None:
-                    raise
-                target = successor
+                for delta in answer.pieces:
+                    yield delta
+                while (delta := await answer.attempt.next()) is not None:
+                    yield delta
+            except RouterError as error:
+                raise StreamInterrupted(f"the answer broke off: {error.message}") from error
+            finally:
+                await answer.attempt.close()
+            return
+        for delta in run.last_resort(is_late=move is not None):
+            yield delta
 
     async def resolve(self, target: Target, request: Request, notes: Notes) -> Target:
         """Let SONA choose the adapter where the plan left it open."""
@@ -118,104 +120,215 @@ class Executor:
         """Find the provider that serves a target."""
         return self._providers[target.provider]
 
-    @property
-    def breakers(self) -> Breakers:
-        return self._breakers
+    async def ask(self, permit: Permit, question: JsonObject, within_s: float) -> str | None:
+        """Ask the local engine about an answer; None = there is none, or it didn't answer."""
+        engine = self._engine
+        if engine is None or not self.health.health(engine.deployment).available:
+            return None
+        return await ask(self.provider(engine), engine, permit, question, within_s)
 
 
-class _Attempt:
-    """One try of one step: its clocks, its breaker, its entry in the record."""
+class _Answer(NamedTuple):
+    """An answer that may be given: its first pieces, and where the others come from."""
 
-    def __init__(self, executor: Executor, step: Step, target: Target, request: Request, notes: Notes) -> None:
-        self._executor = executor
-        self._step = step
-        self._request = request
-        self._notes = notes
-        self._started_s = clock.monotonic_s()
-        self._ttft_ms: float | None = None
-        self._usage: Usage | None = None
-        self._target = target
+    attempt: LiveAttempt
+    pieces: Sequence[Delta]
 
-    async def run(self, clear: Callable[[Target], Cleared]) -> AsyncGenerator[Delta, None]:
-        """Yield the answer's deltas; note the attempt however it ends."""
-        breakers, deployment = self._executor.breakers, self._step.target.deployment
-        error_code: str | None = InternalError.code
+
+class _TurnedDown(NamedTuple):
+    """A whole answer that a gate didn't accept: better than none."""
+
+    cleared: Cleared
+    pieces: Sequence[Delta]
+
+
+class _Run:
+    """One plan, as far as it was carried out."""
+
+    def __init__(self, executor: Executor, plan: Plan, request: Request, permit: Permit, notes: Notes) -> None:
+        self.executor = executor
+        self.steps = plan.steps
+        self.request = request
+        self.permit = permit
+        self.notes = notes
+        self._plan = plan
+        self._failed: list[Failed] = []
+        self._kept: _TurnedDown | None = None
+
+    def is_late(self) -> bool:
+        """Whether the request's deadline has passed."""
+        return clock.monotonic_s() >= self.request.deadline_s
+
+    async def answer(self, move: Move) -> _Answer | None:
+        """Try a step; None = it brought no answer to give."""
+        step = self.steps[move.step]
+        if step.gated:
+            return await self._checked(move.step)
+        if step.hedge_after_ms is not None and not move.is_retry:
+            second = self._beside(move.step)
+            if second is not None:
+                return await self._raced(move.step, second, step.hedge_after_ms / 1000)
+        tried = _Try(self, move.step)
         try:
-            cleared = clear(self._target)
-            breakers.begin(deployment, self._step.ttft_s)
-            self._notes.calling(self._target)
-            async with aclosing(self._timed(cleared)) as deltas:
-                async for delta in deltas:
-                    if self._ttft_ms is None:
-                        self._ttft_ms = self._elapsed_ms()
-                        breakers.succeed(deployment, self._ttft_ms)
-                    self._usage = delta.usage or self._usage
-                    yield delta
-            error_code = None
+            pieces = await tried.begin()
         except RouterError as error:
-            error_code = error.code
-            breakers.fail(deployment, error)
+            await tried.close()
+            self._failed.append(Failed(move.step, error))
+            return None
+        except BaseException:
+            await tried.close()
             raise
-        except (asyncio.CancelledError, GeneratorExit):
-            error_code = CLIENT_GONE
-            breakers.release(deployment)
-            raise
-        finally:
-            self._notes.attempted(
-                Attempt(
-                    target=self._target.label,
-                    locality=self._target.locality,
-                    elapsed_ms=self._elapsed_ms(),
-                    ttft_ms=self._ttft_ms,
-                    error_code=error_code,
-                    usage=self._usage,
-                )
-            )
+        return _Answer(tried.attempt, pieces)
 
-    async def _timed(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
-        """Send under the step's clocks, none of which outlasts the request's deadline.
+    async def following(self) -> Move | None:
+        """Find what to try next, and wait where that is the same step; None = there is nothing."""
+        max_s = self.executor.routing.retry.max_s
+        move = following(self.steps, self._failed, max_s)
+        if move is not None and move.is_retry and not await self._pause():
+            return following(self.steps, self._failed, max_s, may_retry=False)
+        return move
 
-        The clocks run only while we wait for the upstream: time that the client takes to read is its own.
+    def last_resort(self, *, is_late: bool) -> Sequence[Delta]:
+        """Return an answer that was turned down, if there is one: it beats none.
+
+        Raises:
+            RouterError: there is none; it says why no step answered.
         """
-        step, now = self._step, clock.monotonic_s()
-        total_s = min(step.total_s, self._request.deadline_s - now)
-        first_s = min(step.ttft_s, total_s) if cleared.stream else total_s
-        clocks = Clocks(ttft_s=first_s, total_s=total_s)
-        loop = asyncio.get_running_loop()
-        start_s = loop.time()
-        limit_s, which = (first_s, "first token") if cleared.stream else (total_s, "total")
-        async with aclosing(self._executor.provider(self._target).send(cleared, clocks)) as deltas:
-            while True:
-                timer = asyncio.timeout_at(start_s + limit_s)
-                try:
-                    async with timer:
-                        delta = await anext(deltas, None)
-                except TimeoutError:
-                    if not timer.expired():
-                        raise
-                    raise UpstreamTimeout(f"{self._target.label}: {which} time of {limit_s:.3g} s is over") from None
-                if delta is None:
-                    return
-                limit_s, which = total_s, "total"
-                handed_s = loop.time()
-                yield delta
-                start_s += loop.time() - handed_s
+        errors = [one.error for one in self._failed if one.error is not None]
+        is_refused = any(isinstance(error, InternalError | PolicyBlocked) for error in errors)
+        if self._kept is not None and not is_refused:
+            self.notes.answering(self._kept.cleared)
+            return self._kept.pieces
+        if is_late:
+            seen = f" (before that: {codes(errors)})" if errors else ""
+            raise UpstreamTimeout(f"the request's deadline passed before a target answered{seen}")
+        raise exhausted(self._plan, errors)
 
-    def _elapsed_ms(self) -> float:
-        return (clock.monotonic_s() - self._started_s) * 1000
+    async def _pause(self) -> bool:
+        """Wait before the same step is tried again; False = it isn't, for want of time or because too much was."""
+        last, retries = self._failed[-1], self.executor.retries
+        assert last.error is not None
+        tries = sum(one.step == last.step for one in self._failed)
+        wait_s = pause_s(last.error, tries, self.executor.routing.retry, random.random())
+        if clock.monotonic_s() + wait_s >= self.request.deadline_s:
+            return False
+        # An engine that asks to wait for an adapter isn't in trouble.
+        if last.error.retry is not Retry.SAME and not retries.spend():
+            return False
+        await asyncio.sleep(wait_s)
+        return True
+
+    def _beside(self, step: int) -> int | None:
+        """Return the step that may be started beside one that is late: what would come next if it failed."""
+        move = following(self.steps, [*self._failed, Failed(step, _LATE)], 0.0, may_retry=False)
+        return move.step if move is not None and not self.steps[move.step].gated else None
+
+    async def _raced(self, step: int, second: int, after_s: float) -> _Answer | None:
+        """Try a step, and another beside it if it is late."""
+        tries = (_Try(self, step), _Try(self, second, is_hedge=True))
+        won = await race(*tries, after_s, self.executor.hedges.spend)
+        places = {id(one): one.step for one in tries}
+        self._failed += [Failed(places[id(one)], error) for one, error in won.failed]
+        winner = next((one for one in tries if one is won.winner), None)
+        if winner is None:
+            return None
+        if winner.attempt.cleared is not None:
+            self.notes.answering(winner.attempt.cleared)
+        return _Answer(winner.attempt, won.pieces)
+
+    async def _checked(self, step: int) -> _Answer | None:
+        """Try a step whose answer must pass the gates: all of it is read before any of it is given."""
+        cascade = self.executor.cascades[self._plan.cascade or ""]
+        asking = cascade.asking(self.request.body)
+        tried = _Try(self, step, asking)
+        try:
+            pieces, gate = await self._judged(tried, cascade)
+        except RouterError as error:
+            await tried.close()
+            lacks = asking and isinstance(error, UpstreamRejected)  # perhaps for what the gates ask
+            self._failed.append(Failed(step, UnsupportedFeature(error.message) if lacks else error))
+            return None
+        except BaseException:
+            await tried.close()
+            raise
+        if asking:
+            pieces = without_logprobs(pieces)
+        attempt = tried.attempt
+        if gate is None or attempt.cleared is None:
+            return _Answer(attempt, pieces)
+        attempt.gate = gate
+        await attempt.close()
+        self._kept = _TurnedDown(attempt.cleared, pieces)
+        self._failed.append(Failed(step))
+        return None
+
+    async def _judged(self, tried: _Try, cascade: Cascade) -> tuple[Sequence[Delta], str | None]:
+        """Read a whole answer; return it with the gate that turns it down."""
+        pieces = [*await tried.begin()]
+        while (piece := await tried.attempt.next()) is not None:
+            pieces.append(piece)
+        cleared = tried.attempt.cleared
+        assert cleared is not None
+        asked = Asked(body=cleared.body, ask=partial(self.executor.ask, self.permit))
+        return pieces, await cascade.turned_down(pieces, asked)
 
 
-def _too_small(step: Step, causes: list[RouterError], window: int) -> bool:
-    """Whether the request is known not to fit: one with a window at least as large has refused it for its length."""
-    refused = any(isinstance(cause, ContextTooLong) for cause in causes)
-    return refused and step.context_tokens is not None and step.context_tokens <= window
+class _Try:
+    """One try of a step: an attempt, and where an adapter went away meanwhile, one with what takes its place."""
 
+    def __init__(
+        self, run: _Run, step: int, asking: Mapping[str, JsonValue] = NOTHING, *, is_hedge: bool = False
+    ) -> None:
+        self.step = step
+        self._run = run
+        self._asking = asking
+        self._is_hedge = is_hedge
+        self._attempt: LiveAttempt | None = None
 
-def _is_stand_in(step: Step, plan: Plan, causes: list[RouterError]) -> bool:
-    """Whether it is the local engine as a last resort, while no cloud failed: what it lacks was only not supported."""
-    if step.target.locality is not Locality.LOCAL or plan.steps[0].target.locality is Locality.LOCAL:
-        return False
-    return bool(causes) and all(isinstance(cause, UnsupportedFeature) for cause in causes)
+    @property
+    def attempt(self) -> LiveAttempt:
+        """The one under way; there is none before `begin`."""
+        assert self._attempt is not None
+        return self._attempt
+
+    async def begin(self) -> tuple[Delta, ...]:
+        """See `LiveAttempt.begin`."""
+        run, executor = self._run, self._run.executor
+        step = run.steps[self.step]
+        target = await executor.resolve(step.target, run.request, run.notes)
+        while True:
+            self._attempt = LiveAttempt(
+                step,
+                target,
+                run.request,
+                run.permit,
+                run.notes,
+                provider=executor.provider(target),
+                health=executor.health,
+                slots=executor.slots,
+                commit=executor.routing.commit,
+                asking=self._asking,
+                is_hedge=self._is_hedge,
+            )
+            try:
+                return await self._attempt.begin()
+            except AdapterNotFound:
+                successor = _successor(target, run.request)
+                if successor is None:
+                    raise
+                await self.close()
+                target = successor
+
+    def beaten(self) -> None:
+        """See `hedge.Contender`."""
+        if self._attempt is not None:
+            self._attempt.is_beaten = True
+
+    async def close(self) -> None:
+        """Close the attempt, if there is one."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is not None:
+            await attempt.close()
 
 
 def _successor(target: Target, request: Request) -> Target | None:
@@ -230,42 +343,3 @@ def _successor(target: Target, request: Request) -> Target | None:
         return msgspec.structs.replace(target, adapter=name)
     explicit = request.model.removeprefix("local/") == name
     return None if explicit else msgspec.structs.replace(target, adapter=None)
-
-
-async def _pause(error: RouterError, tries_left: int, deadline_s: float) -> bool:
-    """Wait before the same step is tried again; False = don't, go on."""
-    if tries_left <= 0 or not (error.retry is Retry.SAME or isinstance(error, _PASSING)):
-        return False
-    pause_s = error.retry_after_s if error.retry is Retry.SAME else None
-    if pause_s is None:
-        pause_s = random.uniform(*_BACK_OFF_S)
-    if clock.monotonic_s() + pause_s >= deadline_s:
-        return False
-    await asyncio.sleep(pause_s)
-    return True
-
-
-def _timed_out(causes: list[RouterError]) -> RouterError:
-    seen = f" (before that: {_codes(causes)})" if causes else ""
-    return UpstreamTimeout(f"the request's deadline passed before a target answered{seen}")
-
-
-def _exhausted(plan: Plan, causes: list[RouterError]) -> RouterError:
-    """Sum up why no step answered."""
-    last = causes[-1]
-    if all(step.target.locality is Locality.LOCAL for step in plan.steps):
-        if isinstance(last, (UpstreamUnavailable, UpstreamProtocolError)):
-            why = f"this request must stay local ({plan.reason}) and the local engine is down: {last.message}"
-            return NoHealthyTarget(why, retry_after_s=last.retry_after_s)
-        return last
-    if len(plan.steps) == 1:
-        return last
-    if all(isinstance(cause, ContextTooLong | UnsupportedFeature) for cause in causes):
-        return last
-    waits = [cause.retry_after_s for cause in causes if cause.retry_after_s is not None]
-    message = f"every target failed: {_codes(causes)}"
-    return AllTargetsFailed(message, causes=tuple(causes), retry_after_s=min(waits) if waits else None)
-
-
-def _codes(causes: list[RouterError]) -> str:
-    return ", ".join(cause.code for cause in causes)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from router.core.errors import LocalityViolation, UnsupportedFeature
-from router.core.types import Cleared, Dialect, JsonObject, Locality, Masking, Request, ScanReport, Target, Verdict
+from router.core.ports import NOTHING
+from router.core.types import (
+    Cleared,
+    Dialect,
+    JsonObject,
+    JsonValue,
+    Locality,
+    Masking,
+    Request,
+    ScanReport,
+    Target,
+    Verdict,
+)
 from router.wire.dialects import Translation, codec
 
 
@@ -16,11 +28,13 @@ def clear(
     target: Target,
     masked: JsonObject | None,
     native: Set[Dialect] = frozenset({Dialect.CHAT}),
+    asking: Mapping[str, JsonValue] = NOTHING,
 ) -> Cleared:
     """Permit one request to go to one target, as it is or masked, as the verdict says.
 
     A local target gets the text as it is; the masked copy is for those further away. `native` are the dialects that the
     target takes; a request in another one is translated, which moves what was scanned and adds nothing of the caller's.
+    `asking` are fields that the router itself adds; nobody may put anything of a request's into them.
 
     Raises:
         UnsupportedFeature: the request can't be translated for this target.
@@ -35,9 +49,10 @@ def clear(
             raise LocalityViolation(f"rule '{verdict.rule_id}' demands a masked copy for {target.label}")
         body = masked
     translated = None if request.dialect in native else _translated(request.dialect, body, target)
+    sent = body if translated is None else translated.body
     return Cleared(
         request_id=request.id,
-        body=body if translated is None else translated.body,
+        body={**sent, **asking} if asking else sent,
         dialect=request.dialect if translated is None else Dialect.CHAT,
         headers=request.headers if translated is None else (),
         dropped=() if translated is None else translated.dropped,

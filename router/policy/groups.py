@@ -38,5 +38,6 @@ def _answering(config: RouterConfig, names: Iterable[str]) -> set[str]:
         name = queue.pop()
         if name in config.models and name not in found:
             found.add(name)
-            queue.extend(config.models[name].fallbacks)
+            model = config.models[name]
+            queue.extend((*model.fallbacks, *model.context_fallbacks, *model.content_fallbacks))
     return found

@@ -20,20 +20,23 @@ class Judge:
         self._group_actions = group_actions
         self._sessions = Sessions(policy.sessions)
 
+    def session_is_local(self, request: Request) -> bool:
+        """Whether the request's conversation held something before that must stay local."""
+        return self._sessions.is_local(request, clock.monotonic_s())
+
     def verdict(self, request: Request, report: ScanReport, *, remember: bool = True) -> Verdict:
         """Judge a scanned request. With `remember`, a conversation that must stay local will from now on.
 
         Raises:
             PolicyBlocked: the policy refuses the request.
         """
-        now_s = clock.monotonic_s()
         verdict = judge(
             request,
             report,
             self._policy,
             group_action=self._group_actions.get(request.model),
-            session_is_local=self._sessions.is_local(request, now_s),
+            session_is_local=self.session_is_local(request),
         )
         if remember and verdict.max_locality is Locality.LOCAL and verdict.rule_id != CALLER_LIMIT:
-            self._sessions.keep_local(request, now_s)
+            self._sessions.keep_local(request, clock.monotonic_s())
         return verdict

@@ -64,15 +64,41 @@ class Deadline:
         return left
 
 
-class Overlapping(Pattern):
+class Expression(Pattern):
+    """A pattern that is compiled once, as it will run; Presidio's is compiled first without flags, to see if it can be.
+
+    Compiling all expressions is most of a start.
+    """
+
+    def __init__(self, name: str, regex: str, score: float) -> None:
+        """Compile `regex`; `score` is between 0 and 1.
+
+        Raises:
+            regex.error: it is no regular expression.
+        """
+        self.name, self.regex, self.score = name, regex, score
+        self.compiled_regex = self.compiled_with_flags = None
+        self.compiled = _compile(regex)
+
+
+class Overlapping(Expression):
     """A pattern that is tried at every start, so that a failed checksum can't hide the number right behind it."""
+
+
+def _compile(expression: str) -> regex.Pattern[str]:
+    return regex.compile(expression, flags=FLAGS)
+
+
+def compiled(pattern: Pattern) -> regex.Pattern[str]:
+    """Return a pattern as it runs; one of Presidio's own is compiled first."""
+    return pattern.compiled if isinstance(pattern, Expression) else _compile(pattern.regex)
 
 
 class _TimedRegex:
     """Stands in for a compiled expression inside a Presidio pattern."""
 
     def __init__(self, pattern: Pattern, deadline: Deadline) -> None:
-        self._compiled = regex.compile(pattern.regex, flags=FLAGS)
+        self._compiled = compiled(pattern)
         self._overlapped = isinstance(pattern, Overlapping)
         self._deadline = deadline
 

@@ -115,5 +115,10 @@ class Counter:
         payload = msgspec.json.encode({"input_tokens": tokens})
         yield Delta(payload=payload, dialect=Dialect.COUNT_TOKENS, finish_reason="stop")
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """It is in this process."""
+        del timeout_s
+        return True
+
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -134,6 +134,11 @@ class InProcess:
         embedder = self._ready()
         return [embedder.vector(ids) for ids in rows]
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """It is in this process."""
+        del timeout_s
+        return True
+
     async def aclose(self) -> None:
         """End the thread; what waits is dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)

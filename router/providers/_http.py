@@ -95,6 +95,10 @@ class Sender(Protocol):
         """See `Egress.post`."""
         ...
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `Egress.reachable`."""
+        ...
+
     async def aclose(self) -> None:
         """Close all connections."""
         ...
@@ -205,6 +209,14 @@ class Egress:
                 yield response
         except foreign.PyreqwestError as error:
             raise translate(error, self._name) from None
+
+    async def reachable(self, timeout_s: float) -> bool:
+        """Say whether the upstream answers at all, whatever it answers; sends nothing of any request."""
+        try:
+            async with self._client.head(self._base).timeout(timedelta(seconds=timeout_s)).build_streamed():
+                return True
+        except foreign.PyreqwestError:
+            return False
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -6,8 +6,10 @@ only the choice. The router, not a host, makes it: it sees all hosts, and a host
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from urllib.parse import quote
 
 import msgspec
 from pyreqwest.response import Response
@@ -117,7 +119,7 @@ class Replicas:
             RouterError: no host answers; the error of the one that was asked first.
         """
         adapter = cleared.target.adapter
-        headers = {**(headers or {}), **({TENANT_HEADER: cleared.tenant} if cleared.tenant else {})}
+        headers = {TENANT_HEADER: quote(cleared.tenant, safe=""), **(headers or {})}
         first: RouterError | None = None
         now_s = monotonic_s()
         for index in ranked([host.reach(adapter, now_s) for host in self._hosts]):
@@ -139,6 +141,10 @@ class Replicas:
     def listed(self, index: int, listing: AdapterListing) -> None:
         """Take over what one host lists."""
         self._hosts[index].adapters = {info.id: info for info in listing.data}
+
+    async def reachable(self, timeout_s: float) -> bool:
+        """Say whether any host answers at all."""
+        return any(await asyncio.gather(*(host.egress.reachable(timeout_s) for host in self._hosts)))
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -73,6 +73,10 @@ class Anthropic:
             async for delta in deltas:
                 yield delta
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `core.ports.Provider`."""
+        return await self._egress.reachable(timeout_s)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()

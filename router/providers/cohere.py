@@ -63,6 +63,10 @@ class Cohere:
                 yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
                 dropped = ()
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `core.ports.Provider`."""
+        return await self._egress.reachable(timeout_s)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()

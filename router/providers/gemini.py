@@ -108,6 +108,10 @@ class Gemini:
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
         return f"{self._root}{'' if '/' in model else self._models}{quote(model)}:{method}"
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `core.ports.Provider`."""
+        return await self._egress.reachable(timeout_s)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()

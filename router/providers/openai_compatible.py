@@ -103,6 +103,10 @@ class OpenAICompatible:
             return stream(response, name, quirks, dialect, asked=_choices(cleared.body))
         return _alone(whole(response, name, quirks, dialect))
 
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `core.ports.Provider`."""
+        return await self._egress.reachable(timeout_s)
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._egress.aclose()
@@ -176,6 +180,7 @@ async def stream(
     parser = sse.Parser()
     said: set[int] = set()
     finished: set[int] = set()
+    has_content = False
     async for event in _reading.events(response, name, parser):
         if event.data == b"[DONE]":
             if not finished:
@@ -184,6 +189,10 @@ async def stream(
         delta, facts = _delta(event, name, quirks, dialect)
         said |= facts.said
         finished |= facts.finished
+        if not has_content:
+            has_content = openai_chat.has_content(event.data)
+            if not has_content:
+                delta = msgspec.structs.replace(delta, content=False)
         yield delta
     if said - finished or len(finished) < max(asked, 1) or parser.incomplete:
         raise UpstreamProtocolError(f"{name}: the stream ended before the answer did")

@@ -20,6 +20,7 @@ from router.core.types import (
     Masking,
     Outcome,
     Plan,
+    PlanInputs,
     Request,
     ScanReport,
     Selection,
@@ -44,6 +45,11 @@ def _names(dropped: tuple[str, ...]) -> str:
     return ",".join([*names[:MAX_NAMES], *more])
 
 
+def _failure(attempt: Attempt) -> str:
+    """Why an attempt didn't bring the answer, as a code; empty = it may have."""
+    return attempt.error_code or (f"gate_{attempt.gate}" if attempt.gate is not None else "")
+
+
 class Trace:
     """Collects the facts of one request. The stages write it, headers and the record read it."""
 
@@ -59,14 +65,16 @@ class Trace:
         self.request: Request | None = None
         self.report: ScanReport | None = None
         self.verdict: Verdict | None = None
+        self._inputs: PlanInputs | None = None
         self._plan: Plan | None = None
         self._selection: Selection | None = None
         self._target: Target | None = None
         self._attempts: list[Attempt] = []
-        self._under_way = False
+        self._under_way = 0
         self._usage: Usage | None = None
         self._error: RouterError | None = None
         self._dropped: tuple[str, ...] = ()
+        self._session_is_local = False
         self.client_gone = False
 
     def decoded(self, request: Request) -> None:
@@ -75,8 +83,16 @@ class Trace:
     def scanned(self, report: ScanReport) -> None:
         self.report = report
 
+    def judging(self, *, session_is_local: bool) -> None:
+        """A verdict is about to be found; its conversation is known to be local, or isn't."""
+        self._session_is_local = session_is_local
+
     def judged(self, verdict: Verdict) -> None:
         self.verdict = verdict
+
+    def planning(self, inputs: PlanInputs) -> None:
+        """A plan is about to be made from these."""
+        self._inputs = inputs
 
     def planned(self, plan: Plan) -> None:
         self._plan = plan
@@ -96,7 +112,7 @@ class Trace:
     def calling(self, target: Target) -> None:
         """See `core.ports.Notes`."""
         self._target = target
-        self._under_way = True
+        self._under_way += 1
         if self._overhead_ms is None:
             self._overhead_ms = self.elapsed_ms()
 
@@ -104,14 +120,16 @@ class Trace:
         """An attempt is permitted; what is dropped for its target counts from here."""
         self._dropped = cleared.dropped
 
+    def answering(self, cleared: Cleared) -> None:
+        """See `core.ports.Notes`."""
+        self._target, self._dropped = cleared.target, cleared.dropped
+
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
-        sent, self._under_way = self._under_way, False
+        self._under_way -= attempt.sent
         tariff = self._tariff_of(attempt.target)
-        masked = sent and self._masks(attempt.locality)
-        self._attempts.append(
-            msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, tariff), sent=sent, masked=masked)
-        )
+        masked = attempt.sent and self._masks(attempt.locality)
+        self._attempts.append(msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, tariff), masked=masked))
 
     def delta(self, delta: Delta) -> None:
         """A piece of the answer came."""
@@ -131,7 +149,7 @@ class Trace:
     @property
     def reason(self) -> str:
         """The value of `x-router-reason`."""
-        failed = [attempt.error_code for attempt in self._attempts if attempt.error_code is not None]
+        failed = [code for attempt in self._attempts if (code := _failure(attempt))]
         if self._target is not None and self._plan is not None and failed:
             first = self._plan.steps[0].target
             if (first.deployment, first.group) != (self._target.deployment, self._target.group):
@@ -160,7 +178,7 @@ class Trace:
             sure = 1.0 if self._target.adapter is not None else 0.0
             confidence = self._selection.confidence if self._selection is not None else sure
             out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
-        attempts = len(self._attempts) + int(self._under_way)
+        attempts = len(self._attempts) + self._under_way
         out.append(("x-router-attempts", str(attempts)))
         if self._dropped:
             out.append(("x-router-dropped", _names(self._dropped)))
@@ -206,7 +224,12 @@ class Trace:
             target=self._target.label if self._target else "",
             reason=self.reason,
             strategy=plan.strategy if plan else "",
-            scores=plan.scores if plan else (),
+            considered=plan.considered if plan else (),
+            planned=tuple(step.target.label for step in plan.steps) if plan else (),
+            planned_reason=plan.reason if plan else "",
+            inputs=self._inputs,
+            session_is_local=self._session_is_local,
+            narrowed_to=request.hints.locality if request else None,
             selection=self._selection,
             attempts=tuple(self._attempts),
             status=error.http_status if error else 200,
@@ -217,6 +240,7 @@ class Trace:
             elapsed_ms=round(self.elapsed_ms(), 3),
             usage=self._usage,
             cost_usd=self.cost_usd(),
+            cost_estimated=any(attempt.estimated for attempt in self._attempts),
             client_gone=self.client_gone,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from router.core.types import Candidate, Locality, Target
+from router.routing.ranking import Ranking
 
 AUTO = "auto"
 LOCAL = "local"
@@ -16,8 +17,12 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     candidates: tuple[Candidate, ...]
+    ranking: Ranking = Ranking()
     fallbacks: tuple[str, ...] = ()
-    strategy: str = "weighted"
+    context_fallbacks: tuple[str, ...] = ()
+    content_fallbacks: tuple[str, ...] = ()
+    escalations: int = 0
+    """How many times another model is asked where a gate turns an answer down; 0 = there are no gates."""
 
 
 class LocalModels(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from router.core.types import Features, JsonObject, Request
 
 CHARS_PER_TOKEN = 4
@@ -18,12 +20,21 @@ _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"
 
 
 def features(
-    request: Request, text_chars: int, untranslatable: tuple[str, ...] = (), *, bound: bool = False
+    request: Request,
+    text_chars: int,
+    untranslatable: tuple[str, ...] = (),
+    *,
+    bound: bool = False,
+    session: str | None = None,
+    stuck: str | None = None,
+    language: str | None = None,
+    max_cost_usd: Decimal | None = None,
 ) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
     `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it,
-    `bound` whether only the model that was asked for can answer.
+    `bound` whether only the model that was asked for can answer. The others are facts that aren't in the request: see
+    `core.types.Features`.
     """
     body = request.body
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
@@ -33,10 +44,18 @@ def features(
         needs=frozenset(_needs(body)),
         task=request.hints.task,
         tier=request.hints.tier,
+        language=language,
+        tenant=request.principal.tenant,
+        key=request.principal.id,
+        session=session,
+        stuck=stuck,
+        stream=request.stream,
         native=request.dialect if untranslatable else None,
         untranslatable=untranslatable,
         dialect=request.dialect,
         bound=bound,
+        max_cost_usd=max_cost_usd,
+        max_latency_ms=request.hints.max_latency_ms,
     )
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from decimal import Decimal
 from itertools import takewhile
 from types import MappingProxyType
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import msgspec
+from msgspec.structs import replace
 
-from router.config.schema import LocalConfig, RouteRule, RoutingConfig
+from router.config.schema import LocalConfig, RoutingConfig
 from router.core.errors import (
+    BudgetExceeded,
     ContextTooLong,
     InvalidRequest,
     ModelNotFound,
@@ -19,9 +21,9 @@ from router.core.errors import (
     PermissionDenied,
     PolicyBlocked,
     UnsupportedFeature,
+    UpstreamFiltered,
 )
 from router.core.plugin import nearest
-from router.core.ports import Strategy
 from router.core.types import (
     Candidate,
     Dialect,
@@ -30,6 +32,7 @@ from router.core.types import (
     Locality,
     Masking,
     Plan,
+    PlanInputs,
     Price,
     Request,
     Step,
@@ -37,28 +40,29 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
-from router.routing.features import FIELDS
+from router.routing.chance import draw
+from router.routing.estimate import expected_cost_usd
+from router.routing.fitness import CAPABILITY, CONTEXT, DIALECT, misfit, refuse, refuse_untranslatable
+from router.routing.ranking import Ranked, Ranking
+from router.routing.rules import applies
+from router.routing.steps import OVER_COST, PRICE_UNKNOWN, considered, gated, hedged, reserve_usd
 
+_NEW = Health()
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
 _LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
-
-
-class Facts(msgspec.Struct, frozen=True):
-    """What changes from request to request and isn't in the configuration."""
-
-    local: LocalModels
-    health: Callable[[str], Health]
-    """Health of a deployment by its name."""
-    seed: float
-    """Uniform in [0, 1): the only source of chance in a plan."""
 
 
 class Choice(msgspec.Struct, frozen=True):
     """Ranked candidates and why they stand in this order."""
 
-    ranked: tuple[tuple[Candidate, float], ...]
+    ranked: tuple[Ranked, ...]
+    groups: tuple[str, ...]
+    """What the model's name leaves to choose among; what stands in for it not included."""
     reason: str
     strategy: str
+    cascade: str | None = None
+    """See `Plan.cascade`."""
+    escalations: int = 0
 
 
 class Planner:
@@ -67,7 +71,7 @@ class Planner:
     def __init__(
         self,
         groups: Mapping[str, Group],
-        strategies: Mapping[str, Strategy],
+        auto: Ranking,
         routing: RoutingConfig,
         local: LocalConfig | None,
         *,
@@ -75,18 +79,27 @@ class Planner:
         own: Mapping[str, Candidate] = MappingProxyType({}),
         in_process: Mapping[Dialect, Target] = MappingProxyType({}),
     ) -> None:
-        """`strategies` holds one built strategy for every name that groups and `routing.auto` use.
+        """`auto` ranks what `model: auto` may choose among.
 
         `local_dialects` are those that the engine host takes as they are, `own` the models that this process serves
         itself, by the name that clients use. `in_process` names, for dialects of which this process can answer every request, the target that does.
         """
         self._groups = groups
-        self._strategies = strategies
+        self._auto = auto
         self._routing = routing
         self._local = local
         self._local_dialects = local_dialects
         self._own = own
         self._in_process = in_process
+
+    def named(self, model: str, local: LocalModels) -> Target | None:
+        """The local target that a model's name means; None where it means something else."""
+        return None if model in self._groups else named_local_target(model, local)
+
+    def deployments(self) -> frozenset[str]:
+        """Names of all deployments that a plan may hold, the engine host's included."""
+        clouds = (one.target.deployment for group in self._groups.values() for one in group.candidates)
+        return frozenset((LOCAL, *clouds))
 
     @property
     def own_names(self) -> tuple[str, ...]:
@@ -114,7 +127,7 @@ class Planner:
         if allowed is not None and model not in allowed:
             raise PermissionDenied(f"this key may not use '{model}'; it may use: {', '.join(allowed)}", param="model")
 
-    def plan(self, request: Request, verdict: Verdict, features: Features, facts: Facts) -> Plan:
+    def plan(self, inputs: PlanInputs) -> Plan:
         """Order the targets that the verdict allows.
 
         Raises:
@@ -122,37 +135,121 @@ class Planner:
             UnsupportedFeature, ContextTooLong: deployments are allowed, but none can do what is asked.
             InvalidRequest: only a model that is named can answer this, and none is.
             PolicyBlocked: it must stay local, and only a cloud model that was named can answer it.
+            BudgetExceeded: every deployment costs more than the request may.
         """
-        if request.model in self._own:
-            return self._own_plan(self._own[request.model], features)
-        named = named_local_target(request.model, facts.local) if request.model not in self._groups else None
-        here = self._in_process.get(request.dialect)
+        verdict, features, named = inputs.verdict, inputs.features, inputs.named
+        if inputs.model in self._own:
+            return self._own_plan(self._own[inputs.model], features)
+        here = self._in_process.get(features.dialect)
         if here is not None:
-            return self._in_process_plan(here, request, verdict, features, facts, is_local=named is not None)
+            return self._in_process_plan(here, inputs)
         if named is not None or verdict.max_locality is Locality.LOCAL:
             if features.bound and named is None:
-                self._refuse_bound(request, verdict)
+                self._refuse_bound(inputs)
             if features.native is not None and features.native not in self._local_dialects:
-                _refuse_untranslatable(features)
-            return self._local_plan(named or local_target(select=True), request, verdict)
-        if features.bound and request.model == AUTO:
-            self._refuse_bound(request, verdict)
-        choice = self._choose(request, features, facts)
-        allowed = [item for item in choice.ranked if item[0].target.locality <= verdict.max_locality]
-        speaks = features.native is None or features.native in self._local_dialects
-        use_local = self._has_local and self._routing.fallback_local and speaks and not features.bound
-        able = _able([candidate for candidate, _ in allowed], features, must=not use_local)
-        live = [candidate for candidate in able if candidate.health.available]
-        down = [candidate for candidate in able if not candidate.health.available]
-        named_already = any(candidate.target.provider == LOCAL for candidate in able)
-        spare = _LOCAL_GROUP.candidates if use_local and not named_already else ()
-        # A target whose breaker is open is only tried when everything else has failed.
-        targets = [*live, *spare, *down]
+                refuse_untranslatable(features)
+            return self._local_plan(named or local_target(select=True), inputs)
+        if features.bound and inputs.model == AUTO:
+            self._refuse_bound(inputs)
+        return self._cloud_plan(inputs)
+
+    def _cloud_plan(self, inputs: PlanInputs) -> Plan:
+        """Plan what may leave: what is up first, then the local engine, what is down only when all else has failed."""
+        features = inputs.features
+        choice = self._choose(inputs)
+        sorted_out = [self._sort_out(item, inputs) for item in choice.ranked]
+        fit = [one for one, excluded in zip(choice.ranked, sorted_out, strict=True) if not excluded]
+        spare = self._spare(fit, features)
+        reason = choice.reason
+        longer = self._aside("context_fallbacks", choice, inputs)
+        if not fit and longer and any(excluded == CONTEXT for excluded in sorted_out):
+            fit, longer, reason = longer, [], f"fallback:{ContextTooLong.code}"
+        if not fit:
+            reason = self._explain_nothing(choice, sorted_out, inputs, is_spared=bool(spare))
+        up = [item.candidate for item in fit if inputs.online and item.candidate.health.available]
+        taken = [one for one in up if self._takes(one, inputs)]
+        up = [*taken, *(one for one in up if one not in taken)]
+        down = [item.candidate for item in fit if item.candidate not in up]
+        targets = [*up, *spare, *down]
         if not targets:
-            raise NoHealthyTarget(self._nothing_allowed(verdict))
-        reason = choice.reason if live else ("offline" if use_local else choice.reason)
-        steps = tuple(self._step(one.target, one.context_tokens, alone=one is targets[-1]) for one in targets)
-        return Plan(steps=steps, reason=reason, strategy=choice.strategy, scores=_scores(choice))
+            raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
+        if fit and not up and spare:
+            reason = "offline"
+        steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
+        # Gates read chat answers, and only where another model may answer at all.
+        escalations = 0 if features.bound or features.native is not None else choice.escalations
+        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
+        aside = [
+            self._step(item.candidate, after=code)
+            for code, items in (
+                (ContextTooLong.code, longer),
+                (UpstreamFiltered.code, self._aside("content_fallbacks", choice, inputs)),
+            )
+            for item in items
+        ]
+        return Plan(
+            steps=(*steps, *aside),
+            reason=reason,
+            strategy=choice.strategy,
+            considered=considered(choice.ranked, sorted_out, features),
+            cascade=choice.cascade,
+            reserve_usd=reserve_usd(up or down, features, choice.escalations),
+        )
+
+    def _sort_out(self, item: Ranked, inputs: PlanInputs) -> str:
+        """Say why a candidate can't be used for a request, as a code; empty = it can."""
+        candidate, limit_usd = item.candidate, inputs.features.max_cost_usd
+        if item.excluded:
+            return item.excluded
+        if candidate.target.locality > inputs.verdict.max_locality:
+            return "locality"
+        if unfit := misfit(candidate, inputs.features):
+            return unfit
+        if limit_usd is None:
+            return ""
+        cost_usd = expected_cost_usd(inputs.features, candidate.price)
+        return PRICE_UNKNOWN if cost_usd is None else (OVER_COST if cost_usd > limit_usd else "")
+
+    def _spare(self, fit: Sequence[Ranked], features: Features) -> tuple[Candidate, ...]:
+        """Give the local engine as the last resort, where it may be one and isn't among the candidates already."""
+        speaks = features.native is None or features.native in self._local_dialects
+        usable = self._has_local and self._routing.fallback_local and speaks and not features.bound
+        named_already = any(item.candidate.target.provider == LOCAL for item in fit)
+        return _LOCAL_GROUP.candidates if usable and not named_already else ()
+
+    def _takes(self, candidate: Candidate, inputs: PlanInputs) -> bool:
+        """Whether a candidate gets this request at once: one that degrades, or is too slow for the caller, comes later."""
+        health, limit_ms = candidate.health, inputs.features.max_latency_ms
+        usual_ms = health.ttft_p50_ms if inputs.features.stream else health.elapsed_p50_ms
+        if limit_ms is not None and usual_ms is not None and usual_ms > limit_ms:
+            return False
+        ratio = health.traffic_ratio
+        return ratio >= 1.0 or draw(inputs.seed, "traffic", candidate.target.deployment) < ratio
+
+    def _explain_nothing(
+        self, choice: Choice, sorted_out: Sequence[str], inputs: PlanInputs, *, is_spared: bool
+    ) -> str:
+        """Say why no deployment can be used: the reason for going local instead, or the error where that can't be."""
+        pairs = list(zip(choice.ranked, sorted_out, strict=True))
+        dear = [item.candidate for item, code in pairs if code in (OVER_COST, PRICE_UNKNOWN)]
+        if dear:
+            if is_spared and inputs.model == AUTO:
+                return f"fallback:{BudgetExceeded.code}"
+            raise _too_dear(dear, inputs.features)
+        unfit = [item.candidate for item, code in pairs if code.partition(":")[0] in (DIALECT, CAPABILITY, CONTEXT)]
+        if unfit and not is_spared:
+            refuse(unfit, inputs.features)
+        return "offline" if is_spared else choice.reason
+
+    def _aside(
+        self, kind: Literal["context_fallbacks", "content_fallbacks"], choice: Choice, inputs: PlanInputs
+    ) -> list[Ranked]:
+        """Rank the groups that are asked only after an error of one kind."""
+        if inputs.features.bound:
+            return []
+        names = dict.fromkeys(name for group in choice.groups for name in getattr(self._group(group), kind))
+        ranked = [item for name in names for item in self._rank(self._group(name).ranking, [name], inputs)]
+        return [item for item in ranked if not self._sort_out(item, inputs) and item.candidate.health.available]
 
     def _group(self, name: str) -> Group:
         return _LOCAL_GROUP if name == LOCAL else self._groups[name]
@@ -161,46 +258,47 @@ class Planner:
     def _has_local(self) -> bool:
         return self._local is not None and (self._local.url is not None or self._local.managed is not None)
 
-    def _local_plan(self, target: Target, request: Request, verdict: Verdict) -> Plan:
+    def _local_plan(self, target: Target, inputs: PlanInputs) -> Plan:
+        verdict = inputs.verdict
         if not self._has_local:
             raise NoHealthyTarget(self._nothing_allowed(verdict))
-        forced = verdict.max_locality is Locality.LOCAL and request.model in (AUTO, *self._groups)
+        forced = verdict.max_locality is Locality.LOCAL and inputs.model in (AUTO, *self._groups)
         reason = f"policy:{verdict.rule_id}" if forced else "explicit"
-        return Plan(steps=(self._step(target, None, alone=True),), reason=reason, strategy="local")
+        return Plan(steps=(self._step(Candidate(target=target), alone=True),), reason=reason, strategy="local")
 
     def _own_plan(self, candidate: Candidate, features: Features) -> Plan:
         """Plan a model that this process serves itself; it is local, so every verdict allows it."""
         if features.dialect not in candidate.dialects:
             spoken = ", ".join(sorted(one.value for one in candidate.dialects))
             raise UnsupportedFeature(f"'{candidate.target.upstream_model}' answers only: {spoken}", param="model")
-        step = self._step(candidate.target, candidate.context_tokens, alone=True)
-        return Plan(steps=(step,), reason="explicit", strategy="local")
+        return Plan(steps=(self._step(candidate, alone=True),), reason="explicit", strategy="local")
 
-    def _refuse_bound(self, request: Request, verdict: Verdict) -> NoReturn:
+    def _refuse_bound(self, inputs: PlanInputs) -> NoReturn:
         """Refuse what only a named model can answer, where none is named or the one that is must not get it."""
         here = f"; on this machine there is: {', '.join(self._own)}" if self._own else ""
-        if request.model == AUTO:
+        if inputs.model == AUTO:
             message = "only the model that a request like this is made for can answer it: name one instead of 'auto'"
             raise InvalidRequest(f"{message}{here}", param="model")
+        verdict = inputs.verdict
         why = f"rule '{verdict.rule_id}' keeps this request local ({verdict.reason})"
-        raise PolicyBlocked(f"{why}, and no other model can answer in place of '{request.model}'{here}")
+        raise PolicyBlocked(f"{why}, and no other model can answer in place of '{inputs.model}'{here}")
 
-    def _in_process_plan(
-        self, own: Target, request: Request, verdict: Verdict, features: Features, facts: Facts, *, is_local: bool
-    ) -> Plan:
+    def _in_process_plan(self, own: Target, inputs: PlanInputs) -> Plan:
         """Plan what this process can answer itself: a target comes before it only if it speaks the dialect, is up, would
         be chosen, and the request holds nothing that must stay or be masked."""
-        last = self._step(own, None, alone=True)
+        verdict, last = inputs.verdict, self._step(Candidate(target=own), alone=True)
         stays = verdict.max_locality is Locality.LOCAL or verdict.masking is not Masking.NONE
-        if is_local or stays:
+        if inputs.named is not None or stays:
             reason = f"policy:{verdict.rule_id}" if stays and verdict.rule_id else "explicit"
             return Plan(steps=(last,), reason=reason, strategy="in-process")
-        choice = self._choose(request, features, facts)
-        allowed = [one for one, _ in choice.ranked if one.target.locality <= verdict.max_locality]
-        able = list(takewhile(lambda one: request.dialect in one.dialects and one.health.available, allowed))
-        steps = tuple(self._step(one.target, None, alone=False) for one in able)
+        choice, dialect = self._choose(inputs), inputs.features.dialect
+        usable = [item.candidate for item in choice.ranked if not item.excluded]
+        allowed = [one for one in usable if one.target.locality <= verdict.max_locality]
+        able = takewhile(lambda one: inputs.online and dialect in one.dialects and one.health.available, allowed)
+        steps = tuple(self._step(one) for one in able)
         reason = choice.reason if steps else "in-process"
-        return Plan(steps=(*steps, last), reason=reason, strategy=choice.strategy, scores=_scores(choice))
+        shown = considered(choice.ranked, ["" for _ in choice.ranked], inputs.features)
+        return Plan(steps=(*steps, last), reason=reason, strategy=choice.strategy, considered=shown)
 
     def _nothing_allowed(self, verdict: Verdict) -> str:
         if verdict.max_locality is Locality.LOCAL:
@@ -208,96 +306,63 @@ class Planner:
             return f"{why}, and no local engine is configured; set 'local.url' or 'local.managed'"
         return "no deployment is configured for this request and there is no local engine to fall back to"
 
-    def _choose(self, request: Request, features: Features, facts: Facts) -> Choice:
-        if request.model != AUTO:
-            group = self._group(request.model)
-            ranked = self._rank(group.strategy, [group.name], features, facts)
-            spare = () if features.bound else self._fallbacks([group.name], features, facts)
-            return Choice((*ranked, *spare), "explicit", group.strategy)
+    def _choose(self, inputs: PlanInputs) -> Choice:
+        """Rank what the model's name leaves to choose among, and what stands in for that."""
+        features, model = inputs.features, inputs.model
+        if model != AUTO:
+            group = self._group(model)
+            ranked = self._rank(group.ranking, [model], inputs)
+            spare = () if features.bound else self._fallbacks([model], inputs)
+            cascade = model if group.escalations else None
+            return Choice((*ranked, *spare), (model,), "explicit", group.ranking.name, cascade, group.escalations)
         auto = self._routing.auto
-        rule = next((rule for rule in auto.rules if _applies(rule, request, features)), None)
-        names = list((rule.use if rule else auto.among) or self._groups)
-        ranked = self._rank(auto.strategy, names, features, facts)
-        reason = f"rule:{rule.name}" if rule else f"strategy:{auto.strategy}"
-        return Choice((*ranked, *self._fallbacks(names, features, facts)), reason, auto.strategy)
+        rule = next((rule for rule in auto.rules if applies(rule, features, inputs.time_unix_s)), None)
+        names = tuple((rule.use if rule else auto.among) or self._groups)
+        ranked = self._rank(self._auto, names, inputs)
+        reason = f"rule:{rule.name}" if rule else f"strategy:{self._auto.name}"
+        escalations = auto.cascade.escalations if auto.cascade is not None else 0
+        everything = (*ranked, *self._fallbacks(names, inputs))
+        return Choice(everything, names, reason, self._auto.name, AUTO if escalations else None, escalations)
 
-    def _fallbacks(self, names: Sequence[str], features: Features, facts: Facts) -> tuple[tuple[Candidate, float], ...]:
+    def _fallbacks(self, names: Sequence[str], inputs: PlanInputs) -> tuple[Ranked, ...]:
         """Rank the groups that stand in for `names`, theirs in turn included, each group once."""
         seen, queue = set(names), list(names)
-        found: list[tuple[Candidate, float]] = []
+        found: list[Ranked] = []
         while queue:
             for name in self._group(queue.pop(0)).fallbacks:
                 if name not in seen:
                     seen.add(name)
                     queue.append(name)
-                    found.extend(self._rank(self._group(name).strategy, [name], features, facts))
+                    found.extend(self._rank(self._group(name).ranking, [name], inputs))
         return tuple(found)
 
-    def _rank(
-        self, strategy: str, names: Sequence[str], features: Features, facts: Facts
-    ) -> tuple[tuple[Candidate, float], ...]:
-        """Rank all candidates of some groups, best first; those that can't do what is needed left out."""
-        known = [
-            msgspec.structs.replace(candidate, health=facts.health(candidate.target.deployment))
-            for name in names
-            for candidate in self._group(name).candidates
-        ]
-        scores = self._strategies[strategy].rank(features, known, facts.seed)
-        return tuple(sorted(zip(known, scores, strict=True), key=lambda item: -item[1]))
+    def _rank(self, ranking: Ranking, names: Sequence[str], inputs: PlanInputs) -> tuple[Ranked, ...]:
+        """Rank all candidates of some groups by what is known of them now."""
+        known: list[Candidate] = []
+        for name in names:
+            for one in self._group(name).candidates:
+                health = inputs.health.get(one.target.deployment, _NEW)
+                canary = inputs.canaries.get(name)
+                known.append(replace(one, health=health, traffic_ratio=canary, order=len(known)))
+        return ranking.rank(inputs.features, known, inputs.seed)
 
-    def _step(self, target: Target, context_tokens: int | None, *, alone: bool) -> Step:
-        clocks = self._local if target.locality is Locality.LOCAL and self._local else self._routing
+    def _step(self, candidate: Candidate, *, alone: bool = False, after: str | None = None) -> Step:
+        is_local = candidate.target.locality is Locality.LOCAL
+        clocks = self._local if is_local and self._local else self._routing
         return Step(
-            target=target,
-            context_tokens=context_tokens,
+            target=candidate.target,
+            context_tokens=candidate.context_tokens,
             retries=self._routing.retries if alone else 0,
             ttft_s=clocks.ttft_s,
+            stall_s=clocks.stall_s,
             total_s=clocks.total_s,
+            after=after,
         )
 
 
-def _scores(choice: Choice) -> tuple[tuple[str, float], ...]:
-    return tuple((candidate.target.deployment, round(score, 6)) for candidate, score in choice.ranked)
-
-
-def _applies(rule: RouteRule, request: Request, features: Features) -> bool:
-    if rule.min_input_tokens is not None and features.input_tokens < rule.min_input_tokens:
-        return False
-    if rule.max_input_tokens is not None and features.input_tokens > rule.max_input_tokens:
-        return False
-    wanted = ((rule.task, features.task), (rule.tier, features.tier))
-    wanted += ((rule.tenant, request.principal.tenant), (rule.key, request.principal.id))
-    return rule.needs <= features.needs and all(want is None or want == have for want, have in wanted)
-
-
-def _refuse_untranslatable(features: Features) -> NoReturn:
-    fields = ", ".join(features.untranslatable)
-    message = f"no target that may answer this request speaks an API that can say: {fields}"
-    raise UnsupportedFeature(message, param=features.untranslatable[0])
-
-
-def _able(candidates: Sequence[Candidate], features: Features, *, must: bool) -> list[Candidate]:
-    """Keep the candidates that can do what the request needs; what is unknown of one counts as able.
-
-    Raises:
-        UnsupportedFeature, ContextTooLong: there were some, none is left, and one `must` be.
-    """
-    native = features.native
-    wanted = {features.dialect, Dialect.CHAT} if native is None else {native}
-    speaking = [one for one in candidates if wanted & one.dialects]
-    if candidates and not speaking and must:
-        if native is None:
-            raise UnsupportedFeature(f"no deployment of this model answers {features.dialect.value}", param="model")
-        _refuse_untranslatable(features)
-    able = [one for one in speaking if one.capabilities is None or features.needs <= one.capabilities]
-    if speaking and not able and must:
-        missing = sorted(min((features.needs - (one.capabilities or set()) for one in speaking), key=len))
-        message = f"no deployment of this model can do what the request needs: {', '.join(missing)}"
-        raise UnsupportedFeature(message, param=FIELDS.get(missing[0], missing[0]))
-    tokens = features.input_tokens + (features.max_output_tokens or 0)
-    # What is bound comes in batches, each item of which has the window to itself: the upstream knows.
-    fitting = [one for one in able if one.context_tokens is None or tokens <= one.context_tokens or features.bound]
-    if able and not fitting and must:
-        window = max(one.context_tokens or 0 for one in able)
-        raise ContextTooLong(f"about {tokens} tokens are more than the largest context window here, {window}")
-    return fitting
+def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:
+    costs = [expected_cost_usd(features, one.price) for one in candidates]
+    known = [cost for cost in costs if cost is not None]
+    least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
+    limit = format(features.max_cost_usd or Decimal(0), "f")
+    return BudgetExceeded(f"this request may cost at most ${limit}, by its budget or x-router-max-cost-usd; {least}")

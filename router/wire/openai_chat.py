@@ -141,6 +141,33 @@ def facts(payload: bytes, *, reasoning_beside: bool = False) -> Facts:
     return Facts(usage, finish, count, has_error, said, finished)
 
 
+class _Framing(msgspec.Struct):
+    delta: dict[str, object] | None = None
+    text: str | None = None
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Framing] | None = None
+
+
+_CHUNK = msgspec.json.Decoder(_Chunk)
+
+
+def has_content(payload: bytes) -> bool:
+    """Say whether a chunk, of chat or of the older completions, holds more of an answer than its frame: a role, empty text.
+
+    What isn't known counts as content.
+    """
+    try:
+        choices = _CHUNK.decode(payload).choices or ()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True
+    return any(
+        bool(choice.text) or any(value for name, value in (choice.delta or {}).items() if name != "role")
+        for choice in choices
+    )
+
+
 def instruction_text(body: JsonObject, limit: int = 8_000) -> str:
     """Join what tells the task: the system text and the last user message, each cut to `limit` characters."""
     system, user = "", ""

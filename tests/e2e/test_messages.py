@@ -44,7 +44,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
     config: dict[str, object] = {
         "server": {"keys": keys},
         "privacy": {"scan": {"deadline_ms": 8000}},
-        "routing": {"auto": {"strategy": "cost", "among": ["ok"]}, "fallback_local": False, "ttft_s": 5, "total_s": 10},
+        "routing": {"auto": {"strategy": "cost", "among": ["ok"]}, "fallback_local": False, "ttft_s": 2, "total_s": 5},
     }
     async with running(folder, config) as one:
         yield one

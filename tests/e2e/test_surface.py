@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.fakes.cloud import chunk
+from tests.fakes.gates import share_gates
 from tests.fakes.stack import Stack, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
@@ -359,6 +360,7 @@ def test_a_wrong_configuration_stops_with_2_and_says_where_and_what(
 
 
 def test_a_good_configuration_passes_and_explain_answers_from_the_command_line(tmp_path: Path) -> None:
+    share_gates(tmp_path / "var" / "scan")
     file = tmp_path / "router.yaml"
     file.write_text(yaml.safe_dump({**BASE, "local": {"url": "http://127.0.0.1:1"}}))
     assert cli("check-config", str(file)).returncode == 0

@@ -41,7 +41,12 @@ def outcome(number: int, **changes: object) -> Outcome:
         "target": target,
         "reason": "policy:sensitive" if sensitive else "strategy:cost",
         "strategy": "cost",
-        "scores": (),
+        "considered": (),
+        "planned": (target,),
+        "planned_reason": "policy:sensitive" if sensitive else "strategy:cost",
+        "inputs": None,
+        "session_is_local": False,
+        "narrowed_to": None,
         "selection": None,
         "attempts": (attempt,),
         "status": 200,
@@ -52,6 +57,7 @@ def outcome(number: int, **changes: object) -> Outcome:
         "elapsed_ms": 13.0,
         "usage": None,
         "cost_usd": None,
+        "cost_estimated": False,
         "client_gone": False,
     }
     return Outcome(**{**facts, **changes})  # type: ignore[arg-type]

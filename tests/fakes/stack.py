@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -26,10 +27,17 @@ START_S = 240.0
 ENVIRONMENT = {"CLOUD_KEY": "sk-test-cloud-key-0001", "HF_HUB_OFFLINE": "1"}
 
 
+PORTS = range(10_000, 32_768)
+"""Below those that the system gives to whoever asks for any, so that nothing takes a port before its owner has started."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Choose a port by chance, since other test processes choose at the same time."""
+    while True:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Process:

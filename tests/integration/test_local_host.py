@@ -236,6 +236,7 @@ async def test_an_unknown_adapter_gets_the_nearest_name(tmp_path: Path) -> None:
         assert "'legal'" in error(answer)["message"]
 
 
+@pytest.mark.alone
 async def test_a_stream_comes_event_by_event_and_ends_with_done(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapters" / "legal")
     async with serving(tmp_path, {"token_ms": 100}) as running:
@@ -335,6 +336,7 @@ async def test_more_adapters_than_slots_are_all_ready(tmp_path: Path) -> None:
         assert sorted(residency) == ["device", "disk", "disk", "disk", "disk", "host"]
 
 
+@pytest.mark.alone
 async def test_the_listing_can_be_waited_for(tmp_path: Path) -> None:
     async with serving(tmp_path) as running:
         revision = (await running.listing()).revision

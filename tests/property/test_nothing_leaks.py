@@ -15,21 +15,26 @@ from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, Routin
 from router.core import clock
 from router.core.errors import RouterError
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request
+from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request, Target
 from router.directory import AdapterDirectory
 from router.execution.breaker import Breakers
+from router.execution.cascade import Cascade
 from router.execution.executor import Executor
+from router.execution.gates import Gate, GateDeps, judge
+from router.execution.health import HealthMonitor
 from router.pipeline import Pipeline
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
 from router.record.trace import Trace
-from router.routing.candidates import Group
+from router.routing.candidates import Group, local_target
 from router.routing.planner import Planner
-from router.routing.strategies import cost, weighted
+from router.routing.ranking import Ranking
+from router.routing.strategies import cost
 from tests.fakes.canaries import FIELDS, Canaries, seen
 from tests.fakes.gates import GATES
 from tests.fakes.values import candidate
 
+RANKING = Ranking(("cost", cost.build(cost.Config())))
 ANSWER = Delta(payload=b'{"choices":[{"index":0,"message":{"role":"assistant","content":"ok"}}]}')
 
 
@@ -46,6 +51,9 @@ class Recorder:
         self.given.append(cleared)
         yield ANSWER
 
+    async def reachable(self, timeout_s: float) -> bool:
+        return timeout_s > 0
+
     async def aclose(self) -> None:
         pass
 
@@ -56,14 +64,25 @@ class Bench:
     def __init__(self, policy: PrivacyConfig) -> None:
         self.cloud, self.local = Recorder(), Recorder()
         self.scanner = Scanner(policy, GATES)
-        group = Group(name="m", candidates=(candidate("cloud/m", price="1"),))
-        strategies = {"cost": cost.build(cost.Config()), "weighted": weighted.build(weighted.Config())}
-        planner = Planner({"m": group}, strategies, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
-        directory = AdapterDirectory(None)
-        executor = Executor({"cloud": self.cloud, "local": self.local}, Breakers(5, 10), directory)
-        self._pipeline = Pipeline(self.scanner, Judge(policy, {}), planner, executor, directory)
+        self._policy = policy
+        self._pipeline = self.pipeline(local_target())
 
-    async def ask(self, body: dict[str, object]) -> None:
+    def pipeline(self, engine: Target, *gates: tuple[str, Gate]) -> Pipeline:
+        """Build one; with gates, its model is a cascade of two."""
+        candidates = (candidate("cloud/m", price="1"), candidate("cloud/dear", price="2"))
+        group = Group(name="m", candidates=candidates[: 1 + len(gates)], ranking=RANKING, escalations=len(gates))
+        planner = Planner({"m": group}, RANKING, RoutingConfig(), LocalConfig(url="http://127.0.0.1:1"))
+        directory = AdapterDirectory(None)
+        executor = Executor(
+            {"cloud": self.cloud, "local": self.local},
+            HealthMonitor(Breakers(5, 10)),
+            directory,
+            cascades={"m": Cascade(*gates)},
+            engine=engine,
+        )
+        return Pipeline(self.scanner, Judge(self._policy, {}), planner, executor, directory)
+
+    async def ask(self, body: dict[str, object], pipeline: Pipeline | None = None) -> None:
         self.cloud.given.clear()
         self.local.given.clear()
         request = Request(
@@ -75,7 +94,7 @@ class Bench:
             hints=Hints(),
             deadline_s=clock.monotonic_s() + 30,
         )
-        async for _ in self._pipeline.answer(request, Trace("r", lambda _: None)):
+        async for _ in (pipeline or self._pipeline).answer(request, Trace("r", lambda _: None)):
             pass
 
 
@@ -126,6 +145,20 @@ def test_harmless_text_still_goes_to_the_cloud(bench: Bench, runner: asyncio.Run
     for text in ("What is the capital of France?", "Write a haiku.", "def f(x):\n    return x + 1"):
         runner.run(bench.ask({"model": "m", "messages": [{"role": "user", "content": text}]}))
         assert len(bench.cloud.given) == 1
+
+
+def test_a_gate_s_question_stays_on_this_machine_whatever_is_called_the_engine(
+    bench: Bench, runner: asyncio.Runner
+) -> None:
+    gate = ("judge", judge.build(judge.Config(), GateDeps(has_engine=True)))
+    body: dict[str, object] = {"model": "m", "messages": [{"role": "user", "content": "Why is the sky blue?"}]}
+    runner.run(bench.ask(body, bench.pipeline(local_target(), gate)))
+    (question,) = bench.local.given
+    assert question.target.locality is Locality.LOCAL
+    assert b"sky blue" in msgspec.json.encode(question.body)
+    assert len(bench.cloud.given) == 1
+    runner.run(bench.ask(body, bench.pipeline(candidate("cloud/m").target, gate)))
+    assert [cleared.body["messages"] for cleared in bench.cloud.given] == [body["messages"]]
 
 
 def test_random_bytes_of_text_never_break_the_way(bench: Bench, runner: asyncio.Runner) -> None:

@@ -25,7 +25,7 @@ from local_inference.card import read_card
 from router import compose
 from router.cli import app
 from router.config.load import load
-from router.config.schema import RouterConfig
+from router.config.schema import PluginConfig, RouterConfig
 from router.core import errors
 from router.core.plugin import kinds
 from router.privacy.severity import DEFAULTS, QUALIFIER
@@ -72,6 +72,8 @@ def _section(annotation: object) -> tuple[str, type[BaseModel] | None]:
     """Find the section that a field holds, and how its path is written: `x.`, `x[].` or `x.<name>.`."""
     if get_origin(annotation) in (Union, UnionType):
         annotation = next(one for one in get_args(annotation) if one is not NoneType)
+    if annotation is PluginConfig:
+        return "", None  # a plug-in's row is mostly its kind alone
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "", annotation
     arguments = get_args(annotation)
@@ -113,6 +115,9 @@ def all_keys() -> Iterator[tuple[str, str, str]]:
     for kind in kinds("router.routing.strategies"):
         for path, default in keys(importlib.import_module(f"router.routing.strategies.{kind}").Config):
             yield f"Strategy `{kind}`", path, default
+    for kind in kinds("router.execution.gates"):
+        for path, default in keys(importlib.import_module(f"router.execution.gates.{kind}").Config):
+            yield f"Gate kind `{kind}`", path, default
     for kind in kinds("router.record.sinks"):
         for path, default in keys(importlib.import_module(f"router.record.sinks.{kind}").Config):
             yield f"Sink kind `{kind}`", path, default

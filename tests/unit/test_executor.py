@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 import msgspec
@@ -25,100 +24,12 @@ from router.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from router.core.ports import Clocks
-from router.core.types import Attempt, Cleared, Delta, Locality, Plan, Request, Selection, Step, Target, Verdict
-from router.execution.breaker import Breakers
-from router.execution.executor import Executor
+from router.core.types import Cleared, Locality, Target
 from router.policy.clearance import clear
+from tests.fakes.execution import WORD, Run, ScriptedProvider, plan, step
 from tests.fakes.values import report, request, target, verdict
 
 pytestmark = pytest.mark.anyio
-
-Script = Sequence[Delta | RouterError | float]
-"""What a provider does in turn: yield, raise, or sleep so many seconds."""
-
-WORD = Delta(payload=b"{}")
-
-
-class ScriptedProvider:
-    """A provider that follows a script a call; the last one repeats."""
-
-    def __init__(self, *scripts: Script) -> None:
-        self._scripts = list(scripts)
-        self.sent: list[Cleared] = []
-        self.closed = 0
-
-    async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
-        assert clocks.total_s > 0
-        script = self._scripts[min(len(self.sent), len(self._scripts) - 1)]
-        self.sent.append(cleared)
-        try:
-            for item in script:
-                if isinstance(item, RouterError):
-                    raise item
-                if isinstance(item, Delta):
-                    yield item
-                else:
-                    await asyncio.sleep(item)
-        finally:
-            self.closed += 1
-
-    async def aclose(self) -> None:
-        pass
-
-
-class FixedChooser:
-    async def choose(self, request: Request) -> Selection:
-        del request
-        return Selection(adapter="sql@1", confidence=0.9, margin=0.5, state_version="1", reason="test")
-
-
-class Notebook:
-    """Keeps what the executor notes."""
-
-    def __init__(self) -> None:
-        self.attempts: list[Attempt] = []
-        self.targets: list[Target] = []
-        self.selections: list[Selection] = []
-
-    def selected(self, selection: Selection) -> None:
-        self.selections.append(selection)
-
-    def calling(self, target: Target) -> None:
-        self.targets.append(target)
-
-    def attempted(self, attempt: Attempt) -> None:
-        self.attempts.append(attempt)
-
-
-def step(where: Target, *, retries: int = 0, ttft_s: float = 5.0, total_s: float = 5.0) -> Step:
-    return Step(target=where, retries=retries, ttft_s=ttft_s, total_s=total_s)
-
-
-def plan(*steps: Step) -> Plan:
-    return Plan(steps=steps, reason="strategy:test", strategy="test")
-
-
-class Run:
-    """One execution and all that came of it."""
-
-    def __init__(self, *providers: tuple[str, ScriptedProvider]) -> None:
-        self.breakers = Breakers(threshold=2, cooldown_s=60)
-        self.executor = Executor(dict(providers), self.breakers, FixedChooser())
-        self.notes = Notebook()
-        self.deltas: list[Delta] = []
-
-    async def __call__(
-        self, wanted: Plan, *, allowed: Verdict | None = None, stream: bool = True, deadline_s: float = 10.0
-    ) -> None:
-        one = request(stream=stream, deadline_s=clock.monotonic_s() + deadline_s)
-
-        def permit(where: Target) -> Cleared:
-            return clear(one, report(), allowed or verdict(), where, None)
-
-        async with aclosing(self.executor.execute(wanted, one, permit, self.notes)) as deltas:
-            async for delta in deltas:
-                self.deltas.append(delta)
 
 
 async def test_the_first_step_that_answers_is_the_answer() -> None:
@@ -144,7 +55,7 @@ async def test_what_one_target_lacks_is_asked_of_the_next_and_refused_if_none_ha
     run = Run(("a", lacking), ("b", down), ("local", good))
     await run(plan(step(target("a/m")), step(target("b/m")), step(here)))
     assert len(run.deltas) == 1
-    assert set(run.breakers.snapshot().values()) == {"closed"}
+    assert set(run.health.snapshot().values()) == {"closed"}
 
 
 async def test_after_the_first_delta_nothing_is_tried_again_and_the_error_is_explicit() -> None:
@@ -207,7 +118,7 @@ async def test_failures_of_streams_open_the_breaker_too() -> None:
     for _ in range(2):
         with await_error:
             await run(plan(step(target("a/m"))))
-    assert run.breakers.health("a/m").error_ratio > 0
+    assert run.health.health("a/m").error_ratio > 0
 
 
 async def test_failures_before_the_first_delta_open_the_breaker() -> None:
@@ -215,7 +126,7 @@ async def test_failures_before_the_first_delta_open_the_breaker() -> None:
     for _ in range(2):
         with pytest.raises(UpstreamUnavailable):
             await run(plan(step(target("a/m"))))
-    assert not run.breakers.health("a/m").available
+    assert not run.health.health("a/m").available
 
 
 async def test_an_adapter_that_is_loading_is_waited_for() -> None:
@@ -268,13 +179,13 @@ async def test_time_that_the_caller_takes_to_read_is_not_the_upstream_s() -> Non
     def permit(where: Target) -> Cleared:
         return clear(one, report(), verdict(), where, None)
 
-    slow = plan(step(target("a/m"), total_s=0.1))
+    slow = plan(step(target("a/m"), total_s=0.1, stall_s=0.1))
     async with aclosing(run.executor.execute(slow, one, permit, run.notes)) as deltas:
         async for delta in deltas:
             run.deltas.append(delta)
             await asyncio.sleep(0.15)
     assert len(run.deltas) == 3
-    assert run.breakers.health("a/m").available
+    assert run.health.health("a/m").available
 
 
 async def test_the_last_step_is_tried_again_only_where_that_may_help() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 import pytest
@@ -19,9 +20,22 @@ from router.core.errors import (
     PolicyBlocked,
     UnsupportedFeature,
 )
-from router.core.types import Candidate, Dialect, Features, Health, Locality, Masking, Principal, Verdict
+from router.core.types import (
+    Candidate,
+    Dialect,
+    Features,
+    Health,
+    Locality,
+    Masking,
+    Plan,
+    PlanInputs,
+    Principal,
+    Request,
+    Verdict,
+)
 from router.routing.candidates import Group, LocalModels
-from router.routing.planner import Facts, Planner
+from router.routing.planner import Planner
+from router.routing.ranking import Ranking
 from router.routing.strategies import cost, ordered, weighted
 from tests.fakes.values import candidate, request, verdict
 
@@ -31,6 +45,7 @@ STRATEGIES = {
     "weighted": weighted.build(weighted.Config()),
     "ordered": ordered.build(ordered.Config()),
 }
+RANKED = Ranking(("cost", STRATEGIES["cost"]))
 ENGINE = LocalConfig(url="http://127.0.0.1:1")
 GROUPS = {
     "cheap": Group(name="cheap", candidates=(candidate("cloud/cheap", price="1"),), fallbacks=("dear",)),
@@ -39,13 +54,40 @@ GROUPS = {
 }
 
 
+class Facts(NamedTuple):
+    """What changes from request to request."""
+
+    local: LocalModels
+    down: tuple[str, ...]
+    seed: float
+
+
 def facts(down: tuple[str, ...] = (), local: LocalModels | None = None, seed: float = 0.5) -> Facts:
-    return Facts(local or LocalModels(), lambda name: Health(available=name not in down), seed)
+    return Facts(local or LocalModels(), down, seed)
+
+
+def decide(one: Planner, asked: Request, limit: Verdict, features: Features, known: Facts) -> Plan:
+    health = {name: Health(available=False, unavailable="breaker_open") for name in known.down}
+    inputs = PlanInputs(
+        model=asked.model,
+        named=one.named(asked.model, known.local),
+        verdict=limit,
+        features=msgspec.structs.replace(
+            features,
+            tenant=asked.principal.tenant,
+            key=asked.principal.id,
+            dialect=asked.dialect if features.dialect is Dialect.CHAT else features.dialect,
+        ),
+        seed=known.seed,
+        time_unix_s=0.0,
+        health=health,
+    )
+    return one.plan(inputs)
 
 
 def planner(groups: Mapping[str, Group] = GROUPS, local: LocalConfig | None = ENGINE, **auto: object) -> Planner:
     routing = RoutingConfig(auto=AutoConfig(**{"strategy": "cost", **auto}))  # pyright: ignore[reportArgumentType]
-    return Planner(groups, STRATEGIES, routing, local)
+    return Planner(groups, RANKED, routing, local)
 
 
 def order(plan_steps: object) -> list[str]:
@@ -53,45 +95,47 @@ def order(plan_steps: object) -> list[str]:
 
 
 def test_cost_takes_the_cheapest_then_the_dearer_then_unknown_prices_then_local() -> None:
-    plan = planner().plan(request(), verdict(), FEATURES, facts())
+    plan = decide(planner(), request(), verdict(), FEATURES, facts())
     assert order(plan) == ["cloud/cheap", "cloud/dear", "cloud/unknown", "local/base"]
     assert plan.reason == "strategy:cost"
 
 
 def test_a_named_group_is_followed_by_its_fallbacks_and_local() -> None:
-    plan = planner().plan(request("cheap"), verdict(), FEATURES, facts())
+    plan = decide(planner(), request("cheap"), verdict(), FEATURES, facts())
     assert order(plan) == ["cloud/cheap", "cloud/dear", "local/base"]
     assert plan.reason == "explicit"
 
 
 def test_a_deployment_whose_breaker_is_open_is_tried_last() -> None:
-    plan = planner().plan(request("cheap"), verdict(), FEATURES, facts(down=("cloud/cheap",)))
+    plan = decide(planner(), request("cheap"), verdict(), FEATURES, facts(down=("cloud/cheap",)))
     assert order(plan) == ["cloud/dear", "local/base", "cloud/cheap"]
 
 
 def test_with_every_cloud_down_local_answers_and_the_reason_is_offline() -> None:
-    plan = planner().plan(request(), verdict(), FEATURES, facts(down=("cloud/cheap", "cloud/dear", "cloud/unknown")))
+    plan = decide(planner(), request(), verdict(), FEATURES, facts(down=("cloud/cheap", "cloud/dear", "cloud/unknown")))
     assert plan.steps[0].target.provider == "local"
     assert plan.reason == "offline"
 
 
 def test_a_local_verdict_leaves_one_local_step_whatever_was_asked() -> None:
     for model in ("auto", "cheap", "local", "local/base"):
-        plan = planner().plan(request(model), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
+        plan = decide(planner(), request(model), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
         assert [step.target.provider for step in plan.steps] == ["local"]
-    assert planner().plan(request("cheap"), verdict(Locality.LOCAL, rule="x"), FEATURES, facts()).reason == "policy:x"
+    assert (
+        decide(planner(), request("cheap"), verdict(Locality.LOCAL, rule="x"), FEATURES, facts()).reason == "policy:x"
+    )
 
 
 def test_without_an_engine_a_local_verdict_is_refused_with_the_rule() -> None:
     with pytest.raises(NoHealthyTarget, match="'sensitive'"):
-        planner(local=None).plan(request(), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
+        decide(planner(local=None), request(), verdict(Locality.LOCAL, rule="sensitive"), FEATURES, facts())
 
 
 def test_an_adapter_is_named_by_name_or_version_and_an_unknown_one_names_the_nearest() -> None:
     local = LocalModels(current={"sql": "sql@1"}, ids=frozenset({"sql@1", "sql@0"}), known=frozenset({"sql", "bad"}))
     one = planner()
-    assert order(one.plan(request("sql"), verdict(), FEATURES, facts(local=local))) == ["local/sql@1"]
-    assert order(one.plan(request("sql@0"), verdict(), FEATURES, facts(local=local))) == ["local/sql@0"]
+    assert order(decide(one, request("sql"), verdict(), FEATURES, facts(local=local))) == ["local/sql@1"]
+    assert order(decide(one, request("sql@0"), verdict(), FEATURES, facts(local=local))) == ["local/sql@0"]
     with pytest.raises(ModelNotFound, match="did you mean 'sql'"):
         one.check_model(request("sqll"), local)
 
@@ -111,10 +155,10 @@ def test_rules_come_before_the_strategy_and_the_first_that_applies_wins() -> Non
     )
     one = planner(rules=rules)
     long = Features(input_tokens=2000, max_output_tokens=None, needs=frozenset())
-    assert one.plan(request(), verdict(), long, facts()).reason == "rule:long"
+    assert decide(one, request(), verdict(), long, facts()).reason == "rule:long"
     gold = Features(input_tokens=1, max_output_tokens=None, needs=frozenset(), tier="gold")
-    assert order(one.plan(request(), verdict(), gold, facts())) == ["local/base"]
-    assert one.plan(request(), verdict(), FEATURES, facts()).reason == "strategy:cost"
+    assert order(decide(one, request(), verdict(), gold, facts())) == ["local/base"]
+    assert decide(one, request(), verdict(), FEATURES, facts()).reason == "strategy:cost"
 
 
 def test_a_deployment_that_can_not_do_what_is_needed_is_left_out() -> None:
@@ -122,15 +166,19 @@ def test_a_deployment_that_can_not_do_what_is_needed_is_left_out() -> None:
     groups = {"plain": Group(name="plain", candidates=plain), **GROUPS}
     needy = Features(input_tokens=1, max_output_tokens=None, needs=frozenset({"vision"}))
     with pytest.raises(UnsupportedFeature, match="vision"):
-        planner(groups, None).plan(request("plain"), verdict(), needy, facts())
-    assert order(planner(groups).plan(request("plain"), verdict(), needy, facts())) == ["local/base"]
+        decide(planner(groups, None), request("plain"), verdict(), needy, facts())
+    assert order(decide(planner(groups), request("plain"), verdict(), needy, facts())) == ["local/base"]
 
 
 def test_a_request_longer_than_every_window_is_refused_before_anyone_is_called() -> None:
     small: tuple[Candidate, ...] = (candidate("cloud/small", context_tokens=50),)
     with pytest.raises(ContextTooLong, match="50"):
-        planner({"small": Group(name="small", candidates=small)}, None).plan(
-            request("small"), verdict(), FEATURES, facts()
+        decide(
+            planner({"small": Group(name="small", candidates=small)}, None),
+            request("small"),
+            verdict(),
+            FEATURES,
+            facts(),
         )
 
 
@@ -143,7 +191,7 @@ def test_a_request_longer_than_every_window_is_refused_before_anyone_is_called()
 def test_no_plan_ever_holds_a_target_further_than_its_verdict(
     limit: Locality, model: str, down: set[str], seed: float
 ) -> None:
-    plan = planner().plan(request(model), verdict(limit, rule="r"), FEATURES, facts(tuple(down), seed=seed))
+    plan = decide(planner(), request(model), verdict(limit, rule="r"), FEATURES, facts(tuple(down), seed=seed))
     assert plan.steps
     assert all(step.target.locality <= limit for step in plan.steps)
     assert len({step.target.deployment for step in plan.steps}) == len(plan.steps)
@@ -171,39 +219,39 @@ VECTORS = {
 
 
 def test_nothing_stands_in_for_a_model_that_a_request_is_bound_to() -> None:
-    plan = planner(VECTORS).plan(request("vectors"), verdict(), BOUND, facts(down=("cloud/e",)))
+    plan = decide(planner(VECTORS), request("vectors"), verdict(), BOUND, facts(down=("cloud/e",)))
     assert order(plan) == ["cloud/e"]
 
 
 @pytest.mark.parametrize("name", ["auto", "vectors"])
 def test_what_is_bound_to_a_cloud_model_is_refused_where_it_must_stay_local(name: str) -> None:
     with pytest.raises(InvalidRequest if name == "auto" else PolicyBlocked) as caught:
-        planner(VECTORS).plan(request(name), verdict(Locality.LOCAL, rule="sensitive"), BOUND, facts())
+        decide(planner(VECTORS), request(name), verdict(Locality.LOCAL, rule="sensitive"), BOUND, facts())
     assert name == "auto" or "'sensitive'" in caught.value.message
 
 
 @pytest.mark.parametrize("name", ["talk", "local", "local/base"])
 def test_a_model_that_does_not_speak_the_dialect_is_refused_by_the_field_s_name(name: str) -> None:
     with pytest.raises(UnsupportedFeature) as caught:
-        planner(VECTORS).plan(request(name), verdict(), BOUND, facts())
+        decide(planner(VECTORS), request(name), verdict(), BOUND, facts())
     assert caught.value.param == "input"
 
 
 def test_a_deployment_without_chat_takes_no_chat() -> None:
     groups = {"e": Group(name="e", candidates=(candidate("cloud/e", dialects=frozenset({Dialect.EMBEDDINGS})),))}
     with pytest.raises(UnsupportedFeature):
-        planner(groups, local=None).plan(request("e"), verdict(), FEATURES, facts())
+        decide(planner(groups, local=None), request("e"), verdict(), FEATURES, facts())
 
 
 def test_a_model_of_this_process_answers_whatever_the_verdict_and_only_its_own_dialect() -> None:
     mine = {"local/vectors": candidate("mine/vectors", dialects=frozenset({Dialect.EMBEDDINGS}))}
-    one = Planner({}, STRATEGIES, RoutingConfig(), None, own=mine)
+    one = Planner({}, Ranking(), RoutingConfig(), None, own=mine)
     one.check_model(request("local/vectors"), LocalModels())
     assert one.own_names == ("local/vectors",)
     for far in Locality:
-        assert order(one.plan(request("local/vectors"), verdict(far), BOUND, facts())) == ["mine/vectors"]
+        assert order(decide(one, request("local/vectors"), verdict(far), BOUND, facts())) == ["mine/vectors"]
     with pytest.raises(UnsupportedFeature):
-        one.plan(request("local/vectors"), verdict(), FEATURES, facts())
+        decide(one, request("local/vectors"), verdict(), FEATURES, facts())
 
 
 OWN = msgspec.structs.replace(
@@ -225,10 +273,10 @@ COUNTING = {
 
 
 def counted(model: str, limit: Verdict, *down: str, local: LocalConfig | None = ENGINE) -> list[str]:
-    one = Planner(COUNTING, STRATEGIES, RoutingConfig(), local, in_process={Dialect.COUNT_TOKENS: OWN})
+    one = Planner(COUNTING, RANKED, RoutingConfig(), local, in_process={Dialect.COUNT_TOKENS: OWN})
     asked = msgspec.structs.replace(request(model), dialect=Dialect.COUNT_TOKENS)
     wanted = msgspec.structs.replace(FEATURES, native=Dialect.COUNT_TOKENS, untranslatable=("count_tokens",))
-    return order(one.plan(asked, limit, wanted, facts(down)))
+    return order(decide(one, asked, limit, wanted, facts(down)))
 
 
 def test_what_this_process_can_answer_is_asked_elsewhere_first_only_where_it_speaks_the_dialect_and_is_up() -> None:
@@ -246,5 +294,5 @@ def test_what_is_sensitive_or_local_is_answered_by_this_process_alone_even_witho
 
 
 def test_other_dialects_never_come_to_it() -> None:
-    one = Planner(COUNTING, STRATEGIES, RoutingConfig(), ENGINE, in_process={Dialect.COUNT_TOKENS: OWN})
-    assert "counter/estimate" not in order(one.plan(request("cheap"), verdict(), FEATURES, facts()))
+    one = Planner(COUNTING, RANKED, RoutingConfig(), ENGINE, in_process={Dialect.COUNT_TOKENS: OWN})
+    assert "counter/estimate" not in order(decide(one, request("cheap"), verdict(), FEATURES, facts()))

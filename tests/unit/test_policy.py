@@ -130,6 +130,13 @@ def test_only_a_local_target_is_told_whose_request_it_is() -> None:
     assert local.tenant
 
 
+def test_what_the_router_asks_for_is_added_to_what_is_sent_and_changes_nothing_else() -> None:
+    asked = request()
+    cleared = clear(asked, report(), verdict(), target(), None, asking={"logprobs": True})
+    assert cleared.body == {**asked.body, "logprobs": True}
+    assert "logprobs" not in asked.body
+
+
 def test_a_rule_that_allows_one_type_does_not_let_another_leave_with_it() -> None:
     policy = PrivacyConfig(rules=(PolicyRule(name="mail", entities=("EMAIL_ADDRESS",), then="allow"),))
     mail = judge(request(), report(Sensitivity.CONFIDENTIAL, "EMAIL_ADDRESS"), policy)

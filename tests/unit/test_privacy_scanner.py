@@ -164,6 +164,7 @@ async def test_a_killed_worker_fails_its_scan_and_the_next_one_works(own: Scanne
     assert own.worker_pids != (pid,)
 
 
+@pytest.mark.alone
 async def test_a_stuck_worker_fails_its_scan_in_time_and_is_replaced(own: Scanner) -> None:
     (pid,) = own.worker_pids
     os.kill(pid, signal.SIGSTOP)
@@ -199,6 +200,7 @@ async def test_more_hits_than_are_counted_mean_sensitive(scanner: Scanner) -> No
     assert is_closed(report, ScanStatus.PARTIAL, "unreadable:hits")
 
 
+@pytest.mark.alone
 async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
     scanner = Scanner(config(max_queue=3, deadline_ms=3_000), GATES)
     await scanner.start()
@@ -215,6 +217,7 @@ async def test_a_queue_that_is_full_fails_closed_at_once() -> None:
     await scanner.aclose()
 
 
+@pytest.mark.alone
 async def test_big_scans_leave_a_worker_to_the_small_ones() -> None:
     scanner = Scanner(config(workers=2, deadline_ms=2_000), GATES)
     await scanner.start()
@@ -287,6 +290,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_hostile_text_costs_little_more_than_a_harmless_one(scanner: Scanner, name: str) -> None:
     async def fastest(text: str) -> float:

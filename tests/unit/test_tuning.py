@@ -20,7 +20,7 @@ from router.server.auth import ANONYMOUS
 from router.tuning.documents import Document, Unreadable, read, text_at
 from router.tuning.examine import Examined, examine
 from router.tuning.view import View, as_json, console
-from tests.fakes.gates import GATES
+from tests.fakes.gates import GATES, share_gates
 
 SECRETS = ("536-22-8726", "maria.g@northwind-clinic.com", "415-555-2671")
 HARMLESS = "What is the capital of the moon?"
@@ -37,8 +37,13 @@ LINES = (
 )
 
 
+HOME = GATES.parent / "home"
+"""A home folder, where the command keeps what it compiles."""
+
+
 def scan(*arguments: str, stdin: str | None = None, **environment: str) -> tuple[int, str]:
-    env = {"COLUMNS": "160", "NO_COLOR": "", "FORCE_COLOR": "", **environment}
+    share_gates(HOME / ".cache" / "sona-router" / "scan")
+    env = {"COLUMNS": "160", "NO_COLOR": "", "FORCE_COLOR": "", "HOME": str(HOME), **environment}
     result = CliRunner().invoke(app, ["scan", *arguments], input=stdin, env=env)
     return result.exit_code, result.output
 
@@ -208,6 +213,7 @@ def test_no_color_is_respected_on_a_terminal(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_settings_can_be_tried_and_no_key_of_the_configuration_is_needed(tmp_path: Path) -> None:
+    share_gates(tmp_path / "var" / "scan")
     config = tmp_path / "router.yaml"
     config.write_text(
         "server: {keys: [{id: me, key: env:NOT_SET_AT_ALL, on_sensitive: block}]}\n"
@@ -267,6 +273,7 @@ sona: {enabled: false}
 
 
 def explain(tmp_path: Path, body: dict[str, object]) -> dict[str, object]:
+    share_gates(tmp_path / "var" / "scan")
     config = tmp_path / "router.yaml"
     config.write_text(CONFIG)
     result = CliRunner().invoke(app, ["explain", "--config", str(config)], input=json.dumps(body))

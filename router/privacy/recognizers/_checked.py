@@ -8,7 +8,7 @@ import regex
 from presidio_analyzer import Pattern, PatternRecognizer, RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
-from router.privacy.engine import FLAGS, DeadlinePassed
+from router.privacy.engine import DeadlinePassed, compiled
 
 _THINGS = (
     "order|invoice|version|ver|rev|revision|release|build|commit|hash|checksum|sha|md5|ticket|sku|isbn|issn|ean|upc|gtin|asin|doi"
@@ -65,7 +65,7 @@ class Checked(PatternRecognizer):
     ) -> None:
         super().__init__(supported_entity=entity, name=name, patterns=list(patterns), context=_joined(context))
         self._check, self._value_check, self._shape_only = check, value_check, shape_only
-        self._values = [regex.compile(pattern.regex, FLAGS) for pattern in patterns if "(?P<value>" in pattern.regex]
+        self._values = [compiled(pattern) for pattern in patterns if "(?P<value>" in pattern.regex]
 
     def invalidate_result(self, pattern_text: str) -> bool:
         """Say whether a check fails."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import regex
-from presidio_analyzer import Pattern
+
+from router.privacy.engine import Expression
 
 _BETWEEN = {" ": r"[\s_.-]{0,2}", "'": "['’_]?"}
 
@@ -50,13 +51,13 @@ _MINE = r"(?:(?:not|a|an|the|my|your|his|her|their|our|valid|this|new|old|correc
 _SAID = r"(?:[^\d?]|\[?\d\d:\d\d(?::\d\d)?\]?){0,90}?"
 
 
-def labelled(labels: tuple[str, ...], token: str) -> list[Pattern]:
+def labelled(labels: tuple[str, ...], token: str) -> list[Expression]:
     """Give the patterns of a value with one of these labels before it, behind it, or in the question that it answers."""
     value = rf"(?P<value>{token})"
     label = rf"(?:{'|'.join(labels)})"
     behind = rf"(?:['\"”]?\s(?:is|=|as|are|was|being)\s|['\"”]?\s?[(\[]|['\"”]?\s(?=a\s)){_MINE}"
     return [
-        *(Pattern("before", rf"{START}{each}{END}{LINK}{value}", 0.7) for each in labels),
-        Pattern("behind", rf"(?<![\w.,-]){value}{behind}{START}{label}{END}", 0.6),
-        Pattern("asked", rf"{START}{label}{END}[^\d\n?]{{0,40}}\?{_SAID}(?<![\w.,-]){value}", 0.6),
+        *(Expression("before", rf"{START}{each}{END}{LINK}{value}", 0.7) for each in labels),
+        Expression("behind", rf"(?<![\w.,-]){value}{behind}{START}{label}{END}", 0.6),
+        Expression("asked", rf"{START}{label}{END}[^\d\n?]{{0,40}}\?{_SAID}(?<![\w.,-]){value}", 0.6),
     ]

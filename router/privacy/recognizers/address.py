@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
@@ -43,5 +42,5 @@ def build() -> list[Checked]:
         "English": (ENGLISH + TAIL, 0.7), "city, state, ZIP": (CITY, 0.6), "Germanic": (GERMANIC, 0.6),
         "Romance": (ROMANCE, 0.6), "box": (BOX, 0.6), "unit": (UNIT, 0.6),
     }  # fmt: skip
-    patterns = [Pattern(name, expression, score) for name, (expression, score) in shapes.items()]
+    patterns = [Expression(name, expression, score) for name, (expression, score) in shapes.items()]
     return [Checked("STREET_ADDRESS", "address", patterns, check=_has_number)]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._labels import any_of, labelled
 
@@ -37,5 +36,7 @@ BORN = r"born(?: on)?|geboren(?: am| op)?|née? le|nacid[oa] el|nat[oa] il|nasci
 
 def build() -> list[Checked]:
     """Give the recognizer."""
-    said = [Pattern(pattern.name, pattern.regex, 0.8) for pattern in labelled((any_of(SAID),), DATE)]
-    return [Checked("DATE_OF_BIRTH", "birth_date", [*said, Pattern("born", rf"\b(?:{BORN}) (?P<value>{DATE})", 0.6)])]
+    said = [Expression(pattern.name, pattern.regex, 0.8) for pattern in labelled((any_of(SAID),), DATE)]
+    return [
+        Checked("DATE_OF_BIRTH", "birth_date", [*said, Expression("born", rf"\b(?:{BORN}) (?P<value>{DATE})", 0.6)])
+    ]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from presidio_analyzer import Pattern
 from stdnum import ean
 
-from router.privacy.engine import Overlapping
+from router.privacy.engine import Expression, Overlapping
 from router.privacy.recognizers._checked import Checked
 
 START = r"(?<!\d)(?<!\d\.)(?<![0-9a-f]{3})(?=(?:[3-6]|2[2-7]|2131|1800|0604|8[126]|9792))"
@@ -76,5 +75,5 @@ def build() -> list[Checked]:
         "digit by digit": rf"{START}\d(?:(?: |-|, ?|\. ?)\d){{12,18}}{END}",
         "loose": rf"{START}\d{{4}}[ -]?\d{{2,6}}[ -]?\d{{2,6}}(?:[ -]?\d{{1,6}}){{1,2}}{END}",
     }
-    patterns: list[Pattern] = [Overlapping(name, expression, 0.9) for name, expression in shapes.items()]
+    patterns: list[Expression] = [Overlapping(name, expression, 0.9) for name, expression in shapes.items()]
     return [Checked("CREDIT_CARD", "card", patterns, ("card", "credit", "visa", "mastercard", "amex"), is_card)]

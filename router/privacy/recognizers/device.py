@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._labels import any_of, labelled
 
@@ -39,5 +38,5 @@ def build() -> list[Checked]:
     """Give both recognizers."""
     return [
         Checked("MAC_ADDRESS", "mac", labelled((any_of(MAC_LABELS),), MAC), value_check=is_mac),
-        Checked("CRYPTO", "ethereum", [Pattern("ethereum", ETHEREUM, 0.6)], check=is_wallet, shape_only=True),
+        Checked("CRYPTO", "ethereum", [Expression("ethereum", ETHEREUM, 0.6)], check=is_wallet, shape_only=True),
     ]

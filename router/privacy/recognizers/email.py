@@ -6,6 +6,8 @@ from presidio_analyzer import Pattern
 from presidio_analyzer.predefined_recognizers import EmailRecognizer
 from tldextract import TLDExtract
 
+from router.privacy.engine import Expression
+
 PLAIN = r"[\w%+'-][\w.%&'+~-]{0,63}@(?:\w(?:[\w-]{0,61}\w)?\.){1,8}[^\W\d_][\w-]{1,62}(?![\w-]|:[\w~.-]+/|\()"
 SPELLED = (
     r"\b[\w.+-]{2,64} {0,2}(?:\bat\b|[\[({<] ?(?:at|@) ?[\])}>]) {0,2}(?!the\b|a\b|this\b|that\b)[\w-]{2,63}"
@@ -64,11 +66,11 @@ class _Email(EmailRecognizer):
 
 def build() -> list[EmailRecognizer]:
     """Give the recognizer."""
-    patterns = [
-        Pattern("plain", PLAIN, 0.9),
-        Pattern("quoted", QUOTED, 0.8),
-        Pattern("spelled", SPELLED, 0.6),
-        Pattern("bracketed", BRACKETED, 0.7),
-        Pattern("spaced", SPACED, 0.6),
+    patterns: list[Pattern] = [
+        Expression("plain", PLAIN, 0.9),
+        Expression("quoted", QUOTED, 0.8),
+        Expression("spelled", SPELLED, 0.6),
+        Expression("bracketed", BRACKETED, 0.7),
+        Expression("spaced", SPACED, 0.6),
     ]
     return [_Email(patterns=patterns, name="email")]

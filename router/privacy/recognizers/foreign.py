@@ -11,9 +11,10 @@ import re
 from collections.abc import Callable
 from typing import cast
 
-from presidio_analyzer import Pattern, RecognizerResult
+from presidio_analyzer import RecognizerResult
 from presidio_analyzer.nlp_engine import NlpArtifacts
 
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
@@ -50,7 +51,7 @@ def _is_valid(module: str) -> Callable[[str], bool]:
 
 class _Foreign(Checked):
     def __init__(self) -> None:
-        super().__init__("NATIONAL_ID", "foreign", [Pattern("number", _NUMBER, 0.45)], shape_only=True)
+        super().__init__("NATIONAL_ID", "foreign", [Expression("number", _NUMBER, 0.45)], shape_only=True)
         self._checks = [
             (re.compile(letters), [_is_valid(module) for module in modules.split()])
             for letters, modules in LETTERS.items()

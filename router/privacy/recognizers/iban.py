@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from presidio_analyzer import Pattern
 from stdnum import iban as stdnum_iban
 from stdnum import numdb
 
-from router.privacy.engine import Overlapping
+from router.privacy.engine import Expression, Overlapping
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
@@ -45,7 +44,7 @@ def is_iban(text: str) -> bool:
 
 def build() -> list[Checked]:
     """Give the recognizer."""
-    patterns: list[Pattern] = [
+    patterns: list[Expression] = [
         Overlapping(
             f"{length} characters",
             rf"(?<![A-Z0-9])(?:{'|'.join(countries)})\d\d(?:[ .-]?[A-Z0-9]){{{length - 4}}}(?![A-Z0-9])",

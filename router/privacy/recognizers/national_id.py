@@ -7,8 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
@@ -98,11 +97,12 @@ def _check(module: str) -> Callable[[str], bool] | None:
     return lambda text: is_valid(_JOINTS.sub("", text))
 
 
-def _patterns(kind: Kind) -> list[Pattern]:
-    alone = [Pattern("sure", kind.sure, 0.5)] if kind.sure else []
-    named = [Pattern("named", kind.expression, 0.1 if kind.sure else 0.5)] if kind.expression else []
+def _patterns(kind: Kind) -> list[Expression]:
+    alone = [Expression("sure", kind.sure, 0.5)] if kind.sure else []
+    named = [Expression("named", kind.expression, 0.1 if kind.sure else 0.5)] if kind.expression else []
     return [
-        Pattern(each.name, rf"(?<![A-Za-z0-9_.])(?:{each.regex})(?![A-Za-z0-9_])", each.score) for each in alone + named
+        Expression(each.name, rf"(?<![A-Za-z0-9_.])(?:{each.regex})(?![A-Za-z0-9_])", each.score)
+        for each in alone + named
     ]
 
 

@@ -7,9 +7,8 @@ import binascii
 import re
 
 import regex
-from presidio_analyzer import Pattern
 
-from router.privacy.engine import FLAGS
+from router.privacy.engine import FLAGS, Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._secret_checks import (
     entropy,
@@ -191,15 +190,15 @@ def build() -> list[Checked]:
     start, quote = "(?<![A-Za-z])", "(?<=['\"`])"
     return [
         Checked("PASSWORD", "password", [
-            Pattern("named", rf"{start}{PASSWORD_NAME}{LINK}(?P<value>{PASSWORD_VALUE})", 0.8),
-            Pattern("quoted", rf"{start}{PASSWORD_NAME}{LINK}{quote}(?P<value>{PASSWORD_QUOTED})", 0.8),
+            Expression("named", rf"{start}{PASSWORD_NAME}{LINK}(?P<value>{PASSWORD_VALUE})", 0.8),
+            Expression("quoted", rf"{start}{PASSWORD_NAME}{LINK}{quote}(?P<value>{PASSWORD_QUOTED})", 0.8),
         ], check=_is_password),
         Checked("SECRET", "named_secret", [
-            Pattern("named", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}(?P<value>{KEY_VALUE})", 0.7),
-            Pattern("quoted", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}{quote}(?P<value>{KEY_QUOTED})", 0.7),
+            Expression("named", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}(?P<value>{KEY_VALUE})", 0.7),
+            Expression("quoted", rf"(?<![\w.])(?<![\w.]-){KEY_NAME}{LINK}{quote}(?P<value>{KEY_QUOTED})", 0.7),
         ], check=_is_named_secret),
         Checked("SECRET", "said_secret", [
-            Pattern("said", rf"{start}(?:[\w-]{{2,20}}[ -])?(?:secret|token|key|header)(?:\s|\?{ANSWER})(?:['\"]?token:?\s)?(?P<value>{SAID})(?![\w(\[])", 0.6),
+            Expression("said", rf"{start}(?:[\w-]{{2,20}}[ -])?(?:secret|token|key|header)(?:\s|\?{ANSWER})(?:['\"]?token:?\s)?(?P<value>{SAID})(?![\w(\[])", 0.6),
         ], check=_is_said_secret),
-        Checked("PASSWORD", "pin", [Pattern("pin", PIN, 0.7), Pattern("card code", CARD_CODE, 0.6)]),
+        Checked("PASSWORD", "pin", [Expression("pin", PIN, 0.7), Expression("card code", CARD_CODE, 0.6)]),
     ]  # fmt: skip

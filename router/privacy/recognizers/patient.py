@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 import regex
-from presidio_analyzer import Pattern
 
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 
 EXAMPLES = (
@@ -61,4 +61,4 @@ def _is_name(text: str) -> bool:
 def build() -> list[Checked]:
     """Give recognizers for the name and for what it tells of its bearer."""
     expression = rf"\b{WORD}\b{LINK}(?P<value>{NAMES})"
-    return [Checked("MEDICAL_RECORD", "patient", [Pattern("patient", expression, 0.8)], check=_is_name)]
+    return [Checked("MEDICAL_RECORD", "patient", [Expression("patient", expression, 0.8)], check=_is_name)]

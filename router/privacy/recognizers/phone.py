@@ -6,8 +6,8 @@ import re
 from functools import cache
 
 import phonenumbers
-from presidio_analyzer import Pattern
 
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._labels import GAP, NOUN, any_of, labelled
 
@@ -130,14 +130,14 @@ def build() -> list[Checked]:
     said = rf"\+?\(?\d(?:{JOIN}\d){{6,14}}{EXTENSION}(?![A-Za-z0-9_/]|[.,]\d)"
     label = rf"{any_of(LABELS)}(?:{GAP}{NOUN})?"
     return [
-        Checked("PHONE_NUMBER", "phone", [Pattern("plus", plus, 0.75), Pattern("zeros", zeros, 0.6)], CONTEXT,
+        Checked("PHONE_NUMBER", "phone", [Expression("plus", plus, 0.75), Expression("zeros", zeros, 0.6)], CONTEXT,
                 _is_international),
-        Checked("PHONE_NUMBER", "phone_us", [Pattern("separated", american, 0.7), Pattern("spaced", spaced, 0.5)],
+        Checked("PHONE_NUMBER", "phone_us", [Expression("separated", american, 0.7), Expression("spaced", spaced, 0.5)],
                 CONTEXT, _is_north_american, shape_only=True),
-        Checked("PHONE_NUMBER", "phone_bare", [Pattern("bare", bare, 0.45)], CONTEXT, _is_north_american, shape_only=True),
-        Checked("PHONE_NUMBER", "phone_national", [Pattern("zero-led", zero_led, 0.45)], CONTEXT, _is_national, shape_only=True),
-        Checked("PHONE_NUMBER", "phone_compact", [Pattern("zero-led", compact, 0.45)], CONTEXT, _is_mobile, shape_only=True),
-        Checked("PHONE_NUMBER", "phone_mobile", [Pattern("grouped", mobile, 0.45)], CONTEXT, _has_digits, shape_only=True),
-        Checked("PHONE_NUMBER", "phone_loose", [Pattern("any digits", loose, 0.05)], CONTEXT, _has_digits, shape_only=True),
+        Checked("PHONE_NUMBER", "phone_bare", [Expression("bare", bare, 0.45)], CONTEXT, _is_north_american, shape_only=True),
+        Checked("PHONE_NUMBER", "phone_national", [Expression("zero-led", zero_led, 0.45)], CONTEXT, _is_national, shape_only=True),
+        Checked("PHONE_NUMBER", "phone_compact", [Expression("zero-led", compact, 0.45)], CONTEXT, _is_mobile, shape_only=True),
+        Checked("PHONE_NUMBER", "phone_mobile", [Expression("grouped", mobile, 0.45)], CONTEXT, _has_digits, shape_only=True),
+        Checked("PHONE_NUMBER", "phone_loose", [Expression("any digits", loose, 0.05)], CONTEXT, _has_digits, shape_only=True),
         Checked("PHONE_NUMBER", "phone_labelled", labelled((label,), said), value_check=_has_digits),
     ]  # fmt: skip

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._secret_checks import is_place, is_placeholder, is_reference, is_template, is_wordy
 from router.privacy.recognizers.password import ANSWER, PASSWORD_WORD
@@ -134,12 +133,12 @@ def build() -> list[Checked]:
     """Give one recognizer per way of telling."""
     return [
         Checked("PASSWORD", "said_password", [
-            Pattern("named", _NAMED, 0.6), Pattern("behind", _BEHIND, 0.6), Pattern("login", _LOGIN, 0.6),
+            Expression("named", _NAMED, 0.6), Expression("behind", _BEHIND, 0.6), Expression("login", _LOGIN, 0.6),
         ], value_check=_is_strong),
-        Checked("PASSWORD", "password_sentence", [Pattern("said", _SAID, 0.7)], value_check=is_mixed),
-        Checked("PASSWORD", "password_word", [Pattern("said", _SAID_WORD, 0.6), Pattern("quoted", _QUOTED, 0.6)], value_check=is_chosen_word),
+        Checked("PASSWORD", "password_sentence", [Expression("said", _SAID, 0.7)], value_check=is_mixed),
+        Checked("PASSWORD", "password_word", [Expression("said", _SAID_WORD, 0.6), Expression("quoted", _QUOTED, 0.6)], value_check=is_chosen_word),
         Checked("PASSWORD", "password_answer", [
-            Pattern("next line", _ANSWERED, 0.6), Pattern("next message", _ANSWERED_WORD, 0.6), Pattern("rest", _TOLD, 0.6),
+            Expression("next line", _ANSWERED, 0.6), Expression("next message", _ANSWERED_WORD, 0.6), Expression("rest", _TOLD, 0.6),
         ], value_check=_is_answer),
-        Checked("PASSWORD", "passphrase", [Pattern("phrase", _PHRASE, 0.6)], value_check=_is_phrase),
+        Checked("PASSWORD", "passphrase", [Expression("phrase", _PHRASE, 0.6)], value_check=_is_phrase),
     ]  # fmt: skip

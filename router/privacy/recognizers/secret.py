@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import re
 
-from presidio_analyzer import Pattern
-
+from router.privacy.engine import Expression
 from router.privacy.recognizers._checked import Checked
 from router.privacy.recognizers._secret_checks import (
     entropy,
@@ -149,22 +148,22 @@ def _is_in_manifest(text: str) -> bool:
 def build() -> list[Checked]:
     """Give one recognizer per way of checking."""
     shapes = [
-        Pattern(name, rf"(?-i:(?<![A-Za-z0-9_])(?:{expression}))(?![A-Za-z0-9])", 0.9)
+        Expression(name, rf"(?-i:(?<![A-Za-z0-9_])(?:{expression}))(?![A-Za-z0-9])", 0.9)
         for name, expression in SHAPES.items()
     ]
     credentials = {"header": HEADER, "curl user": CURL_USER, "curl key": CURL_KEY, "netrc": NETRC, "pgpass": PGPASS}
     typed = {"argument": TYPED, "glued argument": MYSQL, "piped": PIPED, "Oracle": ORACLE, "Terraform": TERRAFORM}
     return [
         Checked("SECRET", "secret", shapes, check=is_key),
-        Checked("SECRET", "private_key", [Pattern("private key", PRIVATE_KEY, 0.9)], check=_is_private_key),
-        Checked("SECRET", "url_password", [Pattern("url", URL, 0.8)], check=_is_url_password),
-        Checked("SECRET", "url_token", [Pattern("url token", URL_TOKEN, 0.8)], check=_is_url_token),
-        Checked("SECRET", "password_hash", [Pattern("hash", rf"(?-i:{PASSWORD_HASH})", 0.8)]),
-        Checked("SECRET", "credential", [Pattern(name, text, 0.8) for name, text in credentials.items()],
+        Checked("SECRET", "private_key", [Expression("private key", PRIVATE_KEY, 0.9)], check=_is_private_key),
+        Checked("SECRET", "url_password", [Expression("url", URL, 0.8)], check=_is_url_password),
+        Checked("SECRET", "url_token", [Expression("url token", URL_TOKEN, 0.8)], check=_is_url_token),
+        Checked("SECRET", "password_hash", [Expression("hash", rf"(?-i:{PASSWORD_HASH})", 0.8)]),
+        Checked("SECRET", "credential", [Expression(name, text, 0.8) for name, text in credentials.items()],
                 check=_is_credential),
-        Checked("SECRET", "typed_password", [Pattern(name, text, 0.8) for name, text in typed.items()], value_check=_is_typed),
-        Checked("SECRET", "app_password", [Pattern("four by four", APP_PASSWORD, 0.7)]),
+        Checked("SECRET", "typed_password", [Expression(name, text, 0.8) for name, text in typed.items()], value_check=_is_typed),
+        Checked("SECRET", "app_password", [Expression("four by four", APP_PASSWORD, 0.7)]),
         Checked("SECRET", "manifest", [
-            Pattern("Secret", MANIFEST, 0.8), Pattern("Secret below", MANIFEST_BELOW, 0.8), Pattern("JWK", JWK, 0.8),
+            Expression("Secret", MANIFEST, 0.8), Expression("Secret below", MANIFEST_BELOW, 0.8), Expression("JWK", JWK, 0.8),
         ], value_check=_is_in_manifest),
     ]  # fmt: skip

@@ -17,6 +17,10 @@ class Config(BaseModel):
     """Assumed length of an answer whose request sets no limit."""
 
 
+_UNKNOWN = -1e30
+"""Score of an unknown price: below every known one."""
+
+
 class Cost:
     """Ranks by expected price; ties by weight; unknown prices last, for unknown isn't free."""
 
@@ -30,7 +34,7 @@ class Cost:
         scores: list[float] = []
         for one in candidates:
             if one.price is None:
-                scores.append(float("-inf"))
+                scores.append(_UNKNOWN)
                 continue
             cost = features.input_tokens * one.price.input_usd + output * one.price.output_usd
             scores.append(-float(cost) + min(one.weight, 1e6) * 1e-12)

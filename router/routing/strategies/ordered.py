@@ -21,7 +21,7 @@ class Ordered:
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
         """Score by position."""
         del features, seed
-        return [-float(index) for index, _ in enumerate(candidates)]
+        return [-float(one.order) for one in candidates]
 
 
 def build(config: Config) -> Ordered:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
 from router.core.types import Candidate, Features
+from router.routing import chance
 
 
 class Config(BaseModel):
@@ -25,11 +25,11 @@ class Weighted:
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
         """Score each candidate; a weight of 0 comes last. Same seed, same order."""
         del features
-        chance = random.Random(seed)
-        draws = [chance.random() for _ in candidates]
-        return [
-            draw ** (1.0 / one.weight) if one.weight > 0 else -1.0 for draw, one in zip(draws, candidates, strict=True)
-        ]
+        scores: list[float] = []
+        for one in candidates:
+            draw = chance.draw(seed, one.target.group, one.target.deployment)
+            scores.append(draw ** (1.0 / one.weight) if one.weight > 0 else -1.0)
+        return scores
 
 
 def build(config: Config) -> Weighted:

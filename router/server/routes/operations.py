@@ -20,7 +20,7 @@ def build(runtime: Runtime) -> APIRouter:
         return Response(msgspec.json.encode(state), 200 if state.ready else 503, media_type="application/json")
 
     async def metrics() -> Response:
-        runtime.metrics.breakers(dict(runtime.breakers.snapshot()))
+        runtime.metrics.breakers(dict(runtime.health.snapshot()))
         runtime.metrics.sinks(runtime.recorder.states())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

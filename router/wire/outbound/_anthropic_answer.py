@@ -377,7 +377,12 @@ class NativeStream:
             raise UpstreamProtocolError(f"{self._who}: the stream is done without a stop reason")
         self.finished = kind == "message_stop"
         delta = Delta(
-            payload=data, dialect=Dialect.MESSAGES, event=name or kind.encode(), usage=usage, finish_reason=finish
+            payload=data,
+            dialect=Dialect.MESSAGES,
+            event=name or kind.encode(),
+            usage=usage,
+            finish_reason=finish,
+            content=kind not in _FRAME,
         )
         return self._passed(delta, kind)
 
@@ -393,6 +398,10 @@ class NativeStream:
             raise UpstreamProtocolError(f"{self._who}: the stream doesn't begin with its message")
         held, self._held = self._held, []
         return [*held, delta]
+
+
+_FRAME = frozenset(("message_start", "ping", "content_block_start"))
+"""Events that hold nothing of the answer yet."""
 
 
 class _Begun(msgspec.Struct):

@@ -317,7 +317,7 @@ class Chunks:
             "finish_reason": finish,
         }
         self._role = {}
-        return Delta(payload=self._chunk([choice]), finish_reason=finish)
+        return Delta(payload=self._chunk([choice]), finish_reason=finish, content=any(fields.values()))
 
     def usage(self, counted: Counted) -> Delta:
         """Write the chunk that holds usage and no choice."""

@@ -25,6 +25,9 @@ _LOST = "input.reasoning"
 PRELUDE = frozenset((b"response.created", b"response.queued", b"response.in_progress"))
 """Events that come before anything of the answer: while there is nothing else, another target may still answer."""
 
+_ADDED = b".added"
+"""How events end that announce an item, or a part of one, of which nothing is there yet."""
+
 FAILED = "failed"
 """Finish reason of a response that failed after something of it was there."""
 
@@ -120,7 +123,9 @@ def event(payload: bytes, named: bytes | None, name: str, *, is_begun: bool) -> 
     if one.type == "error":
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")
     if one.type not in _FINAL:
-        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or one.type.encode())
+        kind = one.type.encode()
+        content = kind not in PRELUDE and not kind.endswith(_ADDED)
+        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or kind, content=content)
     response = _response(bytes(one.response), name)
     if one.type == "response.failed" and not is_begun:
         raise _failure(response, name)

@@ -1,0 +1,59 @@
+"""The gates that one model group's cheap answers must pass, and the question that one of them may ask the engine here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+
+from router.core.errors import InternalError, RouterError, stack_of
+from router.core.ports import Clocks, Permit, Provider
+from router.core.types import Delta, JsonObject, JsonValue, Target
+from router.execution.fold import fold
+from router.execution.gates import Asked, Gate
+
+_log = logging.getLogger(__name__)
+
+
+class Cascade:
+    """Gates by their kinds; all of them must accept an answer."""
+
+    def __init__(self, *gates: tuple[str, Gate]) -> None:
+        self._gates = gates
+        self._asks = {name: value for _, gate in gates for name, value in gate.asks.items()}
+
+    def asking(self, body: JsonObject) -> Mapping[str, JsonValue]:
+        """Fields that a request lacks and the gates need."""
+        return {name: value for name, value in self._asks.items() if not body.get(name)}
+
+    async def turned_down(self, deltas: Sequence[Delta], asked: Asked) -> str | None:
+        """Return the kind of the first gate that doesn't accept an answer, or one of its choices; None = all do."""
+        for answer in fold(deltas):
+            for kind, gate in self._gates:
+                try:
+                    accepted = await gate.accepts(answer, asked)
+                except Exception as error:  # noqa: BLE001 a gate at fault must not cost the answer
+                    _log.error("the gate '%s' failed, and so accepts\n%s", kind, stack_of(error))
+                    accepted = True
+                if not accepted:
+                    return kind
+        return None
+
+
+async def ask(engine: Provider, target: Target, permit: Permit, question: JsonObject, within_s: float) -> str | None:
+    """Ask the engine on this machine; None = it didn't answer in time, or with an error.
+
+    Raises:
+        LocalityViolation: it isn't on this machine; nothing was sent.
+    """
+    try:
+        async with asyncio.timeout(within_s):
+            clocks = Clocks(ttft_s=within_s, total_s=within_s)
+            async with aclosing(engine.send(permit(target, question=question), clocks)) as deltas:
+                answers = fold([delta async for delta in deltas])
+    except InternalError:
+        raise
+    except (TimeoutError, RouterError):
+        return None
+    return answers[0].text if answers else None

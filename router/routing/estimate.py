@@ -1,0 +1,20 @@
+"""What a request is expected to cost at a candidate, before anything is sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from router.core.types import Features, Price
+
+EXPECTED_OUTPUT_TOKENS = 512
+"""Assumed length of an answer whose request sets no limit."""
+
+_MILLION = Decimal(1_000_000)
+
+
+def expected_cost_usd(features: Features, price: Price | None) -> Decimal | None:
+    """Estimate the cost in US dollars: all of the prompt at full price, and an answer as long as it may be; None = unknown."""
+    if price is None:
+        return None
+    output_tokens = EXPECTED_OUTPUT_TOKENS if features.max_output_tokens is None else features.max_output_tokens
+    return (features.input_tokens * price.input_usd + output_tokens * price.output_usd) / _MILLION

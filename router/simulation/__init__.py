@@ -1,0 +1,1 @@
+"""What recorded decisions would have been under another configuration. Calls nobody, scans nothing."""
