@@ -21,7 +21,7 @@ from router.core.errors import Overloaded, RouterError, SlotsExhausted
 
 _SMOOTHING = 0.1
 """Weight of the newest request in the mean time that requests spend in the engine."""
-_PATIENCE = 2.5
+PATIENCE = 2.5
 """Patience in such mean times: shorter makes batches too small, longer lets rare adapters wait for nothing."""
 _SHORTEST_PATIENCE_S = 0.05
 
@@ -101,7 +101,7 @@ class Admission:
         longest_s = self.limits.max_patience_s
         if self._service_s is None:
             return longest_s
-        return min(longest_s, max(_SHORTEST_PATIENCE_S, _PATIENCE * self._service_s))
+        return min(longest_s, max(_SHORTEST_PATIENCE_S, PATIENCE * self._service_s))
 
     def facts(self) -> QueueFacts:
         """Tell how full the queue is."""
