@@ -174,7 +174,8 @@ class Caller:
         self.hints: list[str | None] = []
         """Retry-After of those that were refused."""
 
-    async def ask(self, adapter: str) -> None:
+    async def ask(self, adapter: str) -> int:
+        """Send one request, read its answer, note both; return the status."""
         stream = adapter in self._coldest
         body = {
             "model": self._names[adapter],
@@ -196,6 +197,7 @@ class Caller:
                 self.hints.append(response.get_header("retry-after"))
             ended_s = time.perf_counter()
             self.answers.append((adapter, ended_s, first_s, ended_s - started_s, response.status))
+            return response.status
 
     async def close(self) -> None:
         await self._client.close()
@@ -219,14 +221,15 @@ async def closed_loop(
 
     async def loop() -> None:
         while time.perf_counter() < end_s:
-            await caller.ask(draw(traffic, rng))
+            if await caller.ask(draw(traffic, rng)) == 503:
+                await asyncio.sleep(1.0)  # as Retry-After says
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
             group.create_task(loop())
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    counted = [one for one in caller.answers if start_s <= one[1] <= end_s]
+    counted = [one for one in caller.answers if start_s <= one[1] <= end_s and one[4] == 200]
     later = [one for one in caller.answers if one[1] >= start_s]  # who waited past the end waited nonetheless
     base = [whole for adapter, _, _, whole, _ in counted if adapter == "base"]
     coldest = [one for one in later if one[0] in COLDEST[traffic]]
