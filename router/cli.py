@@ -12,6 +12,7 @@ import typer
 
 from router.config.schema import OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
+from router.core.types import Dialect
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Private AI routing."
@@ -51,10 +52,13 @@ def check_config(file: Annotated[Path, typer.Argument(help="The configuration fi
 
 
 @app.command()
-def explain(config: ConfigOption) -> None:
+def explain(
+    config: ConfigOption,
+    dialect: Annotated[Dialect, typer.Option(help="The API that the request is made for.")] = Dialect.CHAT,
+) -> None:
     """Read a request as JSON from standard input; print the decision and its reasons. Calls no model."""
     with _clear_errors():
-        explained = asyncio.run(_explain(config, sys.stdin.buffer.read()))
+        explained = asyncio.run(_explain(config, sys.stdin.buffer.read(), dialect))
     typer.echo(msgspec.json.format(explained, indent=2).decode())
 
 
@@ -140,28 +144,31 @@ def simulate(
         report.show(result, Console())
 
 
-async def _explain(file: Path, data: bytes) -> bytes:
+async def _explain(file: Path, data: bytes, dialect: Dialect) -> bytes:
     from router import compose
     from router.config.load import load
     from router.core import clock
     from router.core.types import Hints, Request
     from router.server.auth import ANONYMOUS
-    from router.wire import openai_chat
+    from router.server.routes.explain import whole
+    from router.wire.dialects import codec
 
     config, source = load(file)
-    body, shape = openai_chat.decode(data)
+    decoded = codec(dialect).decode(data)
     runtime = compose.build(config, source, engine=compose.engine_host(config), records=False)
     deadline_s = clock.monotonic_s() + config.server.deadline_s
     request = Request(
         id="explain",
         principal=ANONYMOUS,
-        model=shape.model,
-        body=body,
-        stream=bool(shape.stream),
+        model=decoded.model,
+        body=decoded.body,
+        stream=decoded.stream,
         hints=Hints(),
         deadline_s=deadline_s,
+        dialect=dialect,
     )
     async with runtime.running():
+        request = await whole(request, runtime)
         return msgspec.json.encode(await runtime.pipeline.explain(request, runtime.trace("explain")))
 
 

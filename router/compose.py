@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Mapping, Set
 from functools import cache
-from typing import Any
 
 import msgspec
 from pydantic import BaseModel
 
+from router import strategy_setup
+from router.canaries import Canaries
+from router.circumstances import Circumstances
 from router.config.load import Source, parse
 from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
-from router.config.schema import Strategy as Stages
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
-from router.core.plugin import nearest
-from router.core.ports import Provider, Sink, SinkDeps, Strategy
-from router.core.types import Candidate, Dialect, Locality, Target
+from router.core.ports import Provider, Sink, SinkDeps
+from router.core.types import Candidate, Dialect, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps
 from router.execution.health import HealthMonitor
 from router.execution.slots import Slots, limits
+from router.execution.stickiness import Stickiness
 from router.pipeline import Pipeline
 from router.policy.groups import group_actions
 from router.policy.judge import Judge
@@ -37,19 +38,29 @@ from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
+from router.record.feedback import FeedbackBook
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
 from router.response_store import ResponseStore
+from router.routing.canary import Terms
 from router.routing.candidates import AUTO, Group, local_target
+from router.routing.language import LanguageDetector
 from router.routing.planner import Planner
-from router.routing.ranking import Ranking
+from router.routing.strategies.canary import Canary
 from router.runtime import Runtime
+from router.secret_file import FILE as SECRET
+from router.secret_file import load_secret
 from sona.embedder import Embedder, is_installed, load_embedder
 from sona.selector import Selector
 
-_AUTO_STRATEGY = ("routing", "auto", "strategy")
+_RESERVED = {
+    LOCAL: "the engine host",
+    embedding.NAME: "the router's own embedding model",
+    COUNTER: "what counts tokens here",
+}
+"""Names that no provider may have, and whose they are."""
 
 _PLACES = ("base_url", "location", "project", "region")
 """Options of providers that say where requests go."""
@@ -62,12 +73,9 @@ def check(config: RouterConfig, source: Source) -> None:
         ConfigError: the first thing that is wrong, with its line.
     """
     _check_server(config, source)
-    _check_models(config, source)
+    strategy_setup.check(config, source, _RESERVED)
     for name in config.providers:
         _provider_config(config, source, name)
-    _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options)
-    for name, model in config.models.items():
-        _ranking(source, model.strategy, ("models", name, "strategy"), {})
     _cascades(config, source)
     _check_sinks(config, source)
     try:
@@ -94,7 +102,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(Breakers(config.routing.breaker.failures, config.routing.breaker.cooldown_s))
+    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(
@@ -106,14 +114,27 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
     )
+    planner = planning.planner
+    canaries = Canaries(_trials(planner), config.record.path if records else None)
+    judge = Judge(config.privacy, group_actions(config))
+    circumstances = _circumstances(config, planner, canaries, records=records)
     metrics = Metrics()
     recent = Recent()
-    sinks: dict[str, Sink] = {"metrics": metrics, "recent": recent, **(_sinks(config, source) if records else {})}
+    feedback = FeedbackBook(config.record.path if records else None, canaries.rate)
+    sinks: dict[str, Sink] = {
+        "metrics": metrics,
+        "recent": recent,
+        **({"canaries": canaries} if canaries.ratios else {}),
+        "feedback": feedback,
+        **(_sinks(config, source) if records else {}),
+    }
     return Runtime(
         config=config,
         scanner=scanner,
-        planner=planning.planner,
-        pipeline=Pipeline(scanner, Judge(config.privacy, group_actions(config)), planning.planner, executor, directory),
+        planner=planner,
+        pipeline=Pipeline(scanner, judge, planner, executor, directory, circumstances),
+        canaries=canaries,
+        feedback=feedback,
         directory=directory,
         health=health,
         providers=providers,
@@ -144,7 +165,7 @@ def plan_with(config: RouterConfig, source: Source, local_dialects: Set[Dialect]
     tariffs: dict[str, Tariff] = {}
     planner = Planner(
         {name: _group(config, source, name, clouds, tariffs) for name in config.models},
-        _ranking(source, config.routing.auto.strategy, _AUTO_STRATEGY, config.routing.auto.options),
+        strategy_setup.auto_ranking(config, source),
         config.routing,
         config.local,
         local_dialects=local_dialects,
@@ -152,6 +173,23 @@ def plan_with(config: RouterConfig, source: Source, local_dialects: Set[Dialect]
         in_process={Dialect.COUNT_TOKENS: COUNTER_TARGET},
     )
     return Planning(planner, clouds, tariffs, disabled)
+
+
+def _trials(planner: Planner) -> tuple[Terms, ...]:
+    """The terms of all canaries that the configured strategies try."""
+    strategies = (strategy for ranking in planner.rankings for strategy in ranking.strategies)
+    return tuple(
+        {strategy.terms.canary: strategy.terms for strategy in strategies if isinstance(strategy, Canary)}.values()
+    )
+
+
+def _circumstances(config: RouterConfig, planner: Planner, canaries: Canaries, *, records: bool) -> Circumstances:
+    """Make what finds out the features that strategies and rules ask for; without records, conversations get names for once."""
+    needs, folder = planner.needs, config.record.path
+    named = bool(needs & {"session", "stuck"}) and (records or (folder / SECRET).exists())
+    secret = load_secret(folder) if named else secrets.token_bytes(32)
+    detector = LanguageDetector() if "language" in needs else None
+    return Circumstances(needs, secret, Stickiness(config.routing.session_ttl_s), canaries, detector)
 
 
 def engine_host(config: RouterConfig) -> EngineHost | None:
@@ -182,34 +220,6 @@ def _check_server(config: RouterConfig, source: Source) -> None:
             raise source.error(("server", "keys", index, "key"), "a key needs at least 16 characters")
 
 
-def _check_models(config: RouterConfig, source: Source) -> None:
-    providers, groups = sorted(config.providers), sorted(config.models)
-    if LOCAL in config.providers:
-        raise source.error(("providers", LOCAL), "'local' is the engine host's name; choose another")
-    for name, what in ((embedding.NAME, "the router's own embedding model"), (COUNTER, "what counts tokens here")):
-        if name in config.providers:
-            raise source.error(("providers", name), f"'{name}' is the name of {what}; choose another")
-    for name, model in config.models.items():
-        if name in (AUTO, LOCAL) or name.startswith("local/"):
-            raise source.error(("models", name), f"'{name}' has a meaning of its own; choose another name")
-        for index, deployment in enumerate(model.deployments):
-            loc = ("models", name, "deployments", index, "provider")
-            _known(source, deployment.provider, providers, loc, "provider")
-            if deployment.locality.level is Locality.LOCAL:
-                message = "only the engine host is local; write region or any, or set 'local.url'"
-                raise source.error(("models", name, "deployments", index, "locality"), message)
-        for kind in ("fallbacks", "context_fallbacks", "content_fallbacks"):
-            for index, fallback in enumerate(getattr(model, kind)):
-                _known(source, fallback, [*groups, LOCAL], ("models", name, kind, index), "model group")
-    auto = config.routing.auto
-    for index, name in enumerate(auto.among):
-        _known(source, name, [*groups, LOCAL], ("routing", "auto", "among", index), "model group")
-    for number, rule in enumerate(auto.rules):
-        for index, name in enumerate(rule.use):
-            loc = ("routing", "auto", "rules", number, "use", index)
-            _known(source, name, [*groups, LOCAL], loc, "model group")
-
-
 def _check_sinks(config: RouterConfig, source: Source) -> None:
     seen: set[str] = set()
     for index, sink in enumerate(config.record.sinks):
@@ -221,7 +231,7 @@ def _check_sinks(config: RouterConfig, source: Source) -> None:
 
 def _sink_config(config: RouterConfig, source: Source, index: int) -> BaseModel:
     row, loc = config.record.sinks[index], ("record", "sinks", index)
-    module = _plugin(source, "router.record.sinks", row.kind, loc)
+    module = strategy_setup.plugin(source, "router.record.sinks", row.kind, loc)
     return parse(source, module.Config, row.model_extra or {}, loc)
 
 
@@ -257,23 +267,11 @@ def policy_version(config: RouterConfig) -> str:
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()[:12]
 
 
-def _known(source: Source, name: str, known: list[str], loc: tuple[str | int, ...], what: str) -> None:
-    if name not in known:
-        raise source.error(loc, f"there is no {what} '{name}'{nearest(name, known)}")
-
-
-def _plugin(source: Source, package: str, kind: str, loc: tuple[str | int, ...]) -> Any:
-    try:
-        return load_plugin(package, kind)
-    except ConfigError as error:
-        raise source.error(loc, error.message) from None
-
-
 def _provider_config(config: RouterConfig, source: Source, name: str) -> BaseModel:
     row = config.providers[name]
     if row.kind == LOCAL:
         raise source.error(("providers", name, "kind"), "the engine host isn't a provider row; set 'local.url'")
-    module = _plugin(source, "router.providers", row.kind, ("providers", name, "kind"))
+    module = strategy_setup.plugin(source, "router.providers", row.kind, ("providers", name, "kind"))
     return parse(source, module.Config, row.model_extra or {}, ("providers", name))
 
 
@@ -316,7 +314,7 @@ def _group(
     return Group(
         name=name,
         candidates=tuple(candidates),
-        ranking=_ranking(source, model.strategy, ("models", name, "strategy"), {}),
+        ranking=strategy_setup.group_ranking(config, source, name),
         fallbacks=model.fallbacks,
         context_fallbacks=model.context_fallbacks,
         content_fallbacks=model.content_fallbacks,
@@ -385,21 +383,9 @@ def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
 
 
 def _gate(source: Source, row: PluginConfig, loc: tuple[str | int, ...], deps: GateDeps) -> tuple[str, Gate]:
-    module = _plugin(source, "router.execution.gates", row.kind, loc)
+    module = strategy_setup.plugin(source, "router.execution.gates", row.kind, loc)
     settings = parse(source, module.Config, row.model_extra or {}, loc)
     try:
         return row.kind, module.build(settings, deps)
     except ConfigError as error:
         raise source.error(loc, error.message) from None
-
-
-def _ranking(source: Source, stages: Stages, loc: tuple[str | int, ...], options: dict[str, Any]) -> Ranking:
-    """Build a strategy from its stages; `options` are those of one that is given by its kind alone."""
-    built: list[tuple[str, Strategy]] = []
-    for index, row in enumerate(stages if isinstance(stages, tuple) else (stages,)):
-        own = (*loc, index) if isinstance(stages, tuple) else loc
-        module = _plugin(source, "router.routing.strategies", row.kind, own)
-        settings = row.model_extra or options
-        settings_loc = own if row.model_extra or not options else ("routing", "auto", "options")
-        built.append((row.kind, module.build(parse(source, module.Config, settings, settings_loc))))
-    return Ranking(*built)

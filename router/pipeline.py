@@ -6,18 +6,17 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Set
 from contextlib import aclosing
-from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
+from router.circumstances import Circumstances
 from router.core import clock
 from router.core.ports import NOTHING, Scanner
 from router.core.types import (
     Cleared,
     Delta,
     Dialect,
-    Health,
     JsonObject,
     JsonValue,
     Locality,
@@ -26,12 +25,12 @@ from router.core.types import (
     PlanInputs,
     Request,
     ScanReport,
-    ScanStatus,
     Target,
     Verdict,
 )
 from router.directory import AdapterDirectory
 from router.execution.executor import Executor
+from router.explanation import Explained, explanation
 from router.policy.clearance import clear
 from router.policy.judge import Judge
 from router.privacy.conversation import Conversations
@@ -39,11 +38,10 @@ from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
-from router.routing.features import features
+from router.routing.features import features, text_chars
 from router.routing.planner import Planner
 from router.wire.dialects import codec
 
-_NEW = Health()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -58,6 +56,7 @@ class Pipeline:
         planner: Planner,
         executor: Executor,
         directory: AdapterDirectory,
+        circumstances: Circumstances,
     ) -> None:
         self._scanner = scanner
         self._judge = judge
@@ -65,7 +64,7 @@ class Pipeline:
         self._planner = planner
         self._executor = executor
         self._directory = directory
-        self._deployments = planner.deployments()
+        self._circumstances = circumstances
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -98,8 +97,9 @@ class Pipeline:
                 trace.delta(delta)
                 for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
                     yield restored
+        self._circumstances.answered(decision.inputs.features, trace.deployment)
 
-    async def explain(self, request: Request, trace: Trace) -> dict[str, JsonValue]:
+    async def explain(self, request: Request, trace: Trace) -> JsonObject:
         """Say what would be done with a request, and why; calls nobody.
 
         Raises:
@@ -109,46 +109,16 @@ class Pipeline:
         report, verdict, plan = decision.report, decision.verdict, decision.plan
         first = await self._executor.resolve(plan.steps[0].target, decision.chat, trace)
         trace.resolved(first)
-        return {
-            "decision": {
-                "target": first.label,
-                "locality": "local" if first.locality == 0 else "cloud",
-                "reason": plan.reason,
-                "strategy": plan.strategy,
-                "masked": verdict.masking is not Masking.NONE and first.locality > 0,
-            },
-            "scan": {
-                "status": report.status.value,
-                "reason": report.reason,
-                "sensitivity": report.sensitivity.name.lower(),
-                "entities": list(report.entities),
-                "findings": [
-                    {
-                        "entity": finding.entity,
-                        "path": list(finding.path),
-                        "start": finding.start,
-                        "end": finding.end,
-                        "score": finding.score,
-                        "recognizer": finding.recognizer,
-                        "in_key": finding.in_key,
-                    }
-                    for finding in report.findings
-                ],
-                "leaves": len(leaves(request.body).leaves),
-                "scanned_chars": report.scanned_chars,
-                "elapsed_ms": report.elapsed_ms,
-                "summary": _summary(report),
-            },
-            "verdict": {
-                "max_locality": verdict.max_locality.name.lower(),
-                "masking": verdict.masking.value,
-                "rule": verdict.rule_id,
-                "reason": verdict.reason,
-            },
-            "plan": [_label(step.target) for step in plan.steps],
-            "considered": msgspec.to_builtins(plan.considered, builtin_types=(Decimal,)),
-            "selection": trace.selection_facts(),
-        }
+        explained = Explained(
+            report=report,
+            leaves=len(leaves(request.body).leaves),
+            verdict=verdict,
+            inputs=decision.inputs,
+            plan=plan,
+            first=first,
+            selection=trace.selection,
+        )
+        return explanation(explained)
 
     async def _decide(self, request: Request, trace: Trace, *, remember: bool = True) -> _Decision:
         local = self._directory.models
@@ -162,31 +132,31 @@ class Pipeline:
         masks = remember and verdict.masking is Masking.PLACEHOLDER
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
+        known = self._circumstances.facts(chat)
         inputs = PlanInputs(
             model=chat.model,
             named=self._planner.named(chat.model, local),
             verdict=verdict,
             features=features(
                 chat,
-                report.scanned_chars,
+                report.scanned_chars or text_chars(chat.body),
                 translation.unsupported,
                 bound=translation.bound,
+                session=known.session,
+                stuck=known.stuck,
+                language=known.language,
                 max_cost_usd=chat.hints.max_cost_usd,
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),
-            online=self._executor.health.online,
-            health=self._health(),
+            online_ratio=self._executor.health.online_ratio,
+            health=self._executor.health.known(),
+            canaries=self._circumstances.canaries.ratios,
         )
         trace.planning(inputs)
         plan = self._planner.plan(inputs)
         trace.planned(plan)
-        return _Decision(report, verdict, plan, masked, chat)
-
-    def _health(self) -> dict[str, Health]:
-        """What is known of the deployments; of those that were never called, nothing."""
-        known = ((name, self._executor.health.health(name)) for name in self._deployments)
-        return {name: health for name, health in known if health != _NEW}
+        return _Decision(report, verdict, inputs, plan, masked, chat)
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:
         if report.scanned_chars < _MASK_IN_THREAD_CHARS:
@@ -199,6 +169,7 @@ class _Decision(NamedTuple):
 
     report: ScanReport
     verdict: Verdict
+    inputs: PlanInputs
     plan: Plan
     masked: tuple[JsonObject, Vault] | None
     """The copy that may leave, where the verdict demands one, and the way back."""
@@ -214,16 +185,3 @@ def _question(chat: Request, question: JsonObject) -> Request:
 def _here(verdict: Verdict) -> Verdict:
     """The same verdict, for what must not leave this machine whatever it says."""
     return msgspec.structs.replace(verdict, max_locality=Locality.LOCAL, masking=Masking.NONE)
-
-
-def _summary(report: ScanReport) -> str:
-    """Say in words what the scan came to."""
-    if report.status is not ScanStatus.COMPLETE:
-        return f"the scan is {report.status.value} ({report.reason}): this counts as restricted, whatever it holds"
-    if not report.findings:
-        return f"nothing was found in {report.scanned_chars} characters"
-    return f"found: {', '.join(report.entities)}"
-
-
-def _label(target: Target) -> str:
-    return f"{target.label} (SONA chooses the adapter)" if target.select_adapter else target.label

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.canaries import Canaries
 from router.config.schema import RouterConfig
 from router.core import clock
 from router.core.ports import Provider
@@ -21,6 +22,7 @@ from router.providers._counter import NAME as COUNTER
 from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
+from router.record.feedback import FeedbackBook
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
 from router.record.recent import Recent
@@ -61,6 +63,8 @@ class Runtime:
         recorder: Recorder,
         metrics: Metrics,
         recent: Recent,
+        canaries: Canaries,
+        feedback: FeedbackBook,
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
@@ -74,6 +78,8 @@ class Runtime:
         self.recorder = recorder
         self.metrics = metrics
         self.recent = recent
+        self.canaries = canaries
+        self.feedback = feedback
         self.disabled = disabled
         self.responses = responses
         self.started_unix_s = int(clock.unix_s())
@@ -105,7 +111,7 @@ class Runtime:
             stack.callback(self.directory.close)
             stack.push_async_callback(self._scanner.aclose)
             await self._scanner.start()
-            tasks = [asyncio.create_task(self._watch_loop_lag())]
+            tasks = [asyncio.create_task(self._watch_loop_lag()), asyncio.create_task(self.health.watch())]
             if self.host is not None:
                 tasks.append(asyncio.create_task(self.directory.follow(self.host)))
             stack.push_async_callback(_cancel, tasks)
@@ -113,7 +119,7 @@ class Runtime:
 
     async def readiness(self) -> Readiness:
         """Ask every part whether it can serve. Once the router was ready, a lost engine host doesn't make it
-        unready while a cloud is configured: it is named, and what needs it answers 503."""
+        unready while a cloud is configured: it is named, and what needs it answers 503. So is what clouds lack."""
         missing: list[str] = []
         if not self._scanner.ready:
             missing.append("scanner: no worker is up")
@@ -126,6 +132,10 @@ class Runtime:
             missing.append(f"local engine: {engine}")
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
+        if not self.health.online:
+            missing.append("network: no cloud can be connected to; all is answered locally")
+        refused = (name for name, is_refused in self.health.refused_keys().items() if is_refused)
+        missing += [f"provider {name}: it refuses the router's key" for name in refused]
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())
         vital = vital or (engine is not None and not (self._was_ready and self._has_cloud))
         self._was_ready = self._was_ready or not vital

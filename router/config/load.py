@@ -32,6 +32,9 @@ def without_secrets(loc: Loc) -> str:
 SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_access_key", "session_token"})
 """Keys of a configuration whose values stand elsewhere: in the environment or in a file."""
 
+_RULES = ("routing", "auto", "rules")
+"""Where `key` is a key's id."""
+
 _NO_SECRET = "chain"
 """What may stand there instead: whoever is asked finds the secret itself."""
 
@@ -175,7 +178,7 @@ def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> o
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in SECRETS and not (key == "credentials" and item == _NO_SECRET)
+            if key in SECRETS and loc[:3] != _RULES and not (key == "credentials" and item == _NO_SECRET)
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }

@@ -283,6 +283,8 @@ class BreakerConfig(Section):
     cooldown_s: float = Field(default=10.0, gt=0)
     """How long the first time; twice as long each time that the probe fails, up to `max_cooldown_s`."""
     max_cooldown_s: float = Field(default=120.0, gt=0)
+    error_ratio: float = Field(default=0.5, gt=0, le=1)
+    """Share of failures that opens it too, where there are `health.min_attempts` attempts in the window."""
 
 
 class HealthConfig(Section):

@@ -8,7 +8,7 @@ RouterError
 ├── UpstreamError
 │   ├── UpstreamRejected  UpstreamFiltered
 │   ├── UpstreamRateLimited  UpstreamAuthFailed
-│   ├── UpstreamUnavailable  UpstreamProtocolError  UpstreamTimeout
+│   ├── UpstreamUnavailable (UpstreamUnreachable)  UpstreamProtocolError  UpstreamTimeout (UpstreamConnectTimeout)
 │   └── AdapterNotReady  SlotsExhausted  Overloaded  DeploymentBusy
 ├── AllTargetsFailed  NoHealthyTarget  StreamInterrupted  RecordUnavailable
 ├── InternalError
@@ -185,6 +185,10 @@ class UpstreamUnavailable(UpstreamError):
     code, retry = "upstream_unavailable", Retry.NEXT
 
 
+class UpstreamUnreachable(UpstreamUnavailable):
+    """No connection could be made at all: where that is so of every cloud, the network is at fault."""
+
+
 class UpstreamProtocolError(UpstreamError):
     code, retry = "upstream_protocol_error", Retry.NEXT
 
@@ -193,6 +197,10 @@ class UpstreamTimeout(UpstreamError):
     """The message says which clock ran out: connect, first token, stall or total."""
 
     status, code, retry = 504, "upstream_timeout", Retry.NEXT
+
+
+class UpstreamConnectTimeout(UpstreamTimeout):
+    """No connection could be made in time; see `UpstreamUnreachable`."""
 
 
 class AdapterNotReady(UpstreamError):

@@ -121,7 +121,12 @@ class AdapterChooser(Protocol):
 
 
 class Strategy(Protocol):
-    """A pure ranking of candidates: no I/O, no clock, no state."""
+    """A pure ranking of candidates: no I/O, no clock, no state.
+
+    An attribute `needs` may name the features beyond the request itself that it ranks by, so that they are found out:
+    `session`, `stuck`, `language`. Its module may have a `check(config, pool)` that returns a `Misfit` where the strategy
+    can't do what its options say.
+    """
 
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> Sequence[float | None]:
         """Score each candidate, higher is better, in the order given; None leaves it out.
@@ -129,6 +134,24 @@ class Strategy(Protocol):
         `seed` is uniform in [0, 1). A score is finite, and depends on what the candidates are, not on their order.
         """
         ...
+
+
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy will choose from, as far as the configuration tells."""
+
+    groups: tuple[str, ...]
+    deployments: tuple[str, ...]
+    """As `<provider>/<model>`."""
+    rated: Mapping[str, float]
+    """Deployment -> quality, of those that have one."""
+
+
+class Misfit(msgspec.Struct, frozen=True):
+    """What is wrong with a strategy's options where they are used."""
+
+    place: tuple[str | int, ...]
+    """Key path in the options; empty = all of them."""
+    message: str
 
 
 class SinkState(msgspec.Struct, frozen=True, kw_only=True):

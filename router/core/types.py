@@ -241,13 +241,13 @@ class Health(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """False while nothing may be sent there: its breaker is open, another request is the probe, or it said that its rate
     limit is used up."""
     unavailable: str = ""
-    """Why not, as a code: `breaker_open`, `rate_limited`, `offline`; empty = it is available."""
+    """Why not, as a code: `breaker_open`, `rate_limited`; empty = it is available."""
     traffic_ratio: float = 1.0
     """Share of its traffic that it should get, 0..1: less while it degrades and while it comes back."""
     error_ratio: float = 0.0
     """Moving average of the share of attempts that failed by its fault."""
     ttft_ms: float | None = None
-    """Peak-sensitive moving average of the time to the first token."""
+    """Peak-sensitive moving average of the time to the first piece of an answer, whole answers included; decays with time."""
     ttft_p50_ms: float | None = None
     ttft_p95_ms: float | None = None
     elapsed_p50_ms: float | None = None
@@ -274,7 +274,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """What its provider takes as it is."""
     health: Health = Health()
     traffic_ratio: float | None = None
-    """Share of traffic that its model group gets while it is a canary, 0..1; None = it is none."""
+    """Share of traffic that it gets as a canary, 0..1; None = it is none."""
 
 
 class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -323,12 +323,12 @@ class PlanInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     seed: float
     """Uniform in [0, 1): the only source of chance in a plan."""
     time_unix_s: float
-    online: bool = True
-    """False while no cloud at all can be reached."""
+    online_ratio: float = 1.0
+    """Share of the traffic that may leave, 0..1: 0 while no cloud at all can be reached, more by steps once one can."""
     health: dict[str, Health] = {}
     """Of the deployments that were looked at, by name; those that aren't named were never called."""
     canaries: dict[str, float] = {}
-    """Share of traffic that each model group gets which is a canary now."""
+    """Share of traffic that each model group, or deployment, gets which is a canary."""
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -385,6 +385,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """The value of `x-router-reason` as long as the first step answers."""
     strategy: str
     """The stages' kinds, joined by `+`."""
+    rule: str | None = None
+    """The rule of `routing.auto` that applied."""
     considered: tuple[Considered, ...] = ()
     """Every candidate, best first, those that are left out last."""
     cascade: str | None = None
@@ -463,6 +465,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One actual try: where, how long, what came of it."""
 
     target: str
+    group: str = ""
+    """The target's model group."""
     locality: Locality
     elapsed_ms: float
     """Since it was sent, as `ttft_ms`; the time before, in which it waited for a place, is `queue_ms`."""
@@ -591,3 +595,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cost_estimated: bool
     """Whether a part of the cost is our estimate."""
     client_gone: bool
+
+
+class Feedback(msgspec.Struct, frozen=True, kw_only=True):
+    """What a caller said of an answer of its own."""
+
+    decision_id: str
+    time_unix_s: float
+    principal_id: str
+    group: str
+    """Model group and label of the target that answered."""
+    target: str
+    score: float
+    """0 (useless) to 1 (right)."""

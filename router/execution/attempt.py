@@ -223,6 +223,7 @@ class LiveAttempt:
         self._notes.attempted(
             Attempt(
                 target=self.target.label,
+                group=self.target.group,
                 locality=self.target.locality,
                 elapsed_ms=self._elapsed_ms,
                 ttft_ms=self._ttft_ms,

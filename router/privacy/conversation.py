@@ -58,6 +58,25 @@ class Conversations:
         return hmac.digest(self._secret, b"\0".join((kind, owner, value)), hashlib.sha256)
 
 
+def conversation_name(request: Request, secret: bytes) -> str | None:
+    """Name the conversation of a request (as chat completions say it), the same in each of its turns; None = it is none.
+
+    It is a hash keyed with `secret` of the caller's key and of `x-router-session`; without that, of how it begins: the messages
+    up to the first of the user's. Of a request of the Responses API only that first one counts, for its instructions may change
+    from turn to turn.
+    """
+    if request.hints.session is not None:
+        kind, value = b"session", request.hints.session.encode()
+    else:
+        messages = request.body.get("messages")
+        opening, _ = _opening(messages if isinstance(messages, list) else [])
+        if not opening:
+            return None
+        kind, value = b"opening", _ENCODER.encode(opening[-1:] if request.conversation is not None else opening)
+    owner = request.principal.id.encode()
+    return hashlib.blake2b(b"\0".join((kind, owner, value)), key=secret, digest_size=16).hexdigest()
+
+
 def _opening(messages: list[JsonValue]) -> tuple[list[JsonValue], bool]:
     """Return the messages up to the first of the user's, and whether an answer follows."""
     roles = [message.get("role") if isinstance(message, dict) else None for message in messages]

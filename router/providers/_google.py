@@ -25,7 +25,8 @@ from router.core.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from router.providers._http import MAX_RETRY_AFTER_S, UNREADABLE, Egress, read_bounded, refusal, retry_after_s
+from router.providers._http import UNREADABLE, Egress, read_bounded, refusal
+from router.wire.rate_limits import retry_after_s
 
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -79,7 +80,7 @@ Source: https://github.com/googleapis/googleapis/blob/master/google/api/error_re
 """
 
 
-def google_refusal(who: str, status: int, body: bytes, retry_after: str | None) -> RouterError:
+def google_refusal(who: str, status: int, body: bytes, wait_s: float | None) -> RouterError:
     """Turn an error answer into our error, by its codes, never by words in its text; see `_http.refusal`."""
     error = _error_of(body)
     code = error.status if _CODE.fullmatch(error.status) else ""
@@ -90,7 +91,7 @@ def google_refusal(who: str, status: int, body: bytes, retry_after: str | None) 
     if status == 401 or code == "UNAUTHENTICATED":
         return TokenRefused(refused)
     if status == 429 or code == "RESOURCE_EXHAUSTED":
-        return UpstreamRateLimited(message, retry_after_s=_delay_s(error) or retry_after_s(retry_after))
+        return UpstreamRateLimited(message, retry_after_s=_delay_s(error) or wait_s)
     is_key = status < 500 and any(_KEY_REASON.fullmatch(detail.reason) for detail in error.details)
     if status == 403 or code in _ACCOUNT or is_key:
         return UpstreamAuthFailed(refused)
@@ -98,7 +99,7 @@ def google_refusal(who: str, status: int, body: bytes, retry_after: str | None) 
         return UpstreamRejected(message)
     if code == "CANCELLED":
         return UpstreamUnavailable(message)
-    return refusal(who, status, b"", retry_after, local=False)
+    return refusal(who, status, b"", wait_s, local=False)
 
 
 def _error_of(body: bytes) -> _Error:
@@ -114,7 +115,7 @@ def _delay_s(error: _Error) -> float | None:
     """Read `google.rpc.RetryInfo`, like `"34.07s"`."""
     for detail in error.details:
         if detail.retry_delay.endswith("s"):
-            return retry_after_s(detail.retry_delay[:-1][:17])
+            return retry_after_s({"retry-after": detail.retry_delay[:-1][:17]}, 0)
     return None
 
 
@@ -235,5 +236,5 @@ def _token_refusal(who: str, status: int, headers: Mapping[str, str], body: byte
     if status in (400, 401, 403):
         what = "refused the service account's key; make a new one, and check this machine's clock"
         return UpstreamAuthFailed(f"{who} {what}")
-    wait_s = min(retry_after_s(headers.get("retry-after")) or 0.0, MAX_RETRY_AFTER_S) or None
-    return UpstreamUnavailable(f"{who} answered {status}", retry_after_s=wait_s)
+    wait_s = retry_after_s(headers, clock.unix_s())
+    return UpstreamUnavailable(f"{who} answered {status}", retry_after_s=wait_s or None)

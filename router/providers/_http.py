@@ -6,7 +6,6 @@ Bound to one base URL at construction: no caller, body or redirect can name anot
 from __future__ import annotations
 
 import ipaddress
-import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -18,6 +17,7 @@ from pyreqwest import exceptions as foreign
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.response import Response
 
+from router.core import clock
 from router.core.errors import (
     AdapterIncompatible,
     AdapterNotFound,
@@ -30,14 +30,18 @@ from router.core.errors import (
     RouterError,
     SlotsExhausted,
     UpstreamAuthFailed,
+    UpstreamConnectTimeout,
     UpstreamFiltered,
     UpstreamProtocolError,
     UpstreamRateLimited,
     UpstreamRejected,
     UpstreamTimeout,
     UpstreamUnavailable,
+    UpstreamUnreachable,
 )
+from router.core.ports import ignored
 from router.core.types import Cleared, Locality
+from router.wire.rate_limits import retry_after_s
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of an upstream's error body is read."""
@@ -48,15 +52,10 @@ MAX_ANSWER_BYTES = 256 * 1024 * 1024
 IDLE_S = 30.0
 """How long an idle connection is kept: less than most servers do, or a request meets one that is being closed."""
 
-MAX_RETRY_AFTER_S = 300.0
-"""No upstream may send us away for longer at a time."""
-
-_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
-
 _TRANSLATED: tuple[tuple[type[foreign.PyreqwestError], type[RouterError], str], ...] = (
-    (foreign.ConnectTimeoutError, UpstreamTimeout, "connect time is over"),
+    (foreign.ConnectTimeoutError, UpstreamConnectTimeout, "connect time is over"),
     (foreign.RequestTimeoutError, UpstreamTimeout, "the connection timed out"),
-    (foreign.ConnectError, UpstreamUnavailable, "can't connect"),
+    (foreign.ConnectError, UpstreamUnreachable, "can't connect"),
     (foreign.NetworkError, UpstreamUnavailable, "the connection broke"),
     (foreign.TransportError, UpstreamUnavailable, "the connection failed"),
     (foreign.DecodeError, UpstreamProtocolError, "the answer can't be decoded"),
@@ -90,7 +89,12 @@ class Sender(Protocol):
     """What sends a cleared request: an `Egress`, or a choice of several."""
 
     def post(
-        self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        headers: Mapping[str, str] | None = None,
+        heard: Callable[[Mapping[str, str]], None] = ignored,
     ) -> AbstractAsyncContextManager[Response]:
         """See `Egress.post`."""
         ...
@@ -149,9 +153,16 @@ class Egress:
 
     @asynccontextmanager
     async def post(
-        self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        headers: Mapping[str, str] | None = None,
+        heard: Callable[[Mapping[str, str]], None] = ignored,
     ) -> AsyncGenerator[Response]:
         """Send a cleared request; the response's body is still to be read. Leaving the block cancels it.
+
+        `heard` gets the headers of every answer, of errors too; the client makes their names lower-case.
 
         Raises:
             LocalityViolation: no clearance, or one for another target.
@@ -166,6 +177,7 @@ class Egress:
             request = request.streamed_read_buffer_limit(0)
         try:
             async with request.build_streamed() as response:
+                heard(response.headers)
                 if response.status >= 400:
                     raise await self._refusal(response)
                 if response.status >= 300:
@@ -231,11 +243,12 @@ class Egress:
 
     async def _refusal(self, response: Response) -> RouterError:
         body = await read_bounded(response, MAX_ERROR_BYTES)
-        if self._own_refusal is not None:
-            headers = {key.lower(): value for key, value in response.headers.items()}
-            if (own := self._own_refusal(self._name, response.status, headers, body or b"")) is not None:
-                return own
-        return refusal(self._name, response.status, body or b"", response.get_header("retry-after"), local=self._local)
+        headers = response.headers
+        own = self._own_refusal and self._own_refusal(self._name, response.status, headers, body or b"")
+        if own is not None:
+            return own
+        wait_s = retry_after_s(headers, clock.unix_s())
+        return refusal(self._name, response.status, body or b"", wait_s, local=self._local)
 
 
 async def read_bounded(response: Response, limit: int) -> bytes | None:
@@ -269,15 +282,16 @@ _LOCAL_CODES: Mapping[str, type[RouterError]] = {
 }
 
 
-def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, local: bool) -> RouterError:
+def refusal(who: str, status: int, body: bytes, wait_s: float | None, *, local: bool) -> RouterError:
     """Turn an upstream's error answer into our error, by status and code, never by words in its text.
+
+    `wait_s` is what its headers ask to wait.
 
     The upstream's text isn't shown, for it may quote the prompt or a key; the local engine host's is ours.
     """
     error = _error_of(body)
     code = str(error.code or error.type or "")
     text = f": {error.message}" if local and error.message else (f" ({code[:64]})" if code else "")
-    wait_s = retry_after_s(retry_after)
     message = f"{who} answered {status}{text}"
     if local and code in _LOCAL_CODES:
         return _LOCAL_CODES[code](error.message or message, retry_after_s=wait_s)
@@ -298,13 +312,6 @@ def refusal(who: str, status: int, body: bytes, retry_after: str | None, *, loca
             Overloaded(message, retry_after_s=wait_s) if local else UpstreamUnavailable(message, retry_after_s=wait_s)
         )
     return UpstreamUnavailable(message) if status >= 500 else UpstreamRejected(message)
-
-
-def retry_after_s(value: str | None) -> float | None:
-    """Read a Retry-After header in seconds, cut to `MAX_RETRY_AFTER_S`; None where it isn't a plain number."""
-    if value is None or _SECONDS.fullmatch(value.strip()) is None:
-        return None
-    return min(float(value), MAX_RETRY_AFTER_S)
 
 
 def _error_of(body: bytes) -> _ErrorBody:

@@ -7,7 +7,7 @@ only the choice. The router, not a host, makes it: it sees all hosts, and a host
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from pyreqwest.response import Response
 from router.core.clock import monotonic_s
 from router.core.errors import AdapterNotFound, AdapterNotReady, Overloaded, RouterError, SlotsExhausted
 from router.core.errors import UpstreamUnavailable as Unavailable
+from router.core.ports import ignored
 from router.core.types import AdapterInfo, AdapterListing, Cleared
 from router.providers._http import Egress
 
@@ -111,7 +112,12 @@ class Replicas:
 
     @asynccontextmanager
     async def post(
-        self, path: str, body: bytes, cleared: Cleared, headers: Mapping[str, str] | None = None
+        self,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        headers: Mapping[str, str] | None = None,
+        heard: Callable[[Mapping[str, str]], None] = ignored,
     ) -> AsyncGenerator[Response]:
         """See `Egress.post`. Where a host refuses before it answers, the next one is asked.
 
@@ -127,7 +133,7 @@ class Replicas:
             async with AsyncExitStack() as stack:
                 stack.enter_context(host.busy())
                 try:
-                    response = await stack.enter_async_context(host.egress.post(path, body, cleared, headers))
+                    response = await stack.enter_async_context(host.egress.post(path, body, cleared, headers, heard))
                 except _ELSEWHERE as error:
                     host.refused(error)
                     first = first or error

@@ -67,8 +67,7 @@ class Anthropic:
         Raises:
             InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
         """
-        del clocks  # connect is the client's own; the executor holds the others
-        answer = self._translated(cleared) if cleared.dialect is Dialect.CHAT else self._native(cleared)
+        answer = (self._translated if cleared.dialect is Dialect.CHAT else self._native)(cleared, clocks)
         async with aclosing(answer) as deltas:
             async for delta in deltas:
                 yield delta
@@ -81,14 +80,14 @@ class Anthropic:
         """Close all connections."""
         await self._egress.aclose()
 
-    async def _translated(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+    async def _translated(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         body, dropped = translate_request(
             cleared.body,
             model=cleared.target.upstream_model,
             stream=cleared.stream,
             default_max_tokens=self._default_max_tokens,
         )
-        async with self._egress.post("/v1/messages", body, cleared) as response:
+        async with self._egress.post("/v1/messages", body, cleared, None, clocks.heard) as response:
             if not cleared.stream:
                 delta = decode_answer(await _reading.whole(response, self._name), self._name, int(clock.unix_s()))
                 yield msgspec.structs.replace(delta, dropped=dropped)
@@ -102,12 +101,12 @@ class Anthropic:
                     return
         raise UpstreamProtocolError(f"{self._name}: the stream ended before the answer did")
 
-    async def _native(self, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+    async def _native(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         native, dropped = native_body(cleared)
         body = msgspec.json.encode(native)
         counts = cleared.dialect is Dialect.COUNT_TOKENS
         path = "/v1/messages/count_tokens" if counts else "/v1/messages"
-        async with self._egress.post(path, body, cleared, self._headers(cleared)) as response:
+        async with self._egress.post(path, body, cleared, self._headers(cleared), clocks.heard) as response:
             if counts or not cleared.stream:
                 payload = await _reading.whole(response, self._name)
                 delta = read_count(payload, self._name) if counts else read_answer(payload, self._name)

@@ -16,10 +16,11 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers import _reading
 from router.providers._aws import ChainKeys, EventParser, FixedKeys, Keys, KeySource, Signer, require_botocore
-from router.providers._http import UNREADABLE, Egress, retry_after_s
+from router.providers._http import UNREADABLE, Egress
 from router.wire.outbound._bedrock_answer import error_named
 from router.wire.outbound._hub import Head
 from router.wire.outbound.bedrock import AnswerStream, decode_answer, encode_request
+from router.wire.rate_limits import retry_after_s
 
 CAPABILITIES: frozenset[str] = frozenset({"tools", "vision", "files", "json_schema"})
 """What the dialect as translated here can do, whatever the model."""
@@ -84,7 +85,6 @@ class Bedrock:
         Raises:
             InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
         """
-        del clocks  # connect is the client's own; the executor holds the others
         model = cleared.target.upstream_model
         body, dropped = encode_request(cleared.body, model=model)
         # An ARN's slashes and colons are part of one segment of the path.
@@ -93,7 +93,7 @@ class Bedrock:
         if self._signer is not None:
             headers |= await self._signer.headers(self._base_url + path, body)
         head = Head(id=f"chatcmpl-{cleared.request_id}", model=model, created_s=int(clock.unix_s()))
-        async with self._egress.post(path, body, cleared, headers) as response:
+        async with self._egress.post(path, body, cleared, headers, clocks.heard) as response:
             if not cleared.stream:
                 delta = decode_answer(await _reading.whole(response, self._name), self._name, head)
                 yield msgspec.structs.replace(delta, dropped=dropped)
@@ -142,7 +142,7 @@ def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> 
         said = _SAID.decode(body)
     except UNREADABLE:
         said = _Said()
-    wait_s = retry_after_s(headers.get("retry-after"))
+    wait_s = retry_after_s(headers, clock.unix_s())
     for name in (headers.get("x-amzn-errortype"), said.type, said.code):
         if name and (error := error_named(name, who, retry_after_s=wait_s)) is not None:
             return error

@@ -49,10 +49,9 @@ class Cohere:
         Raises:
             InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
         """
-        del clocks  # connect is the client's own; the executor holds the others
         model = cleared.target.upstream_model
         body, dropped = encode_request(cleared.body, model=model, stream=cleared.stream)
-        async with self._egress.post("/v2/chat", body, cleared) as response:
+        async with self._egress.post("/v2/chat", body, cleared, None, clocks.heard) as response:
             if not cleared.stream:
                 delta = decode_answer(
                     await _reading.whole(response, self._name), self._name, model, int(clock.unix_s())

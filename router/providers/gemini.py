@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AsyncExitStack
 from urllib.parse import quote, urlsplit
 
@@ -21,6 +21,7 @@ from router.providers._http import Egress, is_loopback
 from router.wire import sse
 from router.wire.outbound.gemini import encode_request
 from router.wire.outbound.gemini_answer import AnswerStream, Asked, decode_answer
+from router.wire.rate_limits import retry_after_s
 
 CAPABILITIES: frozenset[str] = frozenset(
     {"tools", "vision", "audio", "files", "json_schema", "json_object", "logprobs", "n", "web_search"}
@@ -72,7 +73,6 @@ class Gemini:
         Raises:
             InvalidRequest, UnsupportedFeature: the request can't be translated; nothing was sent.
         """
-        del clocks  # connect is the client's own; the executor holds the others
         model = cleared.target.upstream_model
         encoded = encode_request(cleared.body, model=model)
         asked = Asked(
@@ -84,7 +84,8 @@ class Gemini:
         )
         dropped = encoded.dropped
         async with AsyncExitStack() as stack:
-            response = await self._ask(stack, self._path(model, stream=cleared.stream), encoded.payload, cleared)
+            path = self._path(model, stream=cleared.stream)
+            response = await self._ask(stack, path, encoded.payload, cleared, clocks.heard)
             if not cleared.stream:
                 delta = decode_answer(await _reading.whole(response, self._name), asked)
                 yield msgspec.structs.replace(delta, dropped=dropped)
@@ -93,16 +94,23 @@ class Gemini:
                 yield msgspec.structs.replace(delta, dropped=dropped) if dropped else delta
                 dropped = ()
 
-    async def _ask(self, stack: AsyncExitStack, path: str, body: bytes, cleared: Cleared) -> Response:
+    async def _ask(
+        self,
+        stack: AsyncExitStack,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        heard: Callable[[Mapping[str, str]], None],
+    ) -> Response:
         """Send a request; with a token that is refused once more, with a new one."""
         if self._tokens is None:
-            return await stack.enter_async_context(self._egress.post(path, body, cleared))
+            return await stack.enter_async_context(self._egress.post(path, body, cleared, None, heard))
         token = await self._tokens.get()
         try:
-            return await stack.enter_async_context(self._egress.post(path, body, cleared, _bearer(token)))
+            return await stack.enter_async_context(self._egress.post(path, body, cleared, _bearer(token), heard))
         except TokenRefused:
             token = await self._tokens.get(refused=token)
-        return await stack.enter_async_context(self._egress.post(path, body, cleared, _bearer(token)))
+        return await stack.enter_async_context(self._egress.post(path, body, cleared, _bearer(token), heard))
 
     def _path(self, model: str, *, stream: bool) -> str:
         method = "streamGenerateContent?alt=sse" if stream else "generateContent"
@@ -141,7 +149,7 @@ async def _stream(response: Response, asked: Asked) -> AsyncGenerator[Delta, Non
 
 
 def _refusal(who: str, status: int, headers: Mapping[str, str], body: bytes) -> RouterError:
-    return google_refusal(who, status, body, headers.get("retry-after"))
+    return google_refusal(who, status, body, retry_after_s(headers, clock.unix_s()))
 
 
 def build(config: Config, name: str) -> Gemini:

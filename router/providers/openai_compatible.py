@@ -69,7 +69,6 @@ class OpenAICompatible:
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
         """See `core.ports.Provider`."""
-        del clocks  # connect is the client's own; the executor holds the others
         narrow, unsaid = narrowed(cleared.body) if cleared.translated else (cleared.body, ())
         if cleared.dialect is Dialect.RESPONSES:
             body, refused = native.upstream_body(cleared.body, cleared.target.upstream_model)
@@ -78,7 +77,7 @@ class OpenAICompatible:
         dropped = (*unsaid, *refused)
         path, headers = self._path(cleared), dict(cleared.headers)
         async with (
-            self._egress.post(path, msgspec.json.encode(body), cleared, headers) as response,
+            self._egress.post(path, msgspec.json.encode(body), cleared, headers, clocks.heard) as response,
             aclosing(self._answer(response, cleared)) as deltas,
         ):
             async for delta in deltas:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from math import nan
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from router.core.ports import SinkState
-from router.core.types import Attempt, Outcome
+from router.core.types import Attempt, BreakerState, Health, Outcome
 
 _FAST_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -38,7 +41,8 @@ class Metrics:
         self._attempts = Counter("sona_attempts", "Upstream attempts", ["target", "code"], registry=registry)
         self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
         self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
-        self._breakers = Gauge("sona_breaker_open", "1 = not closed", ["deployment"], registry=registry)
+        self._clouds = _Clouds(registry)
+        self._canaries = Gauge("sona_canary_ratio", "Share of traffic of a canary", ["group"], registry=registry)
         self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
         self._waiting = Gauge("sona_records_waiting", "Records not written yet", ["sink"], registry=registry)
         self._lost = Gauge("sona_records_lost", "Records lost since the start", ["sink"], registry=registry)
@@ -71,10 +75,14 @@ class Metrics:
         if attempt.cost_usd is not None:
             self._cost.labels(attempt.target).inc(float(attempt.cost_usd))
 
-    def breakers(self, states: dict[str, str]) -> None:
-        """Set the state of every deployment's breaker."""
-        for deployment, state in states.items():
-            self._breakers.labels(deployment).set(0 if state == "closed" else 1)
+    def clouds(self, seen: Mapping[str, Health], refused_keys: Mapping[str, bool], online_ratio: float) -> None:
+        """Set what is known of deployments, and whether clouds can be reached at all."""
+        self._clouds.set(seen, refused_keys, online_ratio)
+
+    def canaries(self, ratios: Mapping[str, float]) -> None:
+        """Set the share of traffic of every canary, 0..1."""
+        for group, ratio in ratios.items():
+            self._canaries.labels(group).set(ratio)
 
     def sinks(self, states: dict[str, SinkState]) -> None:
         """Set how every sink is doing."""
@@ -93,6 +101,42 @@ class Metrics:
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class _Clouds:
+    """What is known of deployments, as of the last scrape."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def of_deployments(name: str, what: str, *labels: str) -> Gauge:
+            return Gauge(name, what, ["deployment", *labels], registry=registry)
+
+        self._open = of_deployments("sona_breaker_open", "1 = not closed")
+        self._state = of_deployments("sona_breaker_state", "1 = the breaker is in this state", "state")
+        self._errors = of_deployments("sona_deployment_error_ratio", "Share of attempts that failed by its fault")
+        self._ttft = of_deployments("sona_deployment_ttft_p95_seconds", "Time to the first token, 95th percentile")
+        self._traffic = of_deployments("sona_deployment_traffic_ratio", "Share of its traffic that it gets")
+        self._in_flight = of_deployments("sona_deployment_in_flight", "Attempts under way")
+        self._limited = of_deployments("sona_deployment_rate_limited", "1 = its rate limit is used up")
+        self._online = Gauge(
+            "sona_online", "Share of traffic that may leave; 0 = no cloud is reached", registry=registry
+        )
+        self._refused = Gauge(
+            "sona_provider_key_refused", "1 = the provider refuses the router's key", ["provider"], registry=registry
+        )
+
+    def set(self, seen: Mapping[str, Health], refused_keys: Mapping[str, bool], online_ratio: float) -> None:
+        self._online.set(online_ratio)
+        for provider, is_refused in refused_keys.items():
+            self._refused.labels(provider).set(is_refused)
+        for name, health in seen.items():
+            self._open.labels(name).set(health.state is not BreakerState.CLOSED)
+            for state in BreakerState:
+                self._state.labels(name, state.value).set(health.state is state)
+            self._errors.labels(name).set(health.error_ratio)
+            self._ttft.labels(name).set(nan if health.ttft_p95_ms is None else health.ttft_p95_ms / 1000)
+            self._traffic.labels(name).set(health.traffic_ratio)
+            self._in_flight.labels(name).set(health.in_flight)
+            self._limited.labels(name).set(health.unavailable == "rate_limited")
 
 
 def _locality(outcome: Outcome) -> str:

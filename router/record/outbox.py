@@ -1,4 +1,4 @@
-"""Outcomes on their way to something slow: taken at once, written in batches by one thread, never lost unseen."""
+"""Records on their way to something slow: taken at once, written in batches by one thread, never lost unseen."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
 
 from router.core.ports import SinkState
-from router.core.types import Outcome
 
 _log = logging.getLogger(__name__)
+
+Record = TypeVar("Record")
 
 BATCH_S = 0.05
 """How long records are collected before they are written; a killed process loses no more than this."""
@@ -26,13 +28,13 @@ _RETRY_S = 0.5
 _TICK_S = 1.0
 
 
-class Outbox:
+class Outbox(Generic[Record]):
     """A bounded queue and the thread that empties it. What can't be written waits and is tried again."""
 
     def __init__(
         self,
         name: str,
-        write: Callable[[Sequence[Outcome]], None],
+        write: Callable[[Sequence[Record]], None],
         *,
         tick: Callable[[], None] | None = None,
         close: Callable[[], None],
@@ -43,19 +45,19 @@ class Outbox:
         not at all; `tick` is called every second or oftener."""
         self._name, self._write, self._tick, self._close = name, write, tick, close
         self._required, self._max_waiting = required, max_waiting
-        self._waiting: deque[Outcome] = deque()
+        self._waiting: deque[Record] = deque()
         self._some, self._closing = threading.Event(), threading.Event()
         self._trouble = ""
         self._lost = 0
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def put(self, outcome: Outcome) -> None:
+    def put(self, record: Record) -> None:
         """Take one record; returns at once."""
         if len(self._waiting) >= self._max_waiting:
             self._lost += 1
             return
-        self._waiting.append(outcome)
+        self._waiting.append(record)
         if not self._some.is_set():
             self._some.set()
 

@@ -15,7 +15,6 @@ from router.core.types import (
     Attempt,
     Cleared,
     Delta,
-    JsonValue,
     Locality,
     Masking,
     Outcome,
@@ -105,9 +104,15 @@ class Trace:
         """The target is known, adapter included, and nobody is called."""
         self._target = target
 
-    def selection_facts(self) -> dict[str, JsonValue] | None:
-        """SONA's answer as plain values, for `/v1/route/explain`."""
-        return msgspec.to_builtins(self._selection) if self._selection is not None else None
+    @property
+    def selection(self) -> Selection | None:
+        """SONA's answer, if it was asked."""
+        return self._selection
+
+    @property
+    def deployment(self) -> str:
+        """The deployment that was called last; empty = none was."""
+        return self._target.deployment if self._target is not None else ""
 
     def calling(self, target: Target) -> None:
         """See `core.ports.Notes`."""

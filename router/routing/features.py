@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from router.core.types import Features, JsonObject, Request
+from router.core.types import Features, JsonObject, JsonValue, Request
 
 CHARS_PER_TOKEN = 4
 """A rough, model-independent estimate; exact counts come back with the answer's usage."""
@@ -15,6 +15,9 @@ FIELDS = {
     "web_search": "web_search_options",
 }
 """Need -> the field of a chat request that asks for it, where it has another name."""
+
+NEEDS = frozenset({"tools", "vision", "audio", "files", "json_schema", "json_object", "logprobs", "n", "web_search"})
+"""All that a request can need; see `core.types.Features.needs`."""
 
 _NEEDS_BY_PART = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 
@@ -57,6 +60,19 @@ def features(
         max_cost_usd=max_cost_usd,
         max_latency_ms=request.hints.max_latency_ms,
     )
+
+
+def text_chars(body: JsonObject) -> int:
+    """Count the characters of text in a chat request, for one that no scan counted."""
+    return sum(_chars(body.get(field)) for field in ("messages", "tools", "prompt", "input"))
+
+
+def _chars(value: JsonValue) -> int:
+    if isinstance(value, str):
+        return 0 if value.startswith("data:") else len(value)
+    if isinstance(value, dict):
+        return sum(_chars(one) for name, one in value.items() if name not in ("role", "type"))
+    return sum(_chars(one) for one in value) if isinstance(value, list) else 0
 
 
 def _needs(body: JsonObject) -> set[str]:

@@ -63,6 +63,8 @@ class Choice(msgspec.Struct, frozen=True):
     cascade: str | None = None
     """See `Plan.cascade`."""
     escalations: int = 0
+    rule: str | None = None
+    """See `Plan.rule`."""
 
 
 class Planner:
@@ -91,10 +93,23 @@ class Planner:
         self._local_dialects = local_dialects
         self._own = own
         self._in_process = in_process
+        self.needs = self._needs()
+        """Features that strategies and rules ask for beyond what stands in the request: `session`, `stuck`, `language`."""
 
     def named(self, model: str, local: LocalModels) -> Target | None:
         """The local target that a model's name means; None where it means something else."""
         return None if model in self._groups else named_local_target(model, local)
+
+    @property
+    def rankings(self) -> tuple[Ranking, ...]:
+        """All that is ranked by: for `auto`, and of every model group."""
+        return (self._auto, *(group.ranking for group in self._groups.values()))
+
+    def _needs(self) -> frozenset[str]:
+        needs = frozenset[str]().union(*(ranking.needs for ranking in self.rankings))
+        rules = self._routing.auto.rules
+        needs |= {"stuck"} if any(rule.session is not None for rule in rules) else frozenset[str]()
+        return needs | ({"language"} if any(rule.language is not None for rule in rules) else frozenset[str]())
 
     def deployments(self) -> frozenset[str]:
         """Names of all deployments that a plan may hold, the engine host's included."""
@@ -166,14 +181,15 @@ class Planner:
             fit, longer, reason = longer, [], f"fallback:{ContextTooLong.code}"
         if not fit:
             reason = self._explain_nothing(choice, sorted_out, inputs, is_spared=bool(spare))
-        up = [item.candidate for item in fit if inputs.online and item.candidate.health.available]
+        leaves = _leaves(inputs)
+        up = [one.candidate for one in fit if one.candidate.health.available and (leaves or _is_local(one.candidate))]
         taken = [one for one in up if self._takes(one, inputs)]
         up = [*taken, *(one for one in up if one not in taken)]
         down = [item.candidate for item in fit if item.candidate not in up]
         targets = [*up, *spare, *down]
         if not targets:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
-        if fit and not up and spare:
+        if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
             reason = "offline"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
         # Gates read chat answers, and only where another model may answer at all.
@@ -191,7 +207,8 @@ class Planner:
             steps=(*steps, *aside),
             reason=reason,
             strategy=choice.strategy,
-            considered=considered(choice.ranked, sorted_out, features),
+            rule=choice.rule,
+            considered=considered(choice.ranked, sorted_out, features, leaves=leaves),
             cascade=choice.cascade,
             reserve_usd=reserve_usd(up or down, features, choice.escalations),
         )
@@ -223,8 +240,10 @@ class Planner:
         usual_ms = health.ttft_p50_ms if inputs.features.stream else health.elapsed_p50_ms
         if limit_ms is not None and usual_ms is not None and usual_ms > limit_ms:
             return False
-        ratio = health.traffic_ratio
-        return ratio >= 1.0 or draw(inputs.seed, "traffic", candidate.target.deployment) < ratio
+        ratio, session = health.traffic_ratio, inputs.features.session
+        # A conversation leaves wholly or not at all: its prompt cache and its tools' loops stay put.
+        drawn_by = inputs.seed if session is None else session
+        return ratio >= 1.0 or draw(drawn_by, "traffic", candidate.target.deployment) < ratio
 
     def _explain_nothing(
         self, choice: Choice, sorted_out: Sequence[str], inputs: PlanInputs, *, is_spared: bool
@@ -236,9 +255,15 @@ class Planner:
             if is_spared and inputs.model == AUTO:
                 return f"fallback:{BudgetExceeded.code}"
             raise _too_dear(dear, inputs.features)
+        filters = {code.partition(":")[2] for code in sorted_out if code.startswith("filtered:")}
         unfit = [item.candidate for item, code in pairs if code.partition(":")[0] in (DIALECT, CAPABILITY, CONTEXT)]
         if unfit and not is_spared:
             refuse(unfit, inputs.features)
+        if filters:
+            if is_spared:
+                return f"fallback:{NoHealthyTarget.code}"
+            kinds = "' and '".join(sorted(filters))
+            raise NoHealthyTarget(f"the strategy '{kinds}' leaves out every deployment that could answer this request")
         return "offline" if is_spared else choice.reason
 
     def _aside(
@@ -291,10 +316,10 @@ class Planner:
         if inputs.named is not None or stays:
             reason = f"policy:{verdict.rule_id}" if stays and verdict.rule_id else "explicit"
             return Plan(steps=(last,), reason=reason, strategy="in-process")
-        choice, dialect = self._choose(inputs), inputs.features.dialect
+        choice, dialect, leaves = self._choose(inputs), inputs.features.dialect, _leaves(inputs)
         usable = [item.candidate for item in choice.ranked if not item.excluded]
         allowed = [one for one in usable if one.target.locality <= verdict.max_locality]
-        able = takewhile(lambda one: inputs.online and dialect in one.dialects and one.health.available, allowed)
+        able = takewhile(lambda one: leaves and dialect in one.dialects and one.health.available, allowed)
         steps = tuple(self._step(one) for one in able)
         reason = choice.reason if steps else "in-process"
         shown = considered(choice.ranked, ["" for _ in choice.ranked], inputs.features)
@@ -322,7 +347,8 @@ class Planner:
         reason = f"rule:{rule.name}" if rule else f"strategy:{self._auto.name}"
         escalations = auto.cascade.escalations if auto.cascade is not None else 0
         everything = (*ranked, *self._fallbacks(names, inputs))
-        return Choice(everything, names, reason, self._auto.name, AUTO if escalations else None, escalations)
+        cascade = AUTO if escalations else None
+        return Choice(everything, names, reason, self._auto.name, cascade, escalations, rule.name if rule else None)
 
     def _fallbacks(self, names: Sequence[str], inputs: PlanInputs) -> tuple[Ranked, ...]:
         """Rank the groups that stand in for `names`, theirs in turn included, each group once."""
@@ -342,7 +368,7 @@ class Planner:
         for name in names:
             for one in self._group(name).candidates:
                 health = inputs.health.get(one.target.deployment, _NEW)
-                canary = inputs.canaries.get(name)
+                canary = inputs.canaries.get(name, inputs.canaries.get(one.target.deployment))
                 known.append(replace(one, health=health, traffic_ratio=canary, order=len(known)))
         return ranking.rank(inputs.features, known, inputs.seed)
 
@@ -358,6 +384,15 @@ class Planner:
             total_s=clocks.total_s,
             after=after,
         )
+
+
+def _is_local(candidate: Candidate) -> bool:
+    return candidate.target.locality is Locality.LOCAL
+
+
+def _leaves(inputs: PlanInputs) -> bool:
+    """Whether a request may go to a cloud: the network is up, or it is of the share that leaves while that comes back."""
+    return inputs.online_ratio >= 1.0 or draw(inputs.seed, "online") < inputs.online_ratio
 
 
 def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:

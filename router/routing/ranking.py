@@ -23,7 +23,14 @@ class Ranking:
 
     def __init__(self, *stages: tuple[str, Strategy]) -> None:
         self._stages = stages
+        self.needs: frozenset[str] = frozenset[str]().union(*(getattr(stage, "needs", ()) for _, stage in stages))
+        """What of the features must be found out for it, beyond what stands in the request."""
         self.name = "+".join(kind for kind, _ in stages)
+
+    @property
+    def strategies(self) -> tuple[Strategy, ...]:
+        """The stages."""
+        return tuple(strategy for _, strategy in self._stages)
 
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> tuple[Ranked, ...]:
         """Order candidates best first, those that a stage left out last. The order they come in makes no difference."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from msgspec.structs import replace
 
 from router.config.schema import HedgeConfig
-from router.core.types import Candidate, Considered, Features, Step
+from router.core.types import Candidate, Considered, Features, Locality, Step
 from router.routing.estimate import expected_cost_usd
 from router.routing.ranking import Ranked
 
@@ -40,19 +40,25 @@ def hedged(
     return (replace(steps[0], hedge_after_ms=max(usual_ms, config.min_ms)), *steps[1:])
 
 
-def considered(ranked: Sequence[Ranked], excluded: Sequence[str], features: Features) -> tuple[Considered, ...]:
-    """Note every candidate, best first, those that are left out last."""
+def considered(
+    ranked: Sequence[Ranked], excluded: Sequence[str], features: Features, *, leaves: bool = True
+) -> tuple[Considered, ...]:
+    """Note every candidate, best first, those that are left out last; unless the request `leaves`, so are all clouds."""
     notes = [
         Considered(
             deployment=item.candidate.target.deployment,
             group=item.candidate.target.group,
             scores=tuple(round(score, 6) for score in item.scores),
             cost_usd=expected_cost_usd(features, item.candidate.price),
-            excluded=why or item.candidate.health.unavailable,
+            excluded=why or item.candidate.health.unavailable or _offline(item, leaves=leaves),
         )
         for item, why in zip(ranked, excluded, strict=True)
     ]
     return tuple(sorted(notes, key=lambda note: bool(note.excluded)))
+
+
+def _offline(item: Ranked, *, leaves: bool) -> str:
+    return "" if leaves or item.candidate.target.locality is Locality.LOCAL else "offline"
 
 
 def reserve_usd(candidates: Sequence[Candidate], features: Features, escalations: int) -> Decimal | None:

@@ -17,7 +17,9 @@ from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
 from router.server.routes import decisions, models, operations, responses
-from router.server.routes.inference import Explain, Inference
+from router.server.routes.decisions import Feedback
+from router.server.routes.explain import Explain
+from router.server.routes.inference import Inference
 from router.server.routes.models import VERSION_HEADER
 from router.server.routes.responses import Responses
 from router.wire.dialects import codec
@@ -48,7 +50,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     for dialect in SERVED:
         endpoint = _ENDPOINTS.get(dialect, Inference)(runtime, dialect)
         app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
-    app.router.routes.append(Route("/v1/route/explain", Explain(runtime, Dialect.CHAT), methods=["POST"]))
+    app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
+    app.router.routes.append(Route("/v1/decisions/{decision}/feedback", Feedback(runtime), methods=["POST"]))
     app.include_router(models.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))

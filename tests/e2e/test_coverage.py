@@ -21,7 +21,12 @@ from tests.leaks.site import Site
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
-NO_TEXT = frozenset(("/v1/responses/{response_id}",))  # DELETE has no body
+NO_TEXT = frozenset(
+    (
+        "/v1/responses/{response_id}",  # DELETE has no body
+        "/v1/decisions/{decision}/feedback",  # one number, and nothing else is taken
+    )
+)
 """Routes whose bodies hold no text of a caller's; each needs a reason here."""
 
 TRAVELLING = ("header `anthropic-version`", "header `anthropic-beta`")

@@ -129,6 +129,10 @@ class Cloud:
         """A stream's frames to give instead."""
         self.cut: int | None = None
         """After how many bytes of a stream's frames the connection is closed."""
+        self.more_headers = b""
+        """Lines that the head of every answer gets too."""
+        self.probed = 0
+        """HEAD requests, which are answered, but recorded nowhere else."""
         self.cancelled = 0
         """Answers whose reader left before their end."""
         self.count = itertools.count(1)
@@ -225,6 +229,10 @@ class _Connection(asyncio.Protocol):
         if self._parser.get_method() == b"GET":
             self._task = asyncio.ensure_future(self._get(url))
             return
+        if self._parser.get_method() == b"HEAD":
+            self._cloud.probed += 1
+            self._write(b"HTTP/1.1 404 X\r\ncontent-length: 2\r\n\r\n")
+            return
         if self._cloud.recording:
             self._cloud.received.append(body)
             self._cloud.headers.append(headers)
@@ -236,6 +244,8 @@ class _Connection(asyncio.Protocol):
 
     def _write(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
+            if data.startswith(b"HTTP/1.1 "):
+                data = data.replace(b"\r\n", b"\r\n" + self._cloud.more_headers, 1)
             self._transport.write(data)
 
     def _whole(self, status: int, payload: bytes, extra: bytes = b"") -> None:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from router.config.schema import RoutingConfig
+from router.config.schema import BreakerConfig, RoutingConfig
 from router.core import clock
 from router.core.errors import RouterError
 from router.core.ports import NOTHING, Clocks
@@ -27,7 +27,6 @@ from router.core.types import (
     Target,
     Verdict,
 )
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.health import HealthMonitor
@@ -144,7 +143,7 @@ class Run:
         cascade: Cascade | None = None,
         has_engine: bool = False,
     ) -> None:
-        self.health = HealthMonitor(Breakers(threshold=2, cooldown_s=60))
+        self.health = HealthMonitor(BreakerConfig(failures=2, cooldown_s=60))
         self.executor = Executor(
             dict(providers),
             self.health,

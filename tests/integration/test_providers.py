@@ -24,7 +24,7 @@ from router.core.errors import (
 )
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality
-from router.providers._http import Egress, retry_after_s, translate
+from router.providers._http import Egress, translate
 from router.providers.openai_compatible import Config, OpenAICompatible, build
 from tests.fakes.cloud import Cloud
 from tests.fakes.values import target
@@ -206,20 +206,3 @@ async def test_closing_a_stream_cancels_it_upstream(cloud: Cloud, provider: Open
     async with asyncio.timeout(5):
         while not cloud.cancelled:
             await asyncio.sleep(0.01)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        ("7", 7.0),
-        ("1.5", 1.5),
-        ("9" * 400, None),
-        ("1000000", 300.0),
-        ("\u00b2", None),
-        ("soon", None),
-        ("-1", None),
-        (None, None),
-    ],
-)
-def test_retry_after_is_a_bounded_plain_number_or_nothing(value: str | None, seconds: float | None) -> None:
-    assert retry_after_s(value) == seconds

@@ -1,19 +1,21 @@
-"""The policy packs in `configs/recipes` do what they say: real scans, real verdicts."""
+"""The recipes in `configs/recipes` do what they say: policy packs by real scans and verdicts, routing by plans."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from router import compose
 from router.config.load import load
 from router.config.schema import PrivacyConfig
 from router.core.errors import PolicyBlocked
-from router.core.types import JsonObject, Locality, Masking
+from router.core.types import Features, JsonObject, Locality, Masking, PlanInputs
 from router.policy.rules import judge
 from router.privacy.scanner import Scanner
 from tests.fakes.gates import GATES
-from tests.fakes.values import request
+from tests.fakes.values import request, verdict
 
 RECIPES = Path(__file__).resolve().parents[2] / "configs" / "recipes"
 
@@ -93,3 +95,36 @@ async def test_a_pack_does_what_it_says(pack: str, monkeypatch: pytest.MonkeyPat
     finally:
         await scanner.aclose()
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("recipe", sorted(file.name for file in RECIPES.glob("*.yaml")))
+def test_every_recipe_of_a_router_starts(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (RECIPES / recipe).read_text()
+    if "engine:" in text:
+        return  # an engine host's
+    for name in re.findall(r"(?:env|file):(\w+)", text):
+        monkeypatch.setenv(name, "sk-none-but-long-enough")
+    compose.check(*load(RECIPES / recipe, lambda _: "sk-none-but-long-enough"))
+
+
+PAIRS = {"canary": ("today", "tomorrow"), "ab": ("control", "variant"), "cascade": ("small", "large")}
+
+
+@pytest.mark.parametrize("recipe", PAIRS)
+def test_a_routing_recipe_chooses_between_its_two(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-none")
+    config, source = load(RECIPES / f"{recipe}.yaml")
+    planner = compose.plan_with(config, source, frozenset()).planner
+    chosen: list[str] = []
+    for number in range(400):
+        features = Features(input_tokens=10, session=str(number))
+        inputs = PlanInputs(
+            model="auto", named=None, verdict=verdict(), features=features, seed=number / 400, time_unix_s=0.0
+        )
+        plan = planner.plan(inputs)
+        assert len(plan.steps) == 2
+        chosen.append(plan.steps[0].target.group)
+    share = chosen.count(PAIRS[recipe][1]) / 400
+    low, high = {"canary": (0.02, 0.09), "ab": (0.14, 0.26), "cascade": (0.0, 0.0)}[recipe]
+    assert low <= share <= high

@@ -11,17 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.canaries import Canaries as Trials
+from router.circumstances import Circumstances
 from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, RoutingConfig, ScanConfig
 from router.core import clock
 from router.core.errors import RouterError
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, Hints, Locality, Principal, Request, Target
 from router.directory import AdapterDirectory
-from router.execution.breaker import Breakers
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
 from router.execution.gates import Gate, GateDeps, judge
 from router.execution.health import HealthMonitor
+from router.execution.stickiness import Stickiness
 from router.pipeline import Pipeline
 from router.policy.judge import Judge
 from router.privacy.scanner import Scanner
@@ -75,12 +77,13 @@ class Bench:
         directory = AdapterDirectory(None)
         executor = Executor(
             {"cloud": self.cloud, "local": self.local},
-            HealthMonitor(Breakers(5, 10)),
+            HealthMonitor(),
             directory,
             cascades={"m": Cascade(*gates)},
             engine=engine,
         )
-        return Pipeline(self.scanner, Judge(self._policy, {}), planner, executor, directory)
+        circumstances = Circumstances(frozenset({"stuck"}), b"secret", Stickiness(60), Trials((), None))
+        return Pipeline(self.scanner, Judge(self._policy, {}), planner, executor, directory, circumstances)
 
     async def ask(self, body: dict[str, object], pipeline: Pipeline | None = None) -> None:
         self.cloud.given.clear()

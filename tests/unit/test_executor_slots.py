@@ -111,8 +111,7 @@ async def test_without_another_target_it_is_a_503_with_retry_after() -> None:
 
 
 async def test_who_waits_gets_the_place_of_one_that_ended_however_it_ended() -> None:
-    upstream = ScriptedProvider([0.03, WORD])
-    run = Run(("a", upstream), slots=slots())
+    run = Run(("a", ScriptedProvider([60.0, WORD], [WORD])), slots=slots())
     leaving = asyncio.create_task(run(plan(step(target("a/m")))))
     await asyncio.sleep(0.01)
     waiting = asyncio.create_task(run(plan(step(target("a/m")))))

@@ -34,9 +34,10 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
+from router.routing.features import text_chars
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
-from router.routing.strategies import cost, ordered, weighted
+from router.routing.strategies import canary, cost, ordered, weighted
 from tests.fakes.values import candidate, request, verdict
 
 FEATURES = Features(input_tokens=100, max_output_tokens=None, needs=frozenset())
@@ -296,3 +297,60 @@ def test_what_is_sensitive_or_local_is_answered_by_this_process_alone_even_witho
 def test_other_dialects_never_come_to_it() -> None:
     one = Planner(COUNTING, RANKED, RoutingConfig(), ENGINE, in_process={Dialect.COUNT_TOKENS: OWN})
     assert "counter/estimate" not in order(decide(one, request("cheap"), verdict(), FEATURES, facts()))
+
+
+# -- strategies that leave candidates out, conversations, canaries
+
+
+def facts_of(model: str, features: Features = FEATURES, **known: object) -> PlanInputs:
+    return PlanInputs(model=model, verdict=verdict(), features=features, time_unix_s=0.0, **{"seed": 0.5, **known})  # type: ignore[arg-type]
+
+
+ABOVE = Ranking(("cost", cost.build(cost.Config(min_quality=0.5))))
+
+
+def test_where_a_strategy_leaves_everything_out_local_answers_or_the_refusal_names_it() -> None:
+    groups = {"g": Group(name="g", candidates=(candidate("cloud/a", price="1", quality=0.1),), ranking=ABOVE)}
+    plan = planner(groups).plan(facts_of("g"))
+    assert (order(plan), plan.reason) == (["local/base"], "fallback:no_healthy_target")
+    assert plan.considered[0].excluded == "filtered:cost"
+    with pytest.raises(NoHealthyTarget, match="'cost' leaves out every deployment"):
+        planner(groups, local=None).plan(facts_of("g"))
+
+
+def test_a_plan_says_which_rule_applied_also_when_its_reason_says_something_else() -> None:
+    rules = (RouteRule(name="all", use=("cheap",)),)
+    down = {name: Health(available=False) for name in ("cloud/cheap", "cloud/dear")}
+    plan = planner(rules=rules).plan(facts_of("auto", health=down))
+    assert (plan.reason, plan.rule) == ("offline", "all")
+
+
+def test_a_conversation_leaves_a_degraded_target_wholly_or_not_at_all() -> None:
+    health = {"cloud/cheap": Health(traffic_ratio=0.5)}
+    one, chosen = planner(), dict[str, set[str]]()
+    for session in map(str, range(60)):
+        features = msgspec.structs.replace(FEATURES, session=session)
+        plans = [one.plan(facts_of("cheap", features, health=health, seed=seed / 10)) for seed in range(10)]
+        chosen[session] = {order(plan)[0] for plan in plans}
+    assert all(len(targets) == 1 for targets in chosen.values())
+    assert 15 < sum(targets == {"cloud/cheap"} for targets in chosen.values()) < 45
+    without = [order(one.plan(facts_of("cheap", health=health, seed=seed / 100)))[0] for seed in range(100)]
+    assert 30 < without.count("cloud/cheap") < 70
+
+
+def test_a_canary_s_share_comes_with_the_inputs_by_group_or_by_deployment() -> None:
+    rank = Ranking(("canary", canary.build(canary.Config(stable="old", canary="new"))))
+    two = {name: Group(name=name, candidates=(candidate(f"cloud/{name}"),)) for name in ("old", "new")}
+    routing = RoutingConfig(auto=AutoConfig(among=("old", "new")))
+    one = Planner(two, rank, routing, None)
+    assert order(one.plan(facts_of("auto", canaries={"new": 1.0}))) == ["cloud/new", "cloud/old"]
+    assert order(one.plan(facts_of("auto", canaries={"new": 0.0}))) == ["cloud/old"]
+    inside = Ranking(("canary", canary.build(canary.Config(stable="cloud/old", canary="cloud/new"))))
+    both = Group(name="g", candidates=(candidate("cloud/old"), candidate("cloud/new")), ranking=inside)
+    assert order(planner({"g": both}, None).plan(facts_of("g", canaries={"cloud/new": 1.0})))[0] == "cloud/new"
+
+
+def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
+    part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}, part]}], "model": "m" * 99}
+    assert text_chars(body) == 400  # pyright: ignore[reportArgumentType]

@@ -293,3 +293,19 @@ def test_explain_tells_keys_from_values_and_says_when_nothing_was_found(tmp_path
     shown = explain(tmp_path, {"model": "auto", **said(HARMLESS)})
     assert (shown["findings"], shown["leaves"]) == ([], 1)
     assert shown["summary"] == "nothing was found in 32 characters"
+
+
+def test_explain_takes_the_dialect_of_the_request(tmp_path: Path) -> None:
+    config = tmp_path / "router.yaml"
+    config.write_text(
+        f"local: {{url: http://127.0.0.1:1}}\nrecord: {{path: {tmp_path}/var}}\nprivacy: {{scan: {{enabled: false}}}}\n"
+    )
+    bodies = {
+        "messages": {"model": "local", "max_tokens": 5, **said(HARMLESS)},
+        "responses": {"model": "local", "input": HARMLESS},
+    }
+    for dialect, body in bodies.items():
+        command = ["explain", "--config", str(config), "--dialect", dialect]
+        result = CliRunner().invoke(app, command, input=json.dumps(body))
+        assert result.exit_code == 0, result.output
+        assert json.loads(result.stdout)["features"]["dialect"] == dialect

@@ -1,17 +1,63 @@
-"""`GET /v1/decisions/{id}`: what was decided about a request of the caller's own, and why."""
+"""`/v1/decisions/{id}`: what was decided about a request of the caller's own, and why; and what the caller says of it."""
 
 from __future__ import annotations
 
+import msgspec
 from fastapi import APIRouter, Request, Response
+from starlette.types import Receive, Scope, Send
 
-from router.core.errors import NotFound
+from router.core.errors import InvalidRequest, NotFound
+from router.record.feedback import KEPT as RATABLE
 from router.record.recent import KEPT
 from router.runtime import Runtime
-from router.server.exchange import NOBODY
+from router.server.exchange import NOBODY, ClientGone, Exchange
+
+_MAX_BYTES = 4096
+_BODY_S = 10.0
+
+
+class _Rating(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a feedback."""
+
+    score: float
+
+
+class Feedback:
+    """Takes `{"score": 0..1}` of a decision of the caller's own."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one exchange, over bare ASGI.
+
+        Raises:
+            RouterError: a bad body, or no such decision.
+        """
+        exchange = Exchange(scope, receive, send)
+        try:
+            rating = _rating(await exchange.body(_MAX_BYTES, _BODY_S))
+            decision: str = scope["path_params"]["decision"]
+            if not self._runtime.feedback.rate(decision, exchange.principal.id, rating.score):
+                raise NotFound(f"no answer of this key has this id among the latest {RATABLE}")
+            payload = msgspec.json.encode({"decision_id": decision, "score": rating.score})
+            await exchange.json(200, payload, [("x-request-id", exchange.request_id)])
+        except ClientGone:
+            return
+
+
+def _rating(data: bytes) -> _Rating:
+    try:
+        rating = msgspec.json.decode(data, type=_Rating)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidRequest('send {"score": n} with a number from 0 (useless) to 1 (right)', param="score") from None
+    if not 0 <= rating.score <= 1:
+        raise InvalidRequest("'score' must be from 0 (useless) to 1 (right)", param="score")
+    return rating
 
 
 def build(runtime: Runtime) -> APIRouter:
-    """Make the route."""
+    """Make the route to read one."""
     routes = APIRouter()
 
     async def decision(decision: str, request: Request) -> Response:

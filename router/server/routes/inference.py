@@ -1,4 +1,4 @@
-"""The endpoints that take a request for a model, one for each dialect, and `POST /v1/route/explain`."""
+"""The endpoints that take a request for a model, one for each dialect."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from decimal import Decimal, InvalidOperation
 
-import msgspec
 from starlette.types import Receive, Scope, Send
 
 from router.core import clock
@@ -47,7 +46,7 @@ class Endpoint(ABC):
         trace = self._runtime.trace(exchange.request_id)
         self._runtime.metrics.in_flight.inc()
         try:
-            request = await self._decode(exchange)
+            request = await self.decode(exchange)
             trace.decoded(request)
             async with exchange.watched():
                 await self.respond(exchange, request, trace)
@@ -62,7 +61,7 @@ class Endpoint(ABC):
             self._runtime.metrics.in_flight.dec()
             self.finished(trace)
 
-    async def _decode(self, exchange: Exchange) -> Request:
+    async def decode(self, exchange: Exchange) -> Request:
         """Read and check one request.
 
         Raises:
@@ -118,15 +117,6 @@ class Inference(Endpoint):
     def finished(self, trace: Trace) -> None:
         """Record what came of it."""
         self._runtime.recorder.record(trace)
-
-
-class Explain(Endpoint):
-    """The decision and its reasons; calls no model, and leaves no record."""
-
-    async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
-        """Explain."""
-        explained = await self._runtime.pipeline.explain(request, trace)
-        await exchange.json(200, msgspec.json.encode(explained), trace.headers(final=False))
 
 
 async def _stream(exchange: Exchange, encoder: Encoder, trace: Trace, deltas: AsyncGenerator[Delta, None]) -> None:

@@ -20,7 +20,9 @@ def build(runtime: Runtime) -> APIRouter:
         return Response(msgspec.json.encode(state), 200 if state.ready else 503, media_type="application/json")
 
     async def metrics() -> Response:
-        runtime.metrics.breakers(dict(runtime.health.snapshot()))
+        health = runtime.health
+        runtime.metrics.clouds(health.seen(), health.refused_keys(), health.online_ratio)
+        runtime.metrics.canaries(runtime.canaries.ratios)
         runtime.metrics.sinks(runtime.recorder.states())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence, Set
+from typing import NamedTuple
 
 import msgspec
 from fastapi import APIRouter
@@ -39,21 +40,13 @@ class Responses(Inference):
 
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
         """Answer whole or as a stream; one that breaks ends with an error event in sequence."""
-        _refuse_foreign_state(request.body)
-        store, now_s = self._runtime.responses, clock.monotonic_s()
-        previous = _previous(store, request, now_s)
-        limit = self._runtime.config.server.max_body_bytes
-        if previous is not None and previous.total_bytes() > limit:
-            raise RequestTooLarge(f"the conversation is larger than {limit} bytes (server.max_body_bytes)")
-        kept = request.body.get("store") is not False
-        new = await _resolved(store, request, now_s)
-        conversation = previous.conversation if previous else store.new_conversation() if kept else None
-        expanded = msgspec.structs.replace(
-            request, body=_expanded(request.body, new, previous), conversation=conversation
-        )
+        store = self._runtime.responses
+        turn = await goes_on(store, request, self._runtime.config.server.max_body_bytes)
+        expanded, previous = turn.request, turn.previous
         trace.decoded(expanded)
+        kept = request.body.get("store") is not False
         encoder = ResponsesEncoder(expanded.body, previous=previous.id if previous else None, store=kept)
-        keeper = _Keeper(encoder, store, expanded, new, previous) if kept else None
+        keeper = _Keeper(encoder, store, expanded, turn.new, previous) if kept else None
         try:
             await self.answer(exchange, expanded, trace, keeper or encoder)
         except RouterError as error:
@@ -132,6 +125,33 @@ def build(runtime: Runtime) -> APIRouter:
     routes.add_api_route("/v1/responses/{response_id}", delete, methods=["DELETE"])
     routes.add_api_route("/v1/responses/{response_id}/input_items", input_items, methods=["GET"])
     return routes
+
+
+class GoingOn(NamedTuple):
+    """A request with all that it goes on from."""
+
+    request: Request
+    new: list[JsonValue]
+    """What of its input is new."""
+    previous: Turn | None
+
+
+async def goes_on(store: ResponseStore, request: Request, limit_bytes: int) -> GoingOn:
+    """Put the whole conversation into a request, so that all of it is scanned.
+
+    Raises:
+        RouterError: it goes on from what isn't kept here, or from more than `limit_bytes`.
+    """
+    _refuse_foreign_state(request.body)
+    now_s = clock.monotonic_s()
+    previous = _previous(store, request, now_s)
+    if previous is not None and previous.total_bytes() > limit_bytes:
+        raise RequestTooLarge(f"the conversation is larger than {limit_bytes} bytes (server.max_body_bytes)")
+    kept = request.body.get("store") is not False
+    new = await _resolved(store, request, now_s)
+    conversation = previous.conversation if previous else store.new_conversation() if kept else None
+    expanded = msgspec.structs.replace(request, body=_expanded(request.body, new, previous), conversation=conversation)
+    return GoingOn(expanded, new, previous)
 
 
 def _refuse_foreign_state(body: JsonObject) -> None:
