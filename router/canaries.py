@@ -55,7 +55,7 @@ class Canaries:
         self._now_unix_s = now_unix_s
         self._path = folder / FILE if folder is not None else None
         self._outbox: Outbox[bytes] | None = None
-        kept = _read(self._path) if self._path is not None else {}
+        kept = _read(self._path) if self._path is not None and terms else {}
         self._states = {name: self._begun(one, kept.get(name)) for name, one in self._terms.items()}
         self._arms: dict[str, list[tuple[Terms, bool]]] = {}
         for one in terms:

@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain, scan, selftest, simulate, audit."""
+"""The command line: serve, check-config, explain, scan, selftest, simulate, keys, usage, audit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from router.config.schema import OnSensitive, SensitivityName
+from router.config.schema import LocalityName, OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
 from router.core.types import Dialect
 
@@ -20,6 +20,9 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: check it, show its public key.")
 app.add_typer(audit, name="audit")
+
+keys = typer.Typer(no_args_is_help=True, help="API keys in the ledger's store: make, list, revoke.")
+app.add_typer(keys, name="keys")
 
 CONFIG_ERROR = 2
 LogArgument = Annotated[Path, typer.Argument(metavar="PATH", help="The log's folder, e.g. var/audit.")]
@@ -170,6 +173,90 @@ async def _explain(file: Path, data: bytes, dialect: Dialect) -> bytes:
     async with runtime.running():
         request = await whole(request, runtime)
         return msgspec.json.encode(await runtime.pipeline.explain(request, runtime.trace("explain")))
+
+
+@keys.command("create")
+def keys_create(
+    config: ConfigOption,
+    key_id: Annotated[str, typer.Option("--id", help="Its name in records and reports.")],
+    tenant: Annotated[str, typer.Option(help="For rules and reports.")] = "default",
+    model: Annotated[list[str] | None, typer.Option(help="A model it may ask for; again for more. Else all.")] = None,
+    max_locality: Annotated[LocalityName, typer.Option(help="How far its requests may travel.")] = LocalityName.ANY,
+    rpm: Annotated[int | None, typer.Option(min=1, help="Requests a minute.")] = None,
+    tpm: Annotated[int | None, typer.Option(min=1, help="Tokens a minute.")] = None,
+    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests at a time.")] = None,
+    day_usd: Annotated[str | None, typer.Option(help="Budget of a day, in US dollars.")] = None,
+    week_usd: Annotated[str | None, typer.Option(help="Budget of a week.")] = None,
+    month_usd: Annotated[str | None, typer.Option(help="Budget of a month.")] = None,
+) -> None:
+    """Make a key and show it, once. Running routers know it within ledger.refresh_s."""
+    from router import bookkeeping
+    from router.core.types import Limits
+
+    with _clear_errors():
+        budget = bookkeeping.budget(day_usd, week_usd, month_usd)
+        limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=concurrency, budget=budget)
+        models = tuple(model) if model else None
+        made = bookkeeping.create_key(config, bookkeeping.bearer(key_id, tenant, models, max_locality.level, limits))
+    typer.echo("Keep it now, it is not shown again:", err=True)
+    typer.echo(made)
+
+
+@keys.command("list")
+def keys_list(
+    config: ConfigOption, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """List the keys in the store. Those of the configuration stand there."""
+    from router import bookkeeping
+
+    with _clear_errors():
+        found = bookkeeping.list_keys(config)
+    if as_json:
+        typer.echo(bookkeeping.keys_as_json(found))
+    else:
+        _table(*bookkeeping.keys_as_table(found))
+
+
+@keys.command("revoke")
+def keys_revoke(config: ConfigOption, key_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Let a key in no more. Running routers see it within ledger.refresh_s."""
+    from router import bookkeeping
+
+    with _clear_errors():
+        bookkeeping.revoke_key(config, key_id)
+    typer.echo(f"{key_id}: revoked")
+
+
+@app.command()
+def usage(
+    config: ConfigOption,
+    by: Annotated[
+        str, typer.Option(help="Some of key, tenant, model, target, locality, day, hour, estimated.")
+    ] = "key,model",
+    since: Annotated[str | None, typer.Option(help="A day or time in UTC; by default when the month began.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON; costs are to the last digit.")] = False,
+) -> None:
+    """Show what was used and what it cost."""
+    from router import bookkeeping
+
+    with _clear_errors():
+        report = bookkeeping.usage(config, tuple(name.strip() for name in by.split(",") if name.strip()), since)
+    if as_json:
+        typer.echo(bookkeeping.as_json(report))
+    else:
+        _table(*bookkeeping.as_table(report))
+
+
+def _table(heads: list[str], rows: list[list[str]]) -> None:
+    """Print a table; wide ones aren't cut where no terminal is."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*heads)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else 200)
 
 
 @audit.command("verify")

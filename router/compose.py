@@ -11,6 +11,7 @@ import msgspec
 from pydantic import BaseModel
 
 from router import strategy_setup
+from router.accounts import Accounts
 from router.canaries import Canaries
 from router.circumstances import Circumstances
 from router.config.load import Source, parse
@@ -18,7 +19,7 @@ from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, 
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.ports import Provider, Sink, SinkDeps
-from router.core.types import Candidate, Dialect, Target
+from router.core.types import Budget, Candidate, Dialect, Target
 from router.directory import AdapterDirectory
 from router.execution.cascade import Cascade
 from router.execution.executor import Executor
@@ -38,11 +39,14 @@ from router.providers._counter import Counter
 from router.providers._http import is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
+from router.record.databases import StoreDown, check_url
 from router.record.feedback import FeedbackBook
+from router.record.ledger import Ledger, known_keys
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff, listed
 from router.record.recent import Recent
 from router.record.recorder import Recorder
+from router.record.store import store_of
 from router.response_store import ResponseStore
 from router.routing.canary import Terms
 from router.routing.candidates import AUTO, Group, local_target
@@ -102,15 +106,16 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
+    routing, slots = config.routing, Slots(limits(config.models))
+    health = HealthMonitor(routing.breaker, routing.health, routing.offline, planning.clouds, queued=slots.queued)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(
         providers,
         health,
         directory,
-        config.routing,
-        slots=Slots(limits(config.models)),
+        routing,
+        slots=slots,
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
     )
@@ -119,6 +124,10 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     judge = Judge(config.privacy, group_actions(config))
     circumstances = _circumstances(config, planner, canaries, records=records)
     metrics = Metrics()
+    has_secret = records or (config.record.path / SECRET).exists()
+    secret = load_secret(config.record.path) if has_secret else secrets.token_bytes(32)
+    ledger = _ledger(config, secret) if records and config.ledger.enabled else None
+    accounts = Accounts(ledger, metrics.rate_limited)
     recent = Recent()
     feedback = FeedbackBook(config.record.path if records else None, canaries.rate)
     sinks: dict[str, Sink] = {
@@ -132,7 +141,9 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         config=config,
         scanner=scanner,
         planner=planner,
-        pipeline=Pipeline(scanner, judge, planner, executor, directory, circumstances),
+        pipeline=Pipeline(
+            scanner, judge, planner, executor, directory, circumstances, accounts, config.ledger.default_max_tokens
+        ),
         canaries=canaries,
         feedback=feedback,
         directory=directory,
@@ -145,6 +156,9 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         tariffs=planning.tariffs,
         disabled=planning.disabled,
         responses=ResponseStore(config.responses),
+        accounts=accounts,
+        ledger=ledger,
+        secret=secret,
     )
 
 
@@ -201,6 +215,13 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     return EngineHost((local.url, *local.replicas), key, connect_s=local.connect_s)
 
 
+def _ledger(config: RouterConfig, secret: bytes) -> Ledger:
+    """Make the ledger; its store is opened when it starts."""
+    own, folder = config.ledger, config.record.path
+    store = store_of(own.url, folder)
+    return Ledger(store, folder, secret, refresh_s=own.refresh_s, max_waiting=own.max_waiting)
+
+
 def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
     return Selector(embedder(), min_confidence=config.sona.min_confidence)
@@ -208,8 +229,11 @@ def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selecto
 
 def _check_server(config: RouterConfig, source: Source) -> None:
     server = config.server
-    if not server.keys and not is_loopback(server.host):
-        message = f"refusing to listen on {server.host} without keys: add 'server.keys', or use 127.0.0.1"
+    if not server.keys and not is_loopback(server.host) and not _has_stored_keys(config):
+        message = (
+            f"refusing to listen on {server.host} without keys: add 'server.keys', make some with `sona-router keys create`,"
+            " or use 127.0.0.1"
+        )
         raise source.error(("server", "host"), message)
     seen: set[str] = set()
     for index, key in enumerate(server.keys):
@@ -218,6 +242,26 @@ def _check_server(config: RouterConfig, source: Source) -> None:
         seen.add(key.id)
         if len(key.key.get_secret_value()) < 16:
             raise source.error(("server", "keys", index, "key"), "a key needs at least 16 characters")
+        if key.limits.budget != Budget() and not config.ledger.enabled:
+            message = "a budget needs the ledger, which counts what was spent: set 'ledger.enabled' to true"
+            raise source.error(("server", "keys", index, "budget"), message)
+    if config.ledger.enabled and config.ledger.url is not None:
+        try:
+            check_url(config.ledger.url.get_secret_value())
+        except ConfigError as error:
+            raise source.error(("ledger", "url"), error.message) from None
+
+
+def _has_stored_keys(config: RouterConfig) -> bool:
+    """Whether the ledger's store has keys, as far as is known here; it is asked itself only where nothing is known."""
+    if not config.ledger.enabled:
+        return False
+    if known_keys(config.record.path):
+        return True
+    try:
+        return bool(store_of(config.ledger.url, config.record.path).keys())
+    except StoreDown:
+        return False
 
 
 def _check_sinks(config: RouterConfig, source: Source) -> None:

@@ -10,8 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
+from router.accounts import Accounts, Ticket
 from router.circumstances import Circumstances
 from router.core import clock
+from router.core.errors import BudgetExceeded
 from router.core.ports import NOTHING, Scanner
 from router.core.types import (
     Cleared,
@@ -19,6 +21,7 @@ from router.core.types import (
     Dialect,
     JsonObject,
     JsonValue,
+    Limits,
     Locality,
     Masking,
     Plan,
@@ -38,10 +41,12 @@ from router.privacy.leaves import leaves
 from router.privacy.masking import Vault, mask
 from router.privacy.unmasking import Unmasker
 from router.record.trace import Trace
-from router.routing.features import features, text_chars
+from router.routing.features import features, most_input_tokens, rough_tokens, text_size
 from router.routing.planner import Planner
 from router.wire.dialects import codec
+from router.wire.output_limit import limited
 
+_UNLIMITED = Limits()
 _MASK_IN_THREAD_CHARS = 20_000
 """Longer texts are masked beside the event loop, not on it."""
 
@@ -57,7 +62,10 @@ class Pipeline:
         executor: Executor,
         directory: AdapterDirectory,
         circumstances: Circumstances,
+        accounts: Accounts,
+        default_max_tokens: int,
     ) -> None:
+        """`default_max_tokens` limits answers that a budget pays for, where the caller sets no limit."""
         self._scanner = scanner
         self._judge = judge
         self._conversations = Conversations()
@@ -65,6 +73,8 @@ class Pipeline:
         self._executor = executor
         self._directory = directory
         self._circumstances = circumstances
+        self._accounts = accounts
+        self._default_max_tokens = default_max_tokens
 
     async def answer(self, request: Request, trace: Trace) -> AsyncGenerator[Delta, None]:
         """Yield the answer's deltas; every stage's result is noted in `trace`.
@@ -72,32 +82,36 @@ class Pipeline:
         Raises:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
-        decision = await self._decide(request, trace)
-        report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
-        masked, vault = decision.masked or (None, None)
-        wanted, is_whole = chat.body.get("response_format"), not request.stream
-        unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
+        request, ticket = self._admit(request)
+        try:
+            decision = await self._decide(request, trace, ticket=ticket)
+            report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
+            masked, vault = decision.masked or (None, None)
+            wanted, is_whole = chat.body.get("response_format"), not request.stream
+            unmasker = Unmasker(vault, wanted, is_whole=is_whole) if vault is not None else None
 
-        def permit(
-            target: Target,
-            *,
-            native: Set[Dialect] | None = None,
-            asking: Mapping[str, JsonValue] = NOTHING,
-            question: JsonObject | None = None,
-        ) -> Cleared:
-            if question is not None:
-                return clear(_question(chat, question), report, _here(verdict), target, None)
-            native = self._executor.provider(target).dialects if native is None else native
-            cleared = clear(request, report, verdict, target, masked, native, asking)
-            trace.cleared(cleared)
-            return cleared
+            def permit(
+                target: Target,
+                *,
+                native: Set[Dialect] | None = None,
+                asking: Mapping[str, JsonValue] = NOTHING,
+                question: JsonObject | None = None,
+            ) -> Cleared:
+                if question is not None:
+                    return clear(_question(chat, question), report, _here(verdict), target, None)
+                native = self._executor.provider(target).dialects if native is None else native
+                cleared = clear(request, report, verdict, target, masked, native, asking)
+                trace.cleared(cleared)
+                return cleared
 
-        async with aclosing(self._executor.execute(plan, chat, permit, trace)) as deltas:
-            async for delta in deltas:
-                trace.delta(delta)
-                for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
-                    yield restored
-        self._circumstances.answered(decision.inputs.features, trace.deployment)
+            async with aclosing(self._executor.execute(plan, chat, permit, trace)) as deltas:
+                async for delta in deltas:
+                    trace.delta(delta)
+                    for restored in unmasker.restore(delta) if unmasker is not None else (delta,):
+                        yield restored
+            self._circumstances.answered(decision.inputs.features, trace.deployment)
+        finally:
+            self._accounts.settle(ticket, request.principal, trace.model, trace.attempts)
 
     async def explain(self, request: Request, trace: Trace) -> JsonObject:
         """Say what would be done with a request, and why; calls nobody.
@@ -120,7 +134,20 @@ class Pipeline:
         )
         return explanation(explained)
 
-    async def _decide(self, request: Request, trace: Trace, *, remember: bool = True) -> _Decision:
+    def _admit(self, request: Request) -> tuple[Request, Ticket | None]:
+        """Let a request in, as far as its key's limits go; one that a budget pays for gets a limit for its answer."""
+        own = request.principal.limits
+        if own == _UNLIMITED:
+            return request, None
+        if own.budget != _UNLIMITED.budget:
+            body = limited(request.body, request.dialect, self._default_max_tokens)
+            request = msgspec.structs.replace(request, body=body)
+        tokens = rough_tokens(request.body) if own.tokens_per_minute is not None else 0
+        return request, self._accounts.admit(request.principal, tokens)
+
+    async def _decide(
+        self, request: Request, trace: Trace, *, remember: bool = True, ticket: Ticket | None = None
+    ) -> _Decision:
         local = self._directory.models
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
@@ -133,19 +160,26 @@ class Pipeline:
         masked = await self._mask(request, report, self._conversations.key(chat)) if masks else None
         trace.judged(verdict)
         known = self._circumstances.facts(chat)
+        # From here on nothing is awaited: what the budgets leave is looked at and held in one step.
+        left, wish_usd = self._accounts.left(request.principal), chat.hints.max_cost_usd
+        limit_usd = wish_usd if left is None else min(left.usd, left.usd if wish_usd is None else wish_usd)
+        # Where the scan is off, nobody has counted yet.
+        chars, size = (report.scanned_chars, report.scanned_bytes) if report.scanned_chars else text_size(chat.body)
+        most_tokens = None if left is None else most_input_tokens(size, report.leaves, chat.body)
         inputs = PlanInputs(
             model=chat.model,
             named=self._planner.named(chat.model, local),
             verdict=verdict,
             features=features(
                 chat,
-                report.scanned_chars or text_chars(chat.body),
+                chars,
                 translation.unsupported,
                 bound=translation.bound,
                 session=known.session,
                 stuck=known.stuck,
                 language=known.language,
-                max_cost_usd=chat.hints.max_cost_usd,
+                max_cost_usd=limit_usd,
+                max_input_tokens=most_tokens,
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),
@@ -154,8 +188,14 @@ class Pipeline:
             canaries=self._circumstances.canaries.ratios,
         )
         trace.planning(inputs)
-        plan = self._planner.plan(inputs)
+        try:
+            plan = self._planner.plan(inputs)
+        except BudgetExceeded:
+            if left is None or limit_usd == wish_usd:
+                raise
+            raise self._accounts.exceeded(request.principal, left) from None
         trace.planned(plan)
+        self._accounts.hold(ticket, plan.reserve_usd)
         return _Decision(report, verdict, inputs, plan, masked, chat)
 
     async def _mask(self, request: Request, report: ScanReport, key: bytes) -> tuple[JsonObject, Vault]:

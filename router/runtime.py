@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.accounts import Accounts
 from router.canaries import Canaries
 from router.config.schema import RouterConfig
 from router.core import clock
@@ -23,6 +24,7 @@ from router.providers._embedder import NAME as EMBEDDER
 from router.providers.local import NAME as LOCAL
 from router.providers.local import EngineHost
 from router.record.feedback import FeedbackBook
+from router.record.ledger import Ledger
 from router.record.metrics import Metrics
 from router.record.pricing import Tariff
 from router.record.recent import Recent
@@ -68,7 +70,11 @@ class Runtime:
         tariffs: Mapping[str, Tariff],
         disabled: Mapping[str, str],
         responses: ResponseStore,
+        accounts: Accounts,
+        ledger: Ledger | None,
+        secret: bytes,
     ) -> None:
+        """`secret` is the installation's (32 bytes); `ledger` None = spending isn't kept."""
         self.config = config
         self.planner = planner
         self.pipeline = pipeline
@@ -82,6 +88,9 @@ class Runtime:
         self.feedback = feedback
         self.disabled = disabled
         self.responses = responses
+        self.accounts = accounts
+        self.ledger = ledger
+        self.secret = secret
         self.started_unix_s = int(clock.unix_s())
         self._scanner = scanner
         self._providers = providers
@@ -106,6 +115,9 @@ class Runtime:
         """Start the scan workers and background tasks; end them in reverse order."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.recorder.aclose)
+            if self.ledger is not None:
+                stack.push_async_callback(self.ledger.aclose)
+                await self.ledger.start()
             for provider in self._providers.values():
                 stack.push_async_callback(provider.aclose)
             stack.callback(self.directory.close)
@@ -132,6 +144,8 @@ class Runtime:
             missing.append(f"local engine: {engine}")
         unwritten = {name: state for name, state in self.recorder.states().items() if state.trouble}
         missing += [f"record {name}: {state.trouble}" for name, state in unwritten.items()]
+        if self.ledger is not None and (trouble := self.ledger.state().trouble):
+            missing.append(f"ledger: its store can't be used ({trouble}); usage waits in memory")
         if not self.health.online:
             missing.append("network: no cloud can be connected to; all is answered locally")
         refused = (name for name, is_refused in self.health.refused_keys().items() if is_refused)

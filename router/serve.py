@@ -151,7 +151,8 @@ async def _greet(runtime: Runtime, url: str) -> None:
         await asyncio.sleep(0.5)
     clouds = [name for name in runtime.config.providers if name not in runtime.disabled]
     say(f"ready on {url} (clouds: {', '.join(clouds) or 'none, everything is answered locally'})")
-    key = "$SONA_KEY" if runtime.config.server.keys else "none"
+    stored = runtime.ledger is not None and runtime.ledger.has_keys
+    key = "$SONA_KEY" if runtime.config.server.keys or stored else "none"
     print(_EXAMPLES.format(url=url, key=key), flush=True)  # noqa: T201 this is what the command is for
 
 

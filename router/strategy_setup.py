@@ -157,6 +157,8 @@ def _check_rules(config: RouterConfig, source: Source) -> None:
             known(source, name, [*groups, LOCAL], (*loc, "use", index), "model group")
         for need in sorted(rule.needs):
             known(source, need, sorted(NEEDS), (*loc, "needs"), "capability")
+        if rule.between is not None and rule.between[0] == rule.between[1]:
+            raise source.error((*loc, "between"), "this is no time at all; leave it out for the whole day")
         _check_timezone(source, rule.timezone, (*loc, "timezone"))
 
 

@@ -25,8 +25,8 @@ StandIn = Callable[[Loc], str | None]
 
 
 def without_secrets(loc: Loc) -> str:
-    """Stand in for every secret, each with a text of its own; a sink that could have a key has none."""
-    return "" if loc[:1] == ("record",) else f"made-up-{secrets.token_hex(16)}"
+    """Stand in for every secret, each with a text of its own; sinks and the ledger have none."""
+    return "" if loc[0] in ("record", "ledger") else f"made-up-{secrets.token_hex(16)}"
 
 
 SECRETS = frozenset({"key", "api_key", "credentials", "access_key_id", "secret_access_key", "session_token"})
@@ -37,6 +37,9 @@ _RULES = ("routing", "auto", "rules")
 
 _NO_SECRET = "chain"
 """What may stand there instead: whoever is asked finds the secret itself."""
+
+_SECRET_PLACES = frozenset({("ledger", "url")})
+"""Key paths of further ones."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -178,7 +181,8 @@ def _secrets(source: Source, value: JsonValue, loc: Loc, stand_in: StandIn) -> o
         optional = bool(value.get("optional", False))
         return {
             key: _secret(source, item, (*loc, key), optional, stand_in)
-            if key in SECRETS and loc[:3] != _RULES and not (key == "credentials" and item == _NO_SECRET)
+            if ((key in SECRETS and loc[:3] != _RULES) or (*loc, key) in _SECRET_PLACES)
+            and not (key == "credentials" and item == _NO_SECRET)
             else _secrets(source, item, (*loc, key), stand_in)
             for key, item in value.items()
         }
@@ -209,6 +213,11 @@ def _secret(source: Source, value: JsonValue, loc: Loc, optional: bool, stand_in
     else:
         raise source.error(loc, "a key must not stand in the file; write env:NAME or file:PATH")
     return SecretStr(found) if found else None
+
+
+def is_set(reference: JsonValue) -> bool:
+    """Whether `env:NAME` names a variable of the environment that holds something."""
+    return isinstance(reference, str) and bool(os.environ.get(reference.removeprefix("env:")))
 
 
 def limit_threads() -> None:

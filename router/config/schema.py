@@ -483,7 +483,9 @@ class LedgerConfig(Section):
     refresh_s: float = Field(default=5.0, gt=0)
     """How often what other routers spent, and keys that were made or revoked, are read."""
     max_waiting: int = Field(default=100_000, ge=1)
-    """Entries that wait in memory while the store is down."""
+    """Rows (by hour, key, model and target) that wait in memory while the store is down."""
+    default_max_tokens: int = Field(default=4096, ge=1)
+    """The longest answer for a key with a budget whose request sets no limit: what isn't limited can't be set aside."""
 
 
 class ResponsesConfig(Section):

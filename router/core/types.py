@@ -281,7 +281,12 @@ class Features(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a strategy may know of the request and its caller; computed in this process, holds no text."""
 
     input_tokens: int
+    max_input_tokens: int | None = None
+    """The most that the prompt may turn out to have, where a budget must hold; None = `input_tokens` will do."""
     max_output_tokens: int | None = None
+    """Of one of its answers."""
+    choices: int = 1
+    """How many answers are asked for."""
     needs: frozenset[str] = frozenset()
     """Capabilities the request uses: `tools`, `vision`, `audio`, `files`, `json_schema`, `json_object`, `logprobs`, `n`,
     `web_search`."""
@@ -435,6 +440,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Of the output."""
     cache_write_tokens: int = 0
     """Of the input: written to the upstream's prompt cache."""
+    long_cache_write_tokens: int = 0
+    """Of those written to a cache: to one that lasts an hour, which costs more."""
     audio_input_tokens: int = 0
     """Of the input."""
     audio_output_tokens: int = 0
@@ -453,6 +460,8 @@ class Delta(msgspec.Struct, frozen=True, kw_only=True):
     """Name of the stream's event, in dialects that name them."""
     usage: Usage | None = None
     finish_reason: str | None = None
+    chars: int = 0
+    """Length of what a piece of a stream says, where that is cheap to know."""
     usage_only: bool = False
     """A chunk that holds no choice, only usage; left out for a caller that didn't ask for it."""
     content: bool = True
@@ -482,6 +491,12 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """How long it waited for one of the deployment's places."""
     estimated: bool = False
     """Whether `usage` is our estimate: the answer was cut off before the upstream told."""
+    pieces: int = 0
+    """Pieces of its answer that came, those with nothing but usage left out."""
+    chars: int = 0
+    """Length of what they said, where the provider tells: see `Delta.chars`."""
+    reached: bool = True
+    """False = no connection to the upstream could be made."""
     gate: str | None = None
     """The gate that turned its answer down."""
     hedge: bool = False

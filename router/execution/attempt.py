@@ -8,7 +8,13 @@ from functools import partial
 
 from router.config.schema import CommitConfig
 from router.core import clock
-from router.core.errors import InternalError, RouterError, UpstreamTimeout
+from router.core.errors import (
+    InternalError,
+    RouterError,
+    UpstreamConnectTimeout,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from router.core.ports import NOTHING, Clocks, Notes, Permit, Provider
 from router.core.types import Attempt, Cleared, Delta, Dialect, JsonValue, Request, Step, Target, Usage
 from router.execution.alarm import Alarm
@@ -69,6 +75,8 @@ class LiveAttempt:
         self._deltas: AsyncGenerator[Delta, None] | None = None
         self._pending: Piece | None = None
         self._usage: Usage | None = None
+        self._pieces = self._chars = 0
+        self._reached = True
         self._since_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
@@ -178,8 +186,13 @@ class LiveAttempt:
         if delta is not None:
             if self._ttft_ms is None and (delta.content or delta.finish_reason is not None):
                 self._ttft_ms = self._since_ms()
-                self._health.answered(self._step.target.deployment, self._ttft_ms)
+                is_whole = self.cleared is not None and not self.cleared.stream
+                self._health.answered(self._step.target.deployment, self._ttft_ms, whole=is_whole)
             self._usage = delta.usage or self._usage
+            self._pieces += not delta.usage_only and delta.content
+            self._chars += delta.chars
+            if delta.usage is None and self.cleared is not None and not self.cleared.stream:
+                self._chars += len(delta.payload)  # a whole answer that doesn't say what it used
         return delta
 
     def _timeout(self, waiting_since_s: float) -> UpstreamTimeout:
@@ -198,6 +211,8 @@ class LiveAttempt:
             return
         self._is_over = True
         self._elapsed_ms = self._since_ms()
+        if self._has_place:
+            self._slots.give(self._step.target.deployment)
         health, deployment = self._health, self._step.target.deployment
         match error:
             case None:
@@ -205,6 +220,7 @@ class LiveAttempt:
                 health.finished(deployment, self._elapsed_ms)
             case RouterError():
                 self._error_code = error.code
+                self._reached = not isinstance(error, UpstreamConnectTimeout | UpstreamUnreachable)
                 if self._is_begun:
                     health.failed(deployment, error)
             case _:
@@ -215,11 +231,9 @@ class LiveAttempt:
                     health.released(deployment)
 
     def _note(self) -> None:
-        """Give the place back and write the attempt down."""
+        """Write the attempt down."""
         if self._is_begun:
             self._alarm.close()
-        if self._has_place:
-            self._slots.give(self._step.target.deployment)
         self._notes.attempted(
             Attempt(
                 target=self.target.label,
@@ -229,6 +243,9 @@ class LiveAttempt:
                 ttft_ms=self._ttft_ms,
                 error_code=self._error_code,
                 usage=self._usage,
+                pieces=self._pieces,
+                chars=self._chars,
+                reached=self._reached,
                 sent=self._is_begun,
                 queue_ms=self._queue_ms,
                 gate=self.gate,

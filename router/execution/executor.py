@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -225,16 +224,14 @@ class _Run:
 
     async def _raced(self, step: int, second: int, after_s: float) -> _Answer | None:
         """Try a step, and another beside it if it is late."""
-        tries = (_Try(self, step), _Try(self, second, is_hedge=True))
-        won = await race(*tries, after_s, self.executor.hedges.spend)
-        places = {id(one): one.step for one in tries}
-        self._failed += [Failed(places[id(one)], error) for one, error in won.failed]
-        winner = next((one for one in tries if one is won.winner), None)
-        if winner is None:
+        won = await race(_Try(self, step), _Try(self, second, is_hedge=True), after_s, self.executor.hedges.spend)
+        self._failed += [Failed(one.step, error) for one, error in won.failed]
+        if won.winner is None:
             return None
-        if winner.attempt.cleared is not None:
-            self.notes.answering(winner.attempt.cleared)
-        return _Answer(winner.attempt, won.pieces)
+        attempt = won.winner.attempt
+        if attempt.cleared is not None:
+            self.notes.answering(attempt.cleared)
+        return _Answer(attempt, won.pieces)
 
     async def _checked(self, step: int) -> _Answer | None:
         """Try a step whose answer must pass the gates: all of it is read before any of it is given."""
@@ -269,8 +266,13 @@ class _Run:
             pieces.append(piece)
         cleared = tried.attempt.cleared
         assert cleared is not None
-        asked = Asked(body=cleared.body, ask=partial(self.executor.ask, self.permit))
+        asked = Asked(body=cleared.body, ask=self._ask)
         return pieces, await cascade.turned_down(pieces, asked)
+
+    async def _ask(self, question: JsonObject, within_s: float) -> str | None:
+        """See `Asked.ask`; the request's deadline bounds this too."""
+        left_s = self.request.deadline_s - clock.monotonic_s()
+        return await self.executor.ask(self.permit, question, min(within_s, left_s))
 
 
 class _Try:

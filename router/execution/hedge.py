@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from router.core.errors import RouterError
 from router.core.types import Delta
@@ -28,22 +28,25 @@ class Contender(Protocol):
     async def close(self) -> None: ...
 
 
-class Won(NamedTuple):
+One = TypeVar("One", bound=Contender)
+
+
+class Won(NamedTuple, Generic[One]):
     """Who answered first, with its first pieces; and who failed before that, in this order."""
 
-    winner: Contender | None
+    winner: One | None
     """None = all that were begun failed."""
     pieces: tuple[Delta, ...]
-    failed: tuple[tuple[Contender, RouterError], ...]
+    failed: tuple[tuple[One, RouterError], ...]
 
 
-async def race(first: Contender, second: Contender, after_s: float, may_start: Callable[[], bool]) -> Won:
+async def race(first: One, second: One, after_s: float, may_start: Callable[[], bool]) -> Won[One]:
     """Begin the first, and the second when the first has no answer `after_s` and it may be started.
 
     The winner is left open; whoever else was begun is closed. What they raise that is no `RouterError` goes on.
     """
     running = {asyncio.create_task(first.begin()): first}
-    failed: list[tuple[Contender, RouterError]] = []
+    failed: list[tuple[One, RouterError]] = []
     is_won = False
     try:
         await asyncio.wait(running, timeout=after_s)

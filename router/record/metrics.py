@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from math import nan
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from router.core.ports import SinkState
 from router.core.types import Attempt, BreakerState, Health, Outcome
+from router.record.ledger import LedgerState
 
 _FAST_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -46,6 +48,15 @@ class Metrics:
         self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
         self._waiting = Gauge("sona_records_waiting", "Records not written yet", ["sink"], registry=registry)
         self._lost = Gauge("sona_records_lost", "Records lost since the start", ["sink"], registry=registry)
+        self._ledger_up = Gauge("sona_ledger_up", "1 = the ledger's store can be used", registry=registry)
+        self._ledger_waiting = Gauge("sona_ledger_waiting", "Rows of usage not in the store yet", registry=registry)
+        self._ledger_lost = Gauge("sona_ledger_lost", "Attempts never counted since the start", registry=registry)
+        self._budgets = Gauge(
+            "sona_budget_remaining_usd", "What a key's tightest budget leaves", ["key"], registry=registry
+        )
+        self._rate_limited = Counter(
+            "sona_rate_limited", "Requests that a key's limit turned away", ["key", "limit"], registry=registry
+        )
         self.loop_lag = Gauge("sona_event_loop_lag_seconds", "Delay of the event loop", registry=registry)
         self.in_flight = Gauge("sona_requests_in_flight", "Requests under way", registry=registry)
 
@@ -90,6 +101,21 @@ class Metrics:
             self._sinks_up.labels(name).set(0 if state.trouble else 1)
             self._waiting.labels(name).set(state.waiting)
             self._lost.labels(name).set(state.lost)
+
+    def ledger(self, state: LedgerState) -> None:
+        """Set how the ledger is doing."""
+        self._ledger_up.set(0 if state.trouble else 1)
+        self._ledger_waiting.set(state.waiting)
+        self._ledger_lost.set(state.lost)
+
+    def budgets(self, left_usd: Mapping[str, Decimal]) -> None:
+        """Set what the budgets of every key that has one leave."""
+        for key, usd in left_usd.items():
+            self._budgets.labels(key).set(float(usd))
+
+    def rate_limited(self, key: str, limit: str) -> None:
+        """Count a request that a key's limit turned away."""
+        self._rate_limited.labels(key, limit).inc()
 
     def state(self) -> SinkState:
         """Counting never fails."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from genai_prices import Usage as Counted
 from genai_prices import data_snapshot
-from genai_prices.types import ModelInfo, ModelPrice, TieredPrices
+from genai_prices.types import ModelInfo, ModelPrice, Tier, TieredPrices
 
 from router.core import clock
 from router.core.types import Price, Usage
@@ -53,7 +54,9 @@ class Tariff:
         if any(count and price is None for count, price in unknown):
             return None
         try:
-            return prices.calc_price(_counted(usage))["total_price"]
+            return (_with_hour(prices) if usage.long_cache_write_tokens else prices).calc_price(_counted(usage))[
+                "total_price"
+            ]
         except ValueError:  # parts that are more than their whole
             return None
 
@@ -83,6 +86,24 @@ def listed(model: str, vendors: tuple[str, ...], base_url: str | None) -> tuple[
 def cost(usage: Usage | None, tariff: Tariff | None) -> Decimal | None:
     """What an answer cost in US dollars; None where usage or price are unknown."""
     return None if usage is None or tariff is None else tariff.cost(usage)
+
+
+def _with_hour(prices: ModelPrice) -> ModelPrice:
+    """Add what it costs to write to a cache for an hour, where the list doesn't say: twice the price of input.
+
+    Source: https://platform.claude.com/docs/en/build-with-claude/prompt-caching#pricing (2026-11-29)
+    """
+    plain = prices.input_mtok
+    if prices.cache_write_1h_mtok is not None or prices.cache_write_mtok is None or plain is None:
+        return prices
+    priced = copy(prices)
+    if isinstance(plain, TieredPrices):
+        tiers = [Tier(start=one.start, price=2 * one.price) for one in plain.tiers]
+        hour = TieredPrices(base=2 * plain.base, tiers=tiers)
+    else:
+        hour = 2 * plain
+    priced.cache_write_1h_mtok = hour  # pyright: ignore[reportAttributeAccessIssue] a unit of the list, no field
+    return priced
 
 
 def _base(price: Decimal | TieredPrices | None) -> Decimal | None:
@@ -116,6 +137,7 @@ def _counted(usage: Usage) -> Counted:
         output_tokens=usage.output_tokens,
         cache_read_tokens=cached,
         cache_write_tokens=write,
+        cache_write_1h_tokens=usage.long_cache_write_tokens,
         input_audio_tokens=audio,
         cache_audio_read_tokens=min(over, cached),
         cache_audio_write_tokens=max(0, over - cached),

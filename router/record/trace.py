@@ -27,6 +27,7 @@ from router.core.types import (
     Usage,
     Verdict,
 )
+from router.record.estimate import billed
 from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
@@ -134,7 +135,12 @@ class Trace:
         self._under_way -= attempt.sent
         tariff = self._tariff_of(attempt.target)
         masked = attempt.sent and self._masks(attempt.locality)
-        self._attempts.append(msgspec.structs.replace(attempt, cost_usd=cost(attempt.usage, tariff), masked=masked))
+        usage, estimated = billed(attempt, self._inputs.features if self._inputs is not None else None)
+        self._attempts.append(
+            msgspec.structs.replace(
+                attempt, usage=usage, estimated=estimated, cost_usd=cost(usage, tariff), masked=masked
+            )
+        )
 
     def delta(self, delta: Delta) -> None:
         """A piece of the answer came."""
@@ -202,6 +208,16 @@ class Trace:
             return None
         return sum(known, Decimal(0))
 
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Those that are over, with what they cost."""
+        return tuple(self._attempts)
+
+    @property
+    def model(self) -> str:
+        """The model asked for, once it is known to be one; before, it is only a caller's text."""
+        return self.request.model if self.request is not None and self.report is not None else ""
+
     def outcome(self) -> Outcome:
         """Sum up a finished request."""
         request, report, verdict, plan, error = self.request, self.report, self.verdict, self._plan, self._error
@@ -211,7 +227,7 @@ class Trace:
             time_unix_s=self._time_unix_s,
             principal_id=request.principal.id if request else "",
             tenant=request.principal.tenant if request else "",
-            model=request.model if request and report else "",
+            model=self.model,
             stream=request.stream if request else False,
             sensitivity=report.sensitivity if report else None,
             entities=report.entities if report else (),
@@ -243,11 +259,15 @@ class Trace:
             overhead_ms=round(self._overhead_ms if self._overhead_ms is not None else self.elapsed_ms(), 3),
             ttft_ms=self._ttft_ms,
             elapsed_ms=round(self.elapsed_ms(), 3),
-            usage=self._usage,
+            usage=self._usage or self._estimated_usage(),
             cost_usd=self.cost_usd(),
             cost_estimated=any(attempt.estimated for attempt in self._attempts),
             client_gone=self.client_gone,
         )
+
+    def _estimated_usage(self) -> Usage | None:
+        """What the last attempt used by our estimate, where the upstream never said."""
+        return self._attempts[-1].usage if self._attempts and self._attempts[-1].estimated else None
 
     def _masks(self, locality: Locality) -> bool:
         """Whether what goes so far is the masked copy."""

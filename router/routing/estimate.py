@@ -13,8 +13,17 @@ _MILLION = Decimal(1_000_000)
 
 
 def expected_cost_usd(features: Features, price: Price | None) -> Decimal | None:
-    """Estimate the cost in US dollars: all of the prompt at full price, and an answer as long as it may be; None = unknown."""
+    """Estimate the cost in US dollars: all of the prompt at full price, and answers as long as they may be; None = unknown."""
+    return _cost_usd(features, price, features.input_tokens)
+
+
+def most_cost_usd(features: Features, price: Price | None) -> Decimal | None:
+    """Return what a request may cost at most, where `max_input_tokens` is known; else as `expected_cost_usd`."""
+    return _cost_usd(features, price, features.max_input_tokens or features.input_tokens)
+
+
+def _cost_usd(features: Features, price: Price | None, input_tokens: int) -> Decimal | None:
     if price is None:
         return None
     output_tokens = EXPECTED_OUTPUT_TOKENS if features.max_output_tokens is None else features.max_output_tokens
-    return (features.input_tokens * price.input_usd + output_tokens * price.output_usd) / _MILLION
+    return (input_tokens * price.input_usd + features.choices * output_tokens * price.output_usd) / _MILLION

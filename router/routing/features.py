@@ -5,9 +5,22 @@ from __future__ import annotations
 from decimal import Decimal
 
 from router.core.types import Features, JsonObject, JsonValue, Request
+from router.routing.estimate import EXPECTED_OUTPUT_TOKENS
 
 CHARS_PER_TOKEN = 4
 """A rough, model-independent estimate; exact counts come back with the answer's usage."""
+
+MAX_TOKENS_PER_BYTE = 0.5
+"""The most that is reckoned with: two bytes of text are a token or less, but for rare scripts and random letters."""
+
+OVERHEAD_TOKENS = 32
+"""What a chat template adds, roughly, however short the prompt."""
+
+OVERHEAD_TOKENS_PER_LEAF = 8
+MEDIA_TOKENS = 2048
+"""What an image, a recording or a file is reckoned with."""
+
+_MEDIA = frozenset({"vision", "audio", "files"})
 
 FIELDS = {
     **dict.fromkeys(("vision", "audio", "files"), "messages"),
@@ -16,6 +29,8 @@ FIELDS = {
 }
 """Need -> the field of a chat request that asks for it, where it has another name."""
 
+_LONG_CHARS = 4096
+_TEXT_FIELDS = ("messages", "tools", "prompt", "input", "system", "instructions")
 NEEDS = frozenset({"tools", "vision", "audio", "files", "json_schema", "json_object", "logprobs", "n", "web_search"})
 """All that a request can need; see `core.types.Features.needs`."""
 
@@ -32,10 +47,11 @@ def features(
     stuck: str | None = None,
     language: str | None = None,
     max_cost_usd: Decimal | None = None,
+    max_input_tokens: int | None = None,
 ) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
-    `text_chars` is how many characters of text it has (as the scan counted), `untranslatable` what chat can't say of it,
+    `text_chars` is how many characters of text it has, `untranslatable` what chat can't say of it,
     `bound` whether only the model that was asked for can answer. The others are facts that aren't in the request: see
     `core.types.Features`.
     """
@@ -43,7 +59,9 @@ def features(
     limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Features(
         input_tokens=text_chars // CHARS_PER_TOKEN,
+        max_input_tokens=max_input_tokens,
         max_output_tokens=limit if isinstance(limit, int) else None,
+        choices=_choices(body),
         needs=frozenset(_needs(body)),
         task=request.hints.task,
         tier=request.hints.tier,
@@ -62,17 +80,49 @@ def features(
     )
 
 
-def text_chars(body: JsonObject) -> int:
-    """Count the characters of text in a chat request, for one that no scan counted."""
-    return sum(_chars(body.get(field)) for field in ("messages", "tools", "prompt", "input"))
+def most_input_tokens(text_bytes: int, leaves: int, body: JsonObject) -> int:
+    """Return the most tokens that a prompt is reckoned with, where a budget must hold: from the size of its text (UTF-8), how
+    many texts that are, and what else its chat request holds."""
+    messages = body.get("messages")
+    count = len(messages) if isinstance(messages, list) else 0
+    media = MEDIA_TOKENS * count if _needs(body) & _MEDIA else 0
+    text = int(text_bytes * MAX_TOKENS_PER_BYTE)
+    return text + OVERHEAD_TOKENS + OVERHEAD_TOKENS_PER_LEAF * max(leaves, count) + media
 
 
-def _chars(value: JsonValue) -> int:
-    if isinstance(value, str):
-        return 0 if value.startswith("data:") else len(value)
-    if isinstance(value, dict):
-        return sum(_chars(one) for name, one in value.items() if name not in ("role", "type"))
-    return sum(_chars(one) for one in value) if isinstance(value, list) else 0
+def rough_tokens(body: JsonObject) -> int:
+    """Estimate the tokens of a request as it came, in any dialect: of its prompt, and of an answer as long as it may be."""
+    limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
+    limit = next((one for one in limits if isinstance(one, int) and not isinstance(one, bool) and one >= 0), None)
+    output = EXPECTED_OUTPUT_TOKENS if limit is None else limit
+    return text_size(body)[0] // CHARS_PER_TOKEN + _choices(body) * output
+
+
+def text_size(body: JsonObject) -> tuple[int, int]:
+    """Add up (characters, bytes of UTF-8) of the texts in a request of any dialect. Data isn't text: what is embedded in a URL,
+    and what is long, ASCII and has no spaces."""
+    chars = size = 0
+    left: list[JsonValue] = [body.get(field) for field in _TEXT_FIELDS]
+    while left:
+        value = left.pop()
+        if isinstance(value, str):
+            is_ascii = value.isascii()
+            is_data = value.startswith("data:") or (
+                is_ascii and len(value) >= _LONG_CHARS and " " not in value[:_LONG_CHARS]
+            )
+            if not is_data:
+                chars += len(value)
+                size += len(value) if is_ascii else len(value.encode(errors="replace"))
+        elif isinstance(value, dict):
+            left.extend(one for name, one in value.items() if name not in ("role", "type"))
+        elif isinstance(value, list):
+            left.extend(value)
+    return chars, size
+
+
+def _choices(body: JsonObject) -> int:
+    asked = [value for name in ("n", "best_of") if isinstance(value := body.get(name), int)]
+    return max([1, *asked])
 
 
 def _needs(body: JsonObject) -> set[str]:

@@ -41,7 +41,7 @@ from router.core.types import (
 )
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 from router.routing.chance import draw
-from router.routing.estimate import expected_cost_usd
+from router.routing.estimate import most_cost_usd
 from router.routing.fitness import CAPABILITY, CONTEXT, DIALECT, misfit, refuse, refuse_untranslatable
 from router.routing.ranking import Ranked, Ranking
 from router.routing.rules import applies
@@ -195,14 +195,13 @@ class Planner:
         # Gates read chat answers, and only where another model may answer at all.
         escalations = 0 if features.bound or features.native is not None else choice.escalations
         steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
+        unfiltered = self._aside("content_fallbacks", choice, inputs)
         aside = [
             self._step(item.candidate, after=code)
-            for code, items in (
-                (ContextTooLong.code, longer),
-                (UpstreamFiltered.code, self._aside("content_fallbacks", choice, inputs)),
-            )
+            for code, items in ((ContextTooLong.code, longer), (UpstreamFiltered.code, unfiltered))
             for item in items
         ]
+        may_answer = [*targets, *(item.candidate for item in (*longer, *unfiltered))]
         return Plan(
             steps=(*steps, *aside),
             reason=reason,
@@ -210,7 +209,7 @@ class Planner:
             rule=choice.rule,
             considered=considered(choice.ranked, sorted_out, features, leaves=leaves),
             cascade=choice.cascade,
-            reserve_usd=reserve_usd(up or down, features, choice.escalations),
+            reserve_usd=reserve_usd(may_answer, features, escalations + (steps[0].hedge_after_ms is not None)),
         )
 
     def _sort_out(self, item: Ranked, inputs: PlanInputs) -> str:
@@ -224,7 +223,7 @@ class Planner:
             return unfit
         if limit_usd is None:
             return ""
-        cost_usd = expected_cost_usd(inputs.features, candidate.price)
+        cost_usd = most_cost_usd(inputs.features, candidate.price)
         return PRICE_UNKNOWN if cost_usd is None else (OVER_COST if cost_usd > limit_usd else "")
 
     def _spare(self, fit: Sequence[Ranked], features: Features) -> tuple[Candidate, ...]:
@@ -396,7 +395,7 @@ def _leaves(inputs: PlanInputs) -> bool:
 
 
 def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
+    costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
     least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
     limit = format(features.max_cost_usd or Decimal(0), "f")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from router.config.schema import HedgeConfig
 from router.core.types import Candidate, Considered, Features, Locality, Step
-from router.routing.estimate import expected_cost_usd
+from router.routing.estimate import expected_cost_usd, most_cost_usd
 from router.routing.ranking import Ranked
 
 OVER_COST = "over_cost"
@@ -61,8 +61,8 @@ def _offline(item: Ranked, *, leaves: bool) -> str:
     return "" if leaves or item.candidate.target.locality is Locality.LOCAL else "offline"
 
 
-def reserve_usd(candidates: Sequence[Candidate], features: Features, escalations: int) -> Decimal | None:
-    """Return the most that a plan is expected to cost: its dearest candidate, once for each model that may answer."""
-    costs = [expected_cost_usd(features, one.price) for one in candidates]
+def reserve_usd(candidates: Sequence[Candidate], features: Features, others: int) -> Decimal | None:
+    """Return the most that a plan may cost: its dearest candidate, and again for each of `others` that may be asked too."""
+    costs = [most_cost_usd(features, one.price) for one in candidates]
     known = [cost for cost in costs if cost is not None]
-    return max(known) * (1 + escalations) if known else None
+    return max(known) * (1 + others) if known else None

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from router.accounts import Accounts
 from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, stack_of
-from router.core.types import Dialect
+from router.core.types import Dialect, Limits, Principal
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
@@ -39,6 +40,8 @@ SERVED = (
 _ENDPOINTS = {Dialect.RESPONSES: Responses}
 """Those that need more than `Inference` does."""
 
+_UNLIMITED = Limits()
+
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Paths that need no key: a probe has none, and they tell nothing of anybody's traffic."""
 
@@ -56,7 +59,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.include_router(responses.build(runtime))
-    app.add_middleware(Guard, authenticator=Authenticator(runtime.config.server.keys))
+    authenticator = Authenticator(runtime.config.server.keys, runtime.secret, runtime.ledger)
+    app.add_middleware(Guard, authenticator=authenticator, accounts=runtime.accounts)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(HTTPException, _http_error)
     return app
@@ -65,9 +69,10 @@ def create_app(runtime: Runtime) -> FastAPI:
 class Guard:
     """Lets nobody without a key past, whatever the route, and no exception out: its message may quote a prompt."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator, accounts: Accounts) -> None:
         self._app = app
         self._authenticator = authenticator
+        self._accounts = accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer 401; a bug that no endpoint caught is a 500, its stack without text in the log."""
@@ -75,18 +80,24 @@ class Guard:
             await self._app(scope, receive, send)
             return
         started = False
+        who: Principal | None = None
+        """Whose answer says what the key may still ask for."""
 
         async def noting(message: Message) -> None:
             nonlocal started
             started = True
+            if who is not None and message["type"] == "http.response.start":
+                told = [(name.encode(), value.encode()) for name, value in self._accounts.headers(who)]
+                message = {**message, "headers": [*message["headers"], *told]}
             await send(message)
 
         exchange = Exchange(scope, receive, send)
         try:
             if scope["path"] not in OPEN_PATHS:
-                scope["sona.principal"] = self._authenticator.principal(
+                principal = scope["sona.principal"] = self._authenticator.principal(
                     exchange.headers.get("authorization"), exchange.headers.get("x-api-key")
                 )
+                who = principal if principal.limits != _UNLIMITED else None
             await self._app(scope, receive, noting)
         except RouterError as error:
             await exchange.error(error, [("x-request-id", exchange.request_id)], _body(exchange, error))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Sequence
 
 from router.config.schema import KeyConfig
 from router.core.errors import Unauthenticated
 from router.core.types import Principal
+from router.record.keys import digest
+from router.record.ledger import Ledger
 
 ANONYMOUS = Principal(id="anonymous")
 """The caller of a router without keys, which listens on loopback only."""
 
 
 class Authenticator:
-    """Maps `Authorization: Bearer` or `x-api-key` to a principal. The hash key is new at every start."""
+    """Maps `Authorization: Bearer` or `x-api-key` to a principal: one of the configuration's, or one of the ledger's store."""
 
-    def __init__(self, keys: Sequence[KeyConfig]) -> None:
-        self._pepper = secrets.token_bytes(32)
-        self._principals = {self._digest(key.key.get_secret_value()): principal(key) for key in keys}
+    def __init__(self, keys: Sequence[KeyConfig], secret: bytes, ledger: Ledger | None = None) -> None:
+        """`secret` (32 bytes) is the installation's, with which keys in the store are hashed too."""
+        self._secret = secret
+        self._principals = {digest(secret, key.key.get_secret_value()): principal(key) for key in keys}
+        self._ids = {one.id for one in self._principals.values()}
+        self._ledger = ledger
 
     def principal(self, authorization: str | None, api_key: str | None = None) -> Principal:
         """Find who a request's headers speak for; where both are there, either may.
@@ -28,7 +30,8 @@ class Authenticator:
         Raises:
             Unauthenticated: keys are configured, and this is none of them.
         """
-        if not self._principals:
+        stored = self._ledger.keys if self._ledger is not None else {}
+        if not self._principals and (self._ledger is None or not self._ledger.has_keys):
             return ANONYMOUS
         scheme, _, token = (authorization or "").partition(" ")
         given = [token if scheme.lower() == "bearer" else "", api_key or ""]
@@ -36,14 +39,13 @@ class Authenticator:
         if not keys:
             raise Unauthenticated("send your key as 'Authorization: Bearer <key>' or 'x-api-key: <key>'")
         # What is looked up is a keyed hash of the whole key: the time it takes says nothing of any key.
-        found = [self._principals.get(self._digest(key)) for key in keys]
-        known = next((one for one in found if one is not None), None)
+        digests = [digest(self._secret, key) for key in keys]
+        known = next((self._principals[one] for one in digests if one in self._principals), None)
+        if known is None:  # an id of the configuration's is nobody else's
+            known = next((stored[one] for one in digests if one in stored and stored[one].id not in self._ids), None)
         if known is None:
             raise Unauthenticated("this API key is not known to the router")
         return known
-
-    def _digest(self, key: str) -> bytes:
-        return hmac.new(self._pepper, key.encode(), hashlib.sha256).digest()
 
 
 def principal(key: KeyConfig) -> Principal:
@@ -54,4 +56,5 @@ def principal(key: KeyConfig) -> Principal:
         allowed_models=key.models,
         max_locality=key.max_locality.level,
         on_sensitive=key.on_sensitive.value if key.on_sensitive else None,
+        limits=key.limits,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -24,6 +25,9 @@ NOBODY = Principal(id="nobody", allowed_models=(), max_locality=Locality.LOCAL)
 
 _SEND_S = 60.0
 """A caller who takes no byte for so long is gone; nothing may hold an upstream open for ever."""
+
+_WORTH_WAITING_S = 60.0
+"""A client isn't asked to try again by itself after longer than this: OpenAI's would not wait so long, and ask at once."""
 
 Headers = Sequence[tuple[str, str]]
 
@@ -131,11 +135,12 @@ class Exchange:
 
     async def error(self, error: RouterError, headers: Headers = (), body: bytes | None = None) -> None:
         """Send an error, in OpenAI's JSON unless `body` is given; clients retry only where we say after how long."""
+        extra: list[tuple[str, str]] = []
         if error.retry_after_s is not None:
-            extra = ("retry-after", str(max(1, round(error.retry_after_s))))
-        else:
-            extra = ("x-should-retry", "false")
-        await self.json(error.http_status, error.body() if body is None else body, [*headers, extra])
+            extra = [("retry-after", str(max(1, math.ceil(error.retry_after_s))))]
+        if error.retry_after_s is None or error.retry_after_s > _WORTH_WAITING_S:
+            extra.append(("x-should-retry", "false"))
+        await self.json(error.http_status, error.body() if body is None else body, [*headers, *extra])
 
     async def begin_stream(self, headers: Headers) -> None:
         """Send the head of an event stream."""

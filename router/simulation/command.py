@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Generator
 from pathlib import Path
 
 from router import compose
-from router.config.load import Loc, Source, load
+from router.config.load import Loc, Source, is_set, load
 from router.core.types import JsonValue, Outcome
 from router.policy.groups import group_actions
 from router.providers.local import ENGINE
@@ -59,11 +58,11 @@ class _made_up:
         self._data = data
 
     def __call__(self, loc: Loc) -> str | None:
+        if loc[0] == "ledger":
+            return ""  # nothing is spent
         row = _at(self._data, loc[:-1])
-        value = _at(self._data, loc)
-        variable = value.removeprefix("env:") if isinstance(value, str) and value.startswith("env:") else ""
         is_optional = isinstance(row, dict) and bool(row.get("optional", False))
-        return None if is_optional or os.environ.get(variable) else f"made-up-{secrets.token_hex(16)}"
+        return None if is_optional or is_set(_at(self._data, loc)) else f"made-up-{secrets.token_hex(16)}"
 
 
 def _at(data: JsonValue, loc: Loc) -> JsonValue:

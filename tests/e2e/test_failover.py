@@ -29,7 +29,7 @@ REQUESTS = 250
 SLOW_S = 2.0
 """How long an answer of the slow provider takes, at most."""
 
-MOST_TIMES = 4.0
+MOST_TIMES = 5.0
 """So many times as long as usual may the median request take while one provider is ill."""
 
 TEXT = " ".join(["word"] * WORDS)
@@ -39,6 +39,7 @@ ROUTING: dict[str, object] = {
     "stall_s": 5.0,
     "total_s": 5.0,
     "breaker": {"failures": 3, "cooldown_s": 0.3, "max_cooldown_s": 2.0},
+    "health": {"window_s": 6.0},
     "hedge": {"enabled": True, "budget_ratio": 0.5, "min_ms": 100},
 }
 
@@ -65,7 +66,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Pair]
             "models": {
                 "pair": {"deployments": [{"provider": name, "model": "ok"} for name in names]},
                 "cheap": {
-                    "deployments": [{"provider": "well", "model": "ok"}],
+                    "deployments": [{"provider": "well", "model": "small"}],
                     "fallbacks": ["dear"],
                     "cascade": {"gates": [{"kind": "length", "max_chars": 10}]},
                 },
@@ -73,7 +74,7 @@ async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Pair]
                     "deployments": [{"provider": "well", "model": "slow", "concurrency": 1, "queue": 0}],
                     "fallbacks": ["dear"],
                 },
-                "dear": {"deployments": [{"provider": "well", "model": "drip"}]},
+                "dear": {"deployments": [{"provider": "well", "model": "large"}]},
             },
             "routing": ROUTING,
             "privacy": {"scan": {"deadline_ms": 10_000}},
@@ -101,14 +102,17 @@ async def send(client: WireClient, count: int) -> list[Reply]:
     return replies
 
 
-async def recover(pair: Pair, client: WireClient) -> None:
-    """Let the ill one be well until it gets its share of the traffic again, so that each phase begins alike."""
+async def recover(pair: Pair, client: WireClient) -> list[Reply]:
+    """Let the ill one be well until it gets its share of the traffic again, so that each phase begins alike.
+
+    What comes back is how it is when both are well, on this machine and just now.
+    """
     await pair.ill.behave("ok")
     async with asyncio.timeout(30):
         while True:
-            replies = await send(client, 40)
-            if sum(reply.headers["x-router-target"].startswith("ill/") for reply in replies) >= 10:
-                return
+            replies = await send(client, AT_ONCE)
+            if sum(reply.headers["x-router-target"].startswith("ill/") for reply in replies) >= AT_ONCE // 4:
+                return replies
             await asyncio.sleep(0.1)
 
 
@@ -124,35 +128,31 @@ def said(reply: Reply) -> str:
 async def test_no_request_fails_whatever_one_of_two_providers_does(pair: Pair) -> None:
     client = WireClient(pair.stack.port, within_s=30)
     await send(client, AT_ONCE)  # connections, and the first scans
-    medians_ms: dict[str, float] = {}
-    usual_ms = 0.0
+    slower: dict[str, float] = {}
     table = [
-        f"{'phase':>10}{'p50 ms':>9}{'p99 ms':>9}{'worst ms':>9}{'mean lost ms':>14}{'tries':>7}{'by the other':>14}"
+        f"{'phase':>10}{'p50 ms':>9}{'usual':>9}{'p99 ms':>9}{'worst':>9}{'mean lost':>11}{'tries':>7}{'the other':>11}"
     ]
-    for number, phase in enumerate(PHASES):
-        await recover(pair, client)
+    for phase in PHASES:
+        usual_ms = sorted(reply.elapsed_s * 1000 for reply in await recover(pair, client))
         await pair.ill.behave(phase)
         replies = await send(client, REQUESTS)
         failed = [(reply.status, reply.error_code) for reply in replies if not reply.whole]
         assert not failed, (phase, failed)
         assert {said(reply) for reply in replies} == {TEXT}, "no text is lost, and none comes twice"
         times_ms = sorted(reply.elapsed_s * 1000 for reply in replies)
-        usual_ms = usual_ms or statistics.fmean(times_ms)
         tries = statistics.fmean(int(reply.headers["x-router-attempts"]) for reply in replies)
         other = statistics.fmean(reply.headers["x-router-target"].startswith("well/") for reply in replies)
-        median_ms, p99_ms = statistics.median(times_ms), times_ms[-REQUESTS // 100]
-        lost_ms = statistics.fmean(times_ms) - usual_ms
+        median_ms, healthy_ms = statistics.median(times_ms), statistics.median(usual_ms)
+        lost_ms = statistics.fmean(times_ms) - statistics.fmean(usual_ms)
         table.append(
-            f"{phase:>10}{median_ms:9.1f}{p99_ms:9.1f}{times_ms[-1]:9.1f}{lost_ms:14.1f}{tries:7.2f}{other:14.0%}"
+            f"{phase:>10}{median_ms:9.0f}{healthy_ms:9.0f}{times_ms[-REQUESTS // 100]:9.0f}{times_ms[-1]:9.0f}"
+            f"{lost_ms:11.0f}{tries:7.2f}{other:11.0%}"
         )
-        medians_ms[f"{number} {phase}"] = median_ms
+        slower[phase] = (median_ms - (SLOW_S * 1000 if phase == "slow" else 0)) / healthy_ms
     client.close()
     shown = "\n".join(["", *table, ""])
     sys.stdout.write(shown)
-    healthy_ms = medians_ms.pop("0 ok")
-    for phase, median_ms in medians_ms.items():
-        bound_ms = (SLOW_S * 1000 if "slow" in phase else 0) + MOST_TIMES * healthy_ms
-        assert median_ms < bound_ms, f"{phase}: {median_ms / healthy_ms:.1f} times as long as usual{shown}"
+    assert all(times < MOST_TIMES for times in slower.values()), f"the median request took too long{shown}"
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -161,7 +161,7 @@ async def test_an_answer_that_a_gate_turns_down_gives_way_to_another_model_s(pai
     reply = await ask(client, "cheap", "Why is the sky blue?", stream=stream)
     client.close()
     assert said(reply) == TEXT
-    assert reply.headers["x-router-target"] == "well/drip"
+    assert reply.headers["x-router-target"] == "well/large"
     assert reply.headers["x-router-reason"] == "fallback:gate_length"
     assert reply.headers["x-router-attempts"] == "2"
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from router.accounts import Accounts
 from router.canaries import Canaries as Trials
 from router.circumstances import Circumstances
 from router.config.schema import LocalConfig, OnSensitive, PrivacyConfig, RoutingConfig, ScanConfig
@@ -82,8 +83,10 @@ class Bench:
             cascades={"m": Cascade(*gates)},
             engine=engine,
         )
+        accounts = Accounts(None, lambda key, limit: None)
         circumstances = Circumstances(frozenset({"stuck"}), b"secret", Stickiness(60), Trials((), None))
-        return Pipeline(self.scanner, Judge(self._policy, {}), planner, executor, directory, circumstances)
+        policy = Judge(self._policy, {})
+        return Pipeline(self.scanner, policy, planner, executor, directory, circumstances, accounts, 4096)
 
     async def ask(self, body: dict[str, object], pipeline: Pipeline | None = None) -> None:
         self.cloud.given.clear()

@@ -37,7 +37,7 @@ async def test_each_clock_is_named_when_it_runs_out() -> None:
     assert len(stalled.deltas) == 2
     total = Run(("a", ScriptedProvider([WORD, *([0.02, WORD] * 50)])))
     with pytest.raises(StreamInterrupted, match=r"total time of 0\.1 s"):
-        await total(plan(step(target("a/m"), total_s=0.1, stall_s=0.09)))
+        await total(plan(step(target("a/m"), total_s=0.1)))
 
 
 async def test_a_role_is_no_first_token() -> None:
@@ -78,27 +78,27 @@ async def test_until_enough_pieces_came_another_target_steps_in_and_afterwards_n
 
 
 async def test_an_answer_that_is_finished_is_let_through_however_short() -> None:
-    run = Run(("a", ScriptedProvider([ROLE, WORD, END, 0.3])), routing=committing(9, within_ms=60_000))
+    run = Run(("a", ScriptedProvider([ROLE, WORD, END, 5.0])), routing=committing(9, within_ms=60_000))
     started_s = clock.monotonic_s()
     one = request(stream=True, deadline_s=started_s + 10)
     permit = Permission(one, verdict())
     async with aclosing(run.executor.execute(plan(step(target("a/m"))), one, permit, run.notes)) as deltas:
         assert [await anext(deltas) for _ in range(3)] == [ROLE, WORD, END]
-        assert clock.monotonic_s() - started_s < 0.3
+        assert clock.monotonic_s() - started_s < 5.0
     short = Run(("a", ScriptedProvider([ROLE, WORD])), routing=committing(9))
     await short(plan(step(target("a/m"))))
     assert short.deltas == [ROLE, WORD]
 
 
 async def test_what_was_held_for_long_enough_goes_though_it_has_not_proved_itself() -> None:
-    upstream = ScriptedProvider([ROLE, 0.3, WORD, END])
+    upstream = ScriptedProvider([ROLE, 0.5, WORD, END])
     run = Run(("a", upstream), routing=committing(2, within_ms=20))
     one = request(stream=True, deadline_s=clock.monotonic_s() + 10)
     permit = Permission(one, verdict())
     async with aclosing(run.executor.execute(plan(step(target("a/m"))), one, permit, run.notes)) as deltas:
         started_s = clock.monotonic_s()
         assert await anext(deltas) == ROLE
-        assert clock.monotonic_s() - started_s < 0.3
+        assert clock.monotonic_s() - started_s < 0.5
         assert [delta async for delta in deltas] == [WORD, END]
     assert run.codes == [None]
     assert upstream.closed == 1

@@ -151,7 +151,8 @@ def _installed(package: str) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("package", "extras"), [("router", ("bedrock",)), ("local_inference", ("train",)), ("sona", ("train", "dev"))]
+    ("package", "extras"),
+    [("router", ("bedrock", "postgres")), ("local_inference", ("train",)), ("sona", ("train", "dev"))],
 )
 def test_every_import_is_declared(package: str, extras: tuple[str, ...]) -> None:
     project = pyproject()["project"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from router.config.schema import AutoConfig, LocalConfig, RouteRule, RoutingConfig
 from router.core.errors import (
+    BudgetExceeded,
     ContextTooLong,
     InvalidRequest,
     ModelNotFound,
@@ -34,7 +36,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
-from router.routing.features import text_chars
+from router.routing.features import text_size
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.routing.strategies import canary, cost, ordered, weighted
@@ -353,4 +355,28 @@ def test_a_canary_s_share_comes_with_the_inputs_by_group_or_by_deployment() -> N
 def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
     part = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 10_000}}
     body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "x" * 400}, part]}], "model": "m" * 99}
-    assert text_chars(body) == 400  # pyright: ignore[reportArgumentType]
+    assert text_size(body) == (400, 400)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_what_is_usually_slower_than_the_caller_wants_comes_later_and_what_is_not_known_does_not(stream: bool) -> None:
+    usual = {"ttft_p50_ms" if stream else "elapsed_p50_ms": 300.0}
+    features = msgspec.structs.replace(FEATURES, stream=stream, max_latency_ms=200.0)
+    plan = planner().plan(facts_of("auto", features, health={"cloud/cheap": Health(**usual)}))  # type: ignore[arg-type]
+    assert order(plan) == ["cloud/dear", "cloud/unknown", "cloud/cheap", "local/base"]
+    patient = msgspec.structs.replace(features, max_latency_ms=400.0)
+    assert order(planner().plan(facts_of("auto", patient, health={"cloud/cheap": Health(**usual)})))[0] == "cloud/cheap"  # type: ignore[arg-type]
+
+
+def test_nothing_that_costs_more_than_allowed_is_ever_in_a_plan_and_for_auto_local_answers_instead() -> None:
+    def cost_limit(usd: str) -> Features:
+        return msgspec.structs.replace(FEATURES, max_output_tokens=100, max_cost_usd=Decimal(usd))
+
+    # 200 tokens cost $0.0002 at cheap and $0.0018 at dear; of unknown nobody can say.
+    assert order(planner().plan(facts_of("auto", cost_limit("0.001")))) == ["cloud/cheap", "local/base"]
+    plan = planner().plan(facts_of("auto", cost_limit("0.0001")))
+    assert (order(plan), plan.reason) == (["local/base"], "fallback:insufficient_quota")
+    with pytest.raises(BudgetExceeded, match=r"cheapest of them is expected to cost \$0\.0002"):
+        planner(local=None).plan(facts_of("auto", cost_limit("0.0001")))
+    with pytest.raises(BudgetExceeded, match=r"\$0\.0001"):
+        planner().plan(facts_of("cheap", cost_limit("0.0001")))

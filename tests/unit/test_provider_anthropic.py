@@ -177,7 +177,11 @@ def test_a_text_stream_begins_with_the_role_and_ends_with_finish_and_usage() -> 
     ]
     assert [delta.finish_reason for delta in deltas] == [None, None, "stop", None]
     assert [delta.usage_only for delta in deltas] == [False, False, False, True]
-    assert [delta.usage for delta in deltas] == [None, None, None, TEXT_USAGE]
+    first, *rest = (delta.usage for delta in deltas)
+    assert first is not None
+    assert first.input_tokens == TEXT_USAGE.input_tokens  # a stream that is cut is billed by it
+    assert rest == [None, None, TEXT_USAGE]
+    assert [delta.chars for delta in deltas] == [6, 5, 0, 0]
     assert chunks[-1]["usage"] == json.loads(decode_answer(fixture("text.json"), "claude", 1).payload)["usage"]
     assert {(chunk["id"], chunk["object"], chunk["created"], chunk["model"]) for chunk in chunks} == {
         ("msg_01A", "chat.completion.chunk", 123, "claude-x")

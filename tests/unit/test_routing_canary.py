@@ -97,6 +97,7 @@ def test_one_that_turns_bad_late_is_rolled_back_from_where_it_got_to() -> None:
 def test_callers_errors_and_callers_who_leave_say_nothing_about_a_canary() -> None:
     for code in ("upstream_rejected", "content_filter", "client_closed", "internal_error"):
         assert Day().run(error_ratio=0.3, code=code).shares[-1] == 1.0
+        assert Day().run(error_ratio=1.0, code=code).shares == [0.05]
 
 
 def test_few_requests_decide_nothing() -> None:

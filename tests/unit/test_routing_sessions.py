@@ -90,6 +90,15 @@ def test_the_table_is_bounded_and_none_pushes_out_another_key_s() -> None:
         assert len(table) <= 100
 
 
+def test_where_there_are_too_many_the_largest_key_loses_the_one_that_was_quiet_longest() -> None:
+    table = Stickiness(10.0, max_sessions=4, now_s=Clock())
+    for session in ("a", "b", "c", "d", "a"):
+        table.answered("large", session, "cloud/x")
+    table.answered("small", "s", "cloud/y")
+    assert table.deployment("small", "s") == "cloud/y"
+    assert [one for one in "abcd" if table.deployment("large", one)] == ["a", "c", "d"]
+
+
 def test_nothing_is_found_out_that_no_strategy_asks_for() -> None:
     table = Stickiness(10.0)
     bare = Circumstances(frozenset(), SECRET, table, Canaries((), None))

@@ -88,6 +88,7 @@ def test_a_canary_has_the_same_terms_wherever_it_is_tried(tmp_path: Path) -> Non
         ("use: [new], timezone: ../../etc/passwd", "there is no time zone"),
         ("use: [new], timezone: ''", "there is no time zone"),
         ("use: [new], needs: [toolz]", "there is no capability 'toolz'; did you mean 'tools'?"),
+        ("use: [new], between: ['08:00', '08:00']", "between: this is no time at all"),
         ("use: [new], days: [monday]", "Input should be 'mon'"),
         ("use: [new], language: german", "String should match pattern"),
     ],

@@ -24,6 +24,9 @@ def build(runtime: Runtime) -> APIRouter:
         runtime.metrics.clouds(health.seen(), health.refused_keys(), health.online_ratio)
         runtime.metrics.canaries(runtime.canaries.ratios)
         runtime.metrics.sinks(runtime.recorder.states())
+        if runtime.ledger is not None:
+            runtime.metrics.ledger(runtime.ledger.state())
+        runtime.metrics.budgets(runtime.accounts.left_by_key())
         return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes.add_api_route("/health", health, methods=["GET"])

@@ -25,10 +25,15 @@ class _OutputDetails(msgspec.Struct):
     thinking_tokens: int | None = None
 
 
+class _Written(msgspec.Struct):
+    ephemeral_1h_input_tokens: int | None = None
+
+
 class _Counts(msgspec.Struct):
     input_tokens: int | None = None
     cache_read_input_tokens: int | None = None
     cache_creation_input_tokens: int | None = None
+    cache_creation: _Written | None = None
     output_tokens: int | None = None
     output_tokens_details: _OutputDetails | None = None
 
@@ -144,12 +149,15 @@ def _usage(*reports: _Counts) -> Usage:
 
     cached = most(report.cache_read_input_tokens for report in reports)
     created = most(report.cache_creation_input_tokens for report in reports)
+    written = [report.cache_creation for report in reports if report.cache_creation]
+    long = most(one.ephemeral_1h_input_tokens for one in written)
     details = [report.output_tokens_details for report in reports if report.output_tokens_details]
     return Usage(
         input_tokens=most(report.input_tokens for report in reports) + cached + created,
         output_tokens=most(report.output_tokens for report in reports),
         cached_input_tokens=cached,
         cache_write_tokens=created,
+        long_cache_write_tokens=min(long, created),
         reasoning_tokens=most(detail.thinking_tokens for detail in details),
     )
 
@@ -248,7 +256,13 @@ class AnswerStream:
                 return self._end(start)
             case _:
                 raise UpstreamProtocolError(f"{self._who}: an event of the stream lacks what it is for")
-        return [Delta(payload=self._chunk(start, fields))] if fields else []
+        if not fields:
+            return []
+        change = event.delta or _Change()
+        chars = len(change.text) + len(change.thinking) + len(change.partial_json)
+        # The prompt's tokens are known from the start: a stream that is cut is billed by them.
+        usage = _usage(*self._reports) if self._role else None
+        return [Delta(payload=self._chunk(start, fields), usage=usage, chars=chars)]
 
     def _opened(self, index: int, block: _Block) -> _Fields | None:
         self._blocks[index] = None
@@ -360,6 +374,7 @@ class NativeStream:
         try:
             kind = _KIND.decode(data).type
             event = _NATIVE.decode(data) if kind in ("message_start", "message_delta", "error") else None
+            chars = _SAID.decode(data).delta.chars if kind == "content_block_delta" else 0
         except _UNREADABLE:
             raise UpstreamProtocolError(f"{self._who}: an event of the stream can't be read") from None
         usage: Usage | None = None
@@ -382,6 +397,7 @@ class NativeStream:
             event=name or kind.encode(),
             usage=usage,
             finish_reason=finish,
+            chars=chars,
             content=kind not in _FRAME,
         )
         return self._passed(delta, kind)
@@ -419,6 +435,20 @@ class _NativeEvent(msgspec.Struct):
     error: _Error | None = None
 
 
+class _Piece(msgspec.Struct):
+    text: str = ""
+    thinking: str = ""
+    partial_json: str = ""
+
+    @property
+    def chars(self) -> int:
+        return len(self.text) + len(self.thinking) + len(self.partial_json)
+
+
+class _Said(msgspec.Struct):
+    delta: _Piece
+
+
 class _NativeAnswer(msgspec.Struct):
     type: str
     usage: _Counts
@@ -430,6 +460,7 @@ class _Count(msgspec.Struct):
 
 
 _NATIVE = msgspec.json.Decoder(_NativeEvent)
+_SAID = msgspec.json.Decoder(_Said)
 _NATIVE_ANSWER = msgspec.json.Decoder(_NativeAnswer)
 _COUNT = msgspec.json.Decoder(_Count)
 

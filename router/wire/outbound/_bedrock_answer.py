@@ -120,11 +120,17 @@ class _Output(msgspec.Struct):
     message: _Message
 
 
+class _Written(msgspec.Struct):
+    ttl: str = ""
+    inputTokens: int = 0
+
+
 class _Counts(msgspec.Struct):
     inputTokens: int | None = None
     outputTokens: int | None = None
     cacheReadInputTokens: int | None = None
     cacheWriteInputTokens: int | None = None
+    cacheDetails: list[_Written] | None = None
 
 
 class _Answer(msgspec.Struct):
@@ -199,11 +205,13 @@ def _counted(counts: _Counts | None) -> Counted | None:
     if counts is None or (counts.inputTokens is None and counts.outputTokens is None):
         return None
     read, written = counts.cacheReadInputTokens or 0, counts.cacheWriteInputTokens or 0
+    long = sum(one.inputTokens for one in counts.cacheDetails or () if one.ttl == "1h")
     usage = Usage(
         input_tokens=(counts.inputTokens or 0) + read + written,
         output_tokens=counts.outputTokens or 0,
         cached_input_tokens=read,
         cache_write_tokens=written,
+        long_cache_write_tokens=min(written, long),
     )
     details: dict[str, int] = {}
     if counts.cacheReadInputTokens is not None:

@@ -299,6 +299,11 @@ def piece(number: int, text: str) -> Fields:
     return {"tool_calls": [{"index": number, "function": {"arguments": text}}]}
 
 
+def _chars(fields: Mapping[str, object]) -> int:
+    """Return the length of the text or arguments that a chunk adds; what else there is counts as short."""
+    return sum(len(value) if isinstance(value, str) else len(msgspec.json.encode(value)) for value in fields.values())
+
+
 class Chunks:
     """Writes one stream's `chat.completion.chunk`s; the first one carries the role."""
 
@@ -317,7 +322,8 @@ class Chunks:
             "finish_reason": finish,
         }
         self._role = {}
-        return Delta(payload=self._chunk([choice]), finish_reason=finish, content=any(fields.values()))
+        payload, content = self._chunk([choice]), any(fields.values())
+        return Delta(payload=payload, finish_reason=finish, content=content, chars=_chars(fields))
 
     def usage(self, counted: Counted) -> Delta:
         """Write the chunk that holds usage and no choice."""

@@ -226,7 +226,10 @@ class AnswerStream:
             logprobs = _logprobs(candidate.logprobs_result)
             pieces = _pieces(candidate, state, self._asked.who)
             for piece in pieces or ([_Piece()] if logprobs else []):
-                deltas.append(self._chunk(candidate.index, piece.fields(), logprobs=logprobs))
+                chars = (
+                    len(piece.content) + len(piece.reasoning_content) + len(msgspec.json.encode(piece.tool_calls)) - 2
+                )
+                deltas.append(self._chunk(candidate.index, piece.fields(), logprobs=logprobs, chars=chars))
                 logprobs = None
             if candidate.finish_reason is not None:
                 state.finish = _finish(candidate.finish_reason, state, self._asked.who)
@@ -249,14 +252,21 @@ class AnswerStream:
         return deltas
 
     def _chunk(
-        self, index: int, delta: _Fields, finish: str | None = None, *, logprobs: _Fields | None = None
+        self,
+        index: int,
+        delta: _Fields,
+        finish: str | None = None,
+        *,
+        logprobs: _Fields | None = None,
+        chars: int = 0,
     ) -> Delta:
-        """Encode a chunk; the first one of a choice carries the role."""
+        """Encode a chunk; the first one of a choice carries the role. Its usage is what was counted up to here."""
         state = self._choices[index]
         role: _Fields = {} if state.has_begun else {"role": "assistant"}
         state.has_begun = True
         choice: _Fields = {"index": index, "delta": role | delta, "logprobs": logprobs, "finish_reason": finish}
-        return Delta(payload=msgspec.json.encode({**self._head(), "choices": [choice]}), finish_reason=finish)
+        payload = msgspec.json.encode({**self._head(), "choices": [choice]})
+        return Delta(payload=payload, usage=_usage(self._counts), finish_reason=finish, chars=chars)
 
     def _head(self) -> _Fields:
         return {

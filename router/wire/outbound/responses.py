@@ -65,6 +65,8 @@ class _Response(msgspec.Struct):
 class _Event(msgspec.Struct):
     type: str
     response: msgspec.Raw = msgspec.Raw()
+    delta: msgspec.Raw = msgspec.Raw()
+    """What is added to a text or to arguments: a string."""
 
 
 _RESPONSE = msgspec.json.Decoder(_Response)
@@ -123,9 +125,9 @@ def event(payload: bytes, named: bytes | None, name: str, *, is_begun: bool) -> 
     if one.type == "error":
         raise UpstreamUnavailable(f"{name}: the upstream reports an error in the stream")
     if one.type not in _FINAL:
-        kind = one.type.encode()
+        kind, chars = one.type.encode(), max(0, len(bytes(one.delta)) - 2)
         content = kind not in PRELUDE and not kind.endswith(_ADDED)
-        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or kind, content=content)
+        return Delta(payload=payload, dialect=Dialect.RESPONSES, event=named or kind, content=content, chars=chars)
     response = _response(bytes(one.response), name)
     if one.type == "response.failed" and not is_begun:
         raise _failure(response, name)
