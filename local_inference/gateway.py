@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from local_inference.admission import Admission
 from local_inference.catalog import Catalog, Entry
+from local_inference.keeper import Keeper
 from local_inference.ports import BASE_NAME, Answer, Engine
 from local_inference.prompting import apply_card
 from local_inference.residency import Residency
@@ -77,6 +79,8 @@ class Gateway:
         residency: Residency,
         traffic: Traffic,
         supervisor: Supervisor,
+        admission: Admission,
+        keeper: Keeper,
         changes: Changes,
         base_names: frozenset[str],
         want: Callable[[str], None],
@@ -89,6 +93,8 @@ class Gateway:
         self._residency = residency
         self._traffic = traffic
         self._supervisor = supervisor
+        self._admission = admission
+        self._keeper = keeper
         self._changes = changes
         self._base_names = base_names
         self._want = want
@@ -129,21 +135,34 @@ class Gateway:
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
         if entry is not None:
             apply_card(body, entry.info.card)
-            self._traffic.asked(entry.id, monotonic_s())
-        lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
-        with lease:
-            try:
-                async with self._engine.send(path, msgspec.json.encode(body)) as answer:
-                    streams = answer.status == 200 and fields.stream
-                    ok = await (self._stream if streams else self._whole)(answer, name, send)
-                    if ok is not None:
-                        self._traffic.answered(name, ok=ok)
-            except UpstreamProtocolError:
-                self._traffic.answered(name, ok=False)
+        lease: AbstractAsyncContextManager[None] = self._residency.lease(name) if entry else nullcontext()
+        answering = _Answering(send)
+        try:
+            async with lease, self._admission.turn(entry and name, (tenant or "")[:_MAX_TURN_CHARS]):
+                self._supervisor.check()  # it may have ended while this request waited
+                if entry is not None:
+                    await self._keeper.make_room(name)
+                await self._ask(path, msgspec.json.encode(body), name, fields, answering)
+        except AdapterNotReady as error:
+            if not answering.started:
                 raise
-            except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
-                self._traffic.answered(name, ok=False)
-                raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
+            await send(_ending(StreamInterrupted(error.message)))
+        finally:
+            self._keeper.stale()
+
+    async def _ask(self, path: str, body: bytes, name: str, fields: _Fields, send: Send) -> None:
+        try:
+            async with self._engine.send(path, body) as answer:
+                streams = answer.status == 200 and fields.stream
+                ok = await (self._stream if streams else self._whole)(answer, name, send)
+                if ok is not None:
+                    self._traffic.answered(name, ok=ok)
+        except UpstreamProtocolError:
+            self._traffic.answered(name, ok=False)
+            raise
+        except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
+            self._traffic.answered(name, ok=False)
+            raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _ready(self, model: str) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
@@ -167,13 +186,24 @@ class Gateway:
             raise UpstreamProtocolError(f"the engine failed with status {answer.status}")
         if answer.status == 404:
             raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
-        await send(_start(answer.status, answer.content_type, name, len(data)))
+        await send(self._start(answer, name, len(data)))
         await send({"type": "http.response.body", "body": data})
         return True if answer.status < 400 else None
 
+    def _start(self, answer: Answer, name: str, size: int | None = None) -> Message:
+        wait_ms = self._admission.facts().expected_wait_s * 1000
+        headers = [
+            (b"content-type", answer.content_type.encode("latin-1")),
+            (b"x-adapter", name.encode()),
+            (WAIT_HEADER, f"{wait_ms:.0f}".encode()),
+        ]
+        if size is not None:
+            headers.append((b"content-length", str(size).encode()))
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
     async def _stream(self, answer: Answer, name: str, send: Send) -> bool:
         """Forward whole events as they come; a break becomes one error event and no [DONE], and False."""
-        await send(_start(200, answer.content_type, name))
+        await send(self._start(answer, name))
         rest, last = b"", b""
         problem: RouterError | None = None
         try:
@@ -188,14 +218,35 @@ class Gateway:
             problem = StreamInterrupted("the engine ended while it answered")
         if problem is None and not last.rstrip().endswith(_DONE):
             problem = StreamInterrupted("the engine's answer broke off")
-        tail = b"data: " + problem.body() + _EVENT_END if problem else b""
-        await send({"type": "http.response.body", "body": tail})
+        await send(_ending(problem))
         return problem is None
 
 
+class _Answering:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
+def _ending(problem: RouterError | None) -> Message:
+    """Make the last message of a stream."""
+    tail = b"data: " + problem.body() + _EVENT_END if problem else b""
+    return {"type": "http.response.body", "body": tail}
+
+
 _MAX_MODEL_CHARS = 256
+_MAX_TURN_CHARS = 128
+"""Tenants whose names begin with the same so many share their turns; who may use what is told by all of a name."""
+WAIT_HEADER = b"x-engine-wait-ms"
+"""How long the next request would wait; for routers that choose among hosts."""
 TENANT_HEADER = b"x-router-tenant"
-"""On whose behalf a router asks, percent-encoded."""
+"""On whose behalf a router asks, percent-encoded: some adapters are for some tenants, and turns go round them."""
 
 
 def _tenant(scope: Scope) -> str | None:
@@ -221,13 +272,6 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
         )
     return body, fields
-
-
-def _start(status: int, content_type: str, name: str, size: int | None = None) -> Message:
-    headers = [(b"content-type", content_type.encode("latin-1")), (b"x-adapter", name.encode())]
-    if size is not None:
-        headers.append((b"content-length", str(size).encode()))
-    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:

@@ -8,6 +8,8 @@ from contextlib import suppress
 
 import msgspec
 
+from local_inference.admission import Admission
+from local_inference.admission import Limits as QueueLimits
 from local_inference.base import BaseFacts, read_base
 from local_inference.catalog import Catalog, State
 from local_inference.fit import declared_rank
@@ -15,7 +17,9 @@ from local_inference.gateway import Changes, Gateway
 from local_inference.ingest import RESERVED, Limits
 from local_inference.intake import Intake, Rules
 from local_inference.journal import Journal
+from local_inference.keeper import Keeper
 from local_inference.lifecycle import Lifecycle, Options
+from local_inference.metrics import Metrics
 from local_inference.operations import Operations
 from local_inference.places import find
 from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
@@ -33,6 +37,8 @@ _log = logging.getLogger(__name__)
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
+_SURPLUS = 8
+"""One more request for so many that the engine computes waits inside it, so that its batch never lacks one."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -80,15 +86,30 @@ class Host:
         self._started_s = monotonic_s()
         self._first_load_done = False
         self.closing = False
-        self._residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
+        self.residency = Residency(
+            device_slots=config.max_loras,
+            host_slots=config.max_cpu_loras,
+            is_pinned=lambda id: self.lifecycle.keeps(id),
+        )
         self.traffic = Traffic()
         self._store = Store(self.settings.store_dir)
         self.journal = Journal(self.settings.store_dir)
         self.supervisor = Supervisor(self.engine, self._engine_down)
+        self.keeper = Keeper(self.engine, self.residency, self.supervisor)
+        self.admission = Admission(
+            QueueLimits(
+                slots=config.max_loras,
+                seats=config.max_num_seqs + -(-config.max_num_seqs // _SURPLUS),
+                max_patience_s=self.settings.adapter_patience_s,
+                max_wait_s=self.settings.max_wait_s,
+                max_waiting=self.settings.max_waiting,
+            )
+        )
         self.lifecycle = self._build_lifecycle(loaded, config)
         self.operations = Operations(self.lifecycle, self.traffic)
         self._watcher: Watcher | None = None
         self.gateway = self._build_gateway()
+        self.metrics = Metrics(self.catalog, self.residency, self.admission, self.keeper)
 
     def _build_lifecycle(self, loaded: Loaded, config: EngineConfig) -> Lifecycle:
         settings = self.settings
@@ -102,13 +123,20 @@ class Host:
         return Lifecycle(
             catalog=self.catalog,
             journal=self.journal,
-            residency=self._residency,
+            residency=self.residency,
             traffic=self.traffic,
             store=self._store,
             intake=intake,
             engine=self.engine,
             supervisor=self.supervisor,
-            options=Options(drain_s=settings.drain_s, keep_versions=settings.keep_versions, rollout=settings.rollout),
+            options=Options(
+                drain_s=settings.drain_s,
+                load_gap_s=settings.load_gap_s,
+                keep_versions=settings.keep_versions,
+                rollout=settings.rollout,
+            ),
+            admission=self.admission,
+            keeper=self.keeper,
             look_again=self._look_again,
         )
 
@@ -116,9 +144,11 @@ class Host:
         return Gateway(
             engine=self.engine,
             catalog=self.catalog,
-            residency=self._residency,
+            residency=self.residency,
             traffic=self.traffic,
             supervisor=self.supervisor,
+            admission=self.admission,
+            keeper=self.keeper,
             changes=self.changes,
             base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
             want=self.lifecycle.want,
@@ -148,6 +178,7 @@ class Host:
                     self.supervisor.run(),
                     self.lifecycle.run(),
                     watcher.run(),
+                    self.keeper.run(),
                     self._await_first_load(watcher),
                 ):
                     group.create_task(work)

@@ -10,11 +10,13 @@ from collections.abc import Callable
 import msgspec
 from msgspec.structs import replace
 
+from local_inference.admission import Admission
 from local_inference.canary import prove
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.intake import Intake, Taken
 from local_inference.journal import Journal
+from local_inference.keeper import Keeper
 from local_inference.ports import Engine
 from local_inference.registry import (
     BecameCurrent,
@@ -51,6 +53,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """How versions come and go."""
 
     drain_s: float = 60.0
+    load_gap_s: float = 0.5
+    """How long a load waits for a moment in which the engine computes nothing."""
     keep_versions: int = 3
     rollout: Rules | None = None
     """None = a new version takes all traffic as soon as it is ready."""
@@ -71,6 +75,8 @@ class Lifecycle:
         engine: Engine,
         supervisor: Supervisor,
         options: Options,
+        admission: Admission,
+        keeper: Keeper,
         look_again: Callable[[str], None],
     ) -> None:
         """`look_again` has a folder checked as if it had just changed."""
@@ -84,6 +90,10 @@ class Lifecycle:
         self._engine = engine
         self._supervisor = supervisor
         self._options = options
+        self._admission = admission
+        self._keeper = keeper
+        self._unfreed: set[str] = set()
+        """Unloaded versions whose weights the engine couldn't free yet."""
         self._checks: dict[str, asyncio.Task[None]] = {}
         self._checked: set[str] = set()
         self._work = asyncio.Event()
@@ -148,6 +158,7 @@ class Lifecycle:
     def engine_down(self) -> None:
         """Note that the engine holds nothing any more; what it had is loaded again once it is back."""
         self._residency.engine_restarted()
+        self._unfreed.clear()
         for entry in self.catalog.all():
             if entry.state in (State.READY, State.CANARY):
                 self.catalog.put(entry.moved(State.STORED if self._is_spare(entry) else State.LOADING))
@@ -166,6 +177,7 @@ class Lifecycle:
         return replace(
             entry.info,
             residency=self._residency.where(entry.id),
+            activate_ms=self._residency.activate_ms.get(entry.id),
             current=self.catalog.is_current(entry),
             share=self._traffic.share_of(entry.id),
             pinned=self.is_pinned(entry),
@@ -175,6 +187,11 @@ class Lifecycle:
         """Say whether a version is kept in memory: by order, else as its card says."""
         ordered = self.journal.get(entry.info.name).pinned
         return entry.info.card.pin if ordered is None else ordered
+
+    def keeps(self, id: str) -> bool:
+        """Say whether a version is never to be evicted: its name is pinned, and means it or soon will."""
+        entry = self.catalog.get(id)
+        return entry is not None and self.is_pinned(entry) and not self._is_spare(entry)
 
     # -- what a folder holds
 
@@ -394,7 +411,7 @@ class Lifecycle:
     # -- the engine
 
     def _next(self) -> Entry | None:
-        """Choose what to load next, by need: pinned, current, lately asked for.
+        """Choose what to load next, by need: pinned, what served before, what would cost most to lack.
 
         What is only kept waits until somebody asks for it: loading it would push what is needed out of memory.
         """
@@ -404,7 +421,7 @@ class Lifecycle:
 
     def _need(self, entry: Entry) -> tuple[bool, bool, bool, float]:
         spare, pinned, proven = self._is_spare(entry), self.is_pinned(entry), entry.id in self._proven
-        return (spare, not pinned, not proven, -self._traffic.last_s(entry.id))
+        return (spare, not pinned, not proven, -self._residency.need(entry.id))
 
     def _is_spare(self, entry: Entry) -> bool:
         """Say whether a version is only kept for a way back."""
@@ -445,6 +462,8 @@ class Lifecycle:
             return
         if now.state is State.STORED:
             self.catalog.put(now.moved(State.LOADING))
+        await self._admission.idle(self._options.load_gap_s)  # a load stops whatever the engine computes
+        await self._keeper.make_room(entry.id)
         started_s = monotonic_s()
         try:
             async with self._engine_change:
@@ -455,10 +474,12 @@ class Lifecycle:
             ) from None
         load_ms = (monotonic_s() - started_s) * 1000
         self._residency.touched(entry.id)
+        await self._keeper.loaded(entry.id, load_ms)
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
-            await prove(self._engine, entry.id, entry.info.card)
+            async with self._admission.turn(entry.id, urgent=True):
+                await prove(self._engine, entry.id, entry.info.card)
             self._proven.add(entry.id)
         self._asked.discard(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
@@ -505,13 +526,25 @@ class Lifecycle:
         except UpstreamUnavailable:
             return  # it ended, and with it all that it held
         except UpstreamRejected as error:
-            _log.warning("the engine didn't unload id=%s: %s", id, error)
+            self._unfreed.add(id)
+            _log.warning("the engine didn't unload id=%s yet: %s", id, error)
         self._residency.unloaded(id)
+        self._keeper.stale()
+
+    async def _free_leftovers(self) -> None:
+        """Try again what couldn't be freed, unless the version is back."""
+        for id in tuple(self._unfreed):
+            self._unfreed.discard(id)
+            async with self._engine_change:
+                entry = self.catalog.get(id)
+                if entry is None or entry.state not in LOADED:
+                    await self._unload(id)
 
     async def _tend_all(self) -> None:
         """Unload what drained, judge what is on trial, tidy the store."""
         while True:
             await asyncio.sleep(_REAP_S)
+            await self._free_leftovers()
             await self._reap()
             self._judge_trials()
             if self._untidy and not self._checks:
@@ -527,8 +560,11 @@ class Lifecycle:
                 async with self._engine_change:
                     if id not in self._draining:
                         continue
+                    cut = self._residency.revoke(id)
                     self._retire(id)
                     await self._unload(id)
+                if cut:
+                    _log.warning("requests cut off at the end of drain_s id=%s requests=%s", id, cut)
                 _log.info("adapter unloaded id=%s", id)
 
     async def _tidy(self) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -57,6 +58,10 @@ def _add_facts(app: FastAPI, host: Host) -> None:
     async def ready() -> Response:  # pyright: ignore[reportUnusedFunction]
         readiness = host.readiness()
         return _json(readiness, 200 if readiness.ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(host.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/v1/models")
     async def models() -> Response:  # pyright: ignore[reportUnusedFunction]
@@ -131,20 +136,25 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class Keyed:
-    """Asks for the key on every /v1 route; compares in constant time."""
+    """Asks for the key on every /v1 route and /metrics; compares in constant time."""
 
     def __init__(self, app: ASGIApp, key: str | None) -> None:
         self._app = app
         self._expected = f"Bearer {key}".encode() if key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._expected is not None and str(scope["path"]).startswith("/v1"):
+        if scope["type"] == "http" and self._expected is not None and _guarded(scope):
             headers: list[tuple[bytes, bytes]] = scope["headers"]
             given = next((value for name, value in headers if name == b"authorization"), b"")
             if not hmac.compare_digest(given, self._expected):
                 await _respond(send, Unauthenticated("missing or wrong API key; send `Authorization: Bearer <key>`"))
                 return
         await self._app(scope, receive, send)
+
+
+def _guarded(scope: Scope) -> bool:
+    path = str(scope["path"])
+    return path.startswith("/v1") or path == "/metrics"
 
 
 class Guarded:

@@ -1,4 +1,4 @@
-"""What came of each version's requests, and when it was last asked for: counted in memory."""
+"""What came of each version's requests, and what share of them one on trial takes: counted in memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,8 @@ class Traffic:
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self._tallies: dict[str, Tally] = {}
-        self._last_s: dict[str, float] = {}
         self._shares: dict[str, tuple[str, float]] = {}
         self._draw = draw
-
-    def asked(self, id: str, now_s: float) -> None:
-        """Note that a request came."""
-        self._last_s[id] = now_s
 
     def answered(self, id: str, *, ok: bool) -> None:
         """Note how the engine did."""
@@ -35,10 +30,6 @@ class Traffic:
 
     def tally(self, id: str) -> Tally:
         return self._tallies.get(id, Tally())
-
-    def last_s(self, id: str) -> float:
-        """Say when it was last asked for, in monotonic seconds; 0 = never."""
-        return self._last_s.get(id, 0.0)
 
     def restart(self, id: str) -> None:
         """Count from zero again."""
@@ -63,4 +54,3 @@ class Traffic:
     def forget(self, id: str) -> None:
         """Drop all about a version that is gone."""
         self._tallies.pop(id, None)
-        self._last_s.pop(id, None)

@@ -426,7 +426,7 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
     tenant: str = ""
-    """Whose request it is. Only the engine host, which keeps tenants apart, is told."""
+    """Whose request it is. Only the engine host, which keeps tenants apart and shares its turns among them, is told."""
     isolated: bool = False
     """Whether something was found in it: then no cache of a target may share anything of it with another tenant."""
 
@@ -561,10 +561,13 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     fix: str | None = None
     """What the owner can do about it."""
     residency: str = "disk"
-    """disk, host or device, as far as the host knows."""
+    """disk, host or device, as the engine last told."""
     rank: int | None = None
     size_bytes: int = 0
     load_ms: float | None = None
+    """What the last load from disk onto the device took."""
+    activate_ms: float | None = None
+    """What the way from host memory onto the device takes."""
     current: bool = True
     """Whether the bare name means this version; the others are kept and answer to their ids."""
     share: float = 0.0

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -82,6 +83,29 @@ Refusal = Callable[[str, int, Mapping[str, str], bytes], RouterError | None]
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
+
+
+class Sender(Protocol):
+    """What sends a cleared request: an `Egress`, or a choice of several."""
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        headers: Mapping[str, str] | None = None,
+        heard: Callable[[Mapping[str, str]], None] = ignored,
+    ) -> AbstractAsyncContextManager[Response]:
+        """See `Egress.post`."""
+        ...
+
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `Egress.reachable`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class Egress:

@@ -18,12 +18,15 @@ from pathlib import Path
 
 import msgspec
 
+from local_inference.admission import Admission
+from local_inference.admission import Limits as QueueLimits
 from local_inference.base import read_base
 from local_inference.catalog import Catalog, State
 from local_inference.engines.fake import Config, FakeEngine
 from local_inference.ingest import Limits
 from local_inference.intake import Intake, Rules
 from local_inference.journal import Journal
+from local_inference.keeper import Keeper
 from local_inference.lifecycle import Lifecycle, Options
 from local_inference.operations import Operations
 from local_inference.registry import Adapter
@@ -83,10 +86,12 @@ class Life:
         traffic = Traffic()
         rules = Rules(limits=Limits(max_rank=16, max_bytes=10**9))
         self.catalog = Catalog()
+        residency = Residency(device_slots=2, host_slots=4)
+        limits = QueueLimits(slots=2, seats=8, max_patience_s=1, max_wait_s=30, max_waiting=100)
         self.lifecycle = Lifecycle(
             catalog=self.catalog,
             journal=self.journal,
-            residency=Residency(device_slots=2, host_slots=4),
+            residency=residency,
             traffic=traffic,
             store=store,
             intake=Intake(
@@ -95,6 +100,8 @@ class Life:
             engine=engine,
             supervisor=self._supervisor,
             options=Options(keep_versions=2),
+            admission=Admission(limits),
+            keeper=Keeper(engine, residency, self._supervisor),
             look_again=lambda name: None,
         )
         self.operations = Operations(self.lifecycle, traffic)

@@ -49,7 +49,7 @@ async def salts(cloud: Cloud, host: EngineHost, *sent: Cleared) -> list[str | No
 
 
 async def test_sensitive_requests_share_the_engines_cache_within_their_tenant_alone(cloud: Cloud) -> None:
-    host = EngineHost(cloud.url.removesuffix("/v1"), None, connect_s=2)
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
     found, nothing = Sensitivity.CONFIDENTIAL, Sensitivity.PUBLIC
     a, again, b, guessed, plain = await salts(
         cloud,
@@ -64,14 +64,14 @@ async def test_sensitive_requests_share_the_engines_cache_within_their_tenant_al
     assert len({a, b, guessed}) == 3
     assert all(len(salt or "") == 64 for salt in (a, b, guessed))
     assert plain is None
-    other = EngineHost(cloud.url.removesuffix("/v1"), None, connect_s=2)
+    other = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
     assert (await salts(cloud, other, cleared("a", found))) != [a], "the key is new at every start"
     await host.aclose()
     await other.aclose()
 
 
 async def test_the_host_hears_whose_request_it_is(cloud: Cloud) -> None:
-    host = EngineHost(cloud.url.removesuffix("/v1"), None, connect_s=2)
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
     await salts(cloud, host, cleared("Köln & Co\r\nx: y", Sensitivity.PUBLIC))
     assert cloud.headers[-1]["x-router-tenant"] == "K%C3%B6ln%20%26%20Co%0D%0Ax%3A%20y"
     await host.aclose()
@@ -87,7 +87,7 @@ async def test_orders_go_to_the_engine_host_alone(cloud: Cloud) -> None:
 
 
 async def test_what_a_caller_thinks_of_an_adapters_answer_is_told_to_the_host(cloud: Cloud) -> None:
-    host = EngineHost(cloud.url.removesuffix("/v1"), None, connect_s=2)
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
     for target, good in (("local/law@3f2a", False), ("local/base", True), ("openai/gpt", True), (None, True)):
         await vote(host, json.dumps({"target": target, "status": 200}).encode(), good=good)
     await vote(host, None, good=True)
