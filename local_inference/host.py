@@ -151,7 +151,7 @@ class Host:
             keeper=self.keeper,
             changes=self.changes,
             base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
-            want=self.lifecycle.want,
+            want=self.lifecycle.loader.want,
             ready_wait_s=self.settings.ready_wait_s,
             max_body_bytes=self.settings.max_body_bytes,
         )
@@ -224,7 +224,7 @@ class Host:
             self._watcher.look_again(name)
 
     def _engine_down(self) -> None:
-        self.lifecycle.engine_down()
+        self.lifecycle.loader.engine_down()
         self.changes.notify()
 
     async def _await_first_load(self, watcher: Watcher) -> None:

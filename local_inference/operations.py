@@ -66,7 +66,7 @@ class Operations:
         self._lifecycle.withdraw(name)
         for entry in self._catalog.versions(name):
             if entry.state in LOADED:
-                self._lifecycle.drain(entry)
+                self._lifecycle.loader.drain(entry)
             elif entry.state is State.STORED:
                 self._catalog.put(entry.moved(State.DISABLED))
 
@@ -76,7 +76,7 @@ class Operations:
         await self._order(Ordered(name=name, disabled=False))
         for entry in self._catalog.versions(name):
             if entry.state in (State.DISABLED, State.DRAINING) and self._is_kept(entry):
-                self._lifecycle.load_again(entry)
+                self._lifecycle.loader.load_again(entry)
 
     async def rescan(self, target: str) -> None:
         """Check an adapter's folder again as if it had just changed; also one that was turned down."""

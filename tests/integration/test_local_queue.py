@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.core.errors import UpstreamUnavailable
+from router.core.errors import AdapterNotFound, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import AdapterInfo, AdapterListing, Cleared, Locality, Target
 from router.providers._replicas import Reach, merged, move_ms, ranked
@@ -125,6 +125,21 @@ def test_a_host_whose_parent_is_gone_already_ends_and_one_with_a_parent_goes_on(
     assert subprocess.run([*command, str(os.getpid())], timeout=60, check=False, capture_output=True).returncode == 2
 
 
+async def test_a_pinned_adapter_stays_in_memory_when_others_come(tmp_path: Path) -> None:
+    names = ("legal", "sql", "json", "math")
+    for seed, name in enumerate(names):
+        write_adapter(tmp_path / "adapters" / name, seed=seed, card="pin: true" if name == "legal" else "")
+    async with serving(tmp_path, {"max_loras": 1, "max_cpu_loras": 2}) as running:
+        for name in names[1:] * 3:
+            assert (await running.ask(name)).status_code == 200
+        assert not any(id.startswith("legal@") and from_host for id, from_host in running.engine.evictions)
+        assert (await running.infos("legal"))[0].residency != "disk"
+        await running.http.post("/v1/adapters/legal:unpin")
+        for name in names[1:]:
+            await running.ask(name)
+        assert (await running.infos("legal"))[0].residency == "disk"
+
+
 # -- several hosts
 
 
@@ -207,6 +222,24 @@ async def test_two_hosts_stand_in_for_each_other(tmp_path: Path) -> None:
             two.host.close_soon()
 
 
+async def test_an_order_reaches_every_host_and_what_failed_is_told(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "one" / "adapters" / "legal", seed=1)
+    write_adapter(tmp_path / "two" / "adapters" / "legal", seed=1)
+    write_adapter(tmp_path / "two" / "adapters" / "sql", seed=2)
+    async with serving(tmp_path / "one") as one, serving(tmp_path / "two") as two:
+        host = EngineHost((str(one.http.base_url), str(two.http.base_url)), None, connect_s=2)
+        try:
+            told = await host.order("legal", "pin", {})
+            assert [(info.name, info.pinned) for info in told.data] == [("legal", True)]
+            assert [(await side.infos("legal"))[0].pinned for side in (one, two)] == [True, True]
+            with pytest.raises(AdapterNotFound) as refused:
+                await host.order("sql", "pin", {})
+            assert "1 of 2 engine hosts" in refused.value.message
+            assert (await two.infos("sql"))[0].pinned
+        finally:
+            await host.aclose()
+
+
 async def test_if_no_host_answers_the_error_says_so(tmp_path: Path) -> None:
     host = EngineHost(("http://127.0.0.1:9", "http://127.0.0.1:10"), None, connect_s=1)
     try:
@@ -227,3 +260,13 @@ def test_lists_are_merged_by_who_can_do_most() -> None:
         AdapterListing(revision=3, base_model="m", data=(listing("ready", "host"),)),
     ]
     assert [info.state for info in merged(lists, 1).data] == ["ready"]
+
+
+def test_of_hosts_that_are_not_equally_far_a_name_keeps_a_meaning() -> None:
+    def version(number: str, *, current: bool, residency: str) -> AdapterInfo:
+        return AdapterInfo(name="a", version=number, state="ready", residency=residency, current=current)
+
+    behind = (version("1", current=True, residency="disk"), version("2", current=False, residency="device"))
+    ahead = (version("1", current=False, residency="device"), version("2", current=True, residency="disk"))
+    lists = [AdapterListing(revision=0, base_model="m", data=data) for data in (behind, ahead)]
+    assert all(info.current for info in merged(lists, 1).data)
