@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import compress
 from pathlib import Path
 from typing import Annotated
 
@@ -250,15 +251,18 @@ def usage(
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> None:
-    """Print a table; wide ones aren't cut where no terminal is."""
+    """Print a table, without columns that say nothing; wide ones aren't cut where no terminal is."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads)
+    said = [any(row[place] != "-" for row in rows) for place in range(len(heads))]
+    table = Table()
+    for head in compress(heads, said):
+        table.add_column(head.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+        table.add_row(*compress(row, said))
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(table)
 
 
 @audit.command("verify")
