@@ -180,6 +180,7 @@ class Pipeline:
                 language=known.language,
                 max_cost_usd=limit_usd,
                 max_input_tokens=most_tokens,
+                words=self._planner.words,
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),

@@ -122,6 +122,10 @@ class LocalConfig(Section):
     ttft_s: float = Field(default=60.0, gt=0)
     stall_s: float = Field(default=60.0, gt=0)
     total_s: float = Field(default=300.0, gt=0)
+    capabilities: frozenset[str] | None = None
+    """What the local model can do; it is no last resort for a request that needs more. None = unknown, and tried."""
+    context_tokens: int | None = Field(default=None, gt=0)
+    """Its context window, likewise."""
 
     @model_validator(mode="after")
     def _one_of(self) -> LocalConfig:
