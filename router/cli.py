@@ -1,4 +1,4 @@
-"""The command line: serve, check-config, explain, scan, selftest, simulate, keys, usage, audit."""
+"""The command line: serve, check-config, explain, scan, selftest, simulate, keys, usage, audit, adapters."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from router import adapters_cli
 from router.config.schema import LocalityName, OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
 from router.core.types import Dialect
@@ -21,6 +22,7 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: check it, show its public key.")
 app.add_typer(audit, name="audit")
+app.add_typer(adapters_cli.app, name="adapters")
 
 keys = typer.Typer(no_args_is_help=True, help="API keys in the ledger's store: make, list, revoke.")
 app.add_typer(keys, name="keys")
@@ -309,4 +311,8 @@ class _clear_errors:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except RouterError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        sys.exit(CONFIG_ERROR if isinstance(error, ConfigError) else 1)

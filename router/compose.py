@@ -221,7 +221,7 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     if local is None or local.url is None:
         return None
     key = local.api_key.get_secret_value() if local.api_key else None
-    return EngineHost(local.url, key, connect_s=local.connect_s)
+    return EngineHost((local.url, *local.replicas), key, connect_s=local.connect_s)
 
 
 def _ledger(config: RouterConfig, secret: bytes) -> Ledger:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from router.core.types import AdapterInfo, Selection
+from router.core.types import AdapterCard, AdapterInfo, Selection
 from sona.background import BACKGROUND
 from sona.embedder import Embedder
 from sona.profile import Profile, build_profile, profiles_version
@@ -30,6 +30,7 @@ class Selector:
         self._updating = threading.Lock()
         self._readings: dict[str, Reading] = {}
         self._snapshot: Snapshot | None = None
+        self._cards: dict[str, AdapterCard] = {}
         self._version = profiles_version((), embedder.version)
 
     @property
@@ -43,6 +44,7 @@ class Selector:
         ready = sorted((info for info in adapters if info.state == "ready"), key=lambda info: info.id)
         profiles = tuple(build_profile(info) for info in ready)
         version = profiles_version(profiles, self._embedder.version)
+        self._cards = {info.id: info.card for info in ready}
         with self._updating:
             if version == self.state_version:
                 return
@@ -52,10 +54,11 @@ class Selector:
             self._readings = self._read(profiles)
             self._snapshot = build_snapshot(version, profiles, BACKGROUND, self._readings)
 
-    def select(self, text: str, *, language: str | None = None) -> Selection:
+    def select(self, text: str, *, language: str | None = None, tenant: str | None = None) -> Selection:
         """Pick the best adapter for an instruction text, or none. Blocking: it embeds the text.
 
-        `language` (such as `de`) rules out adapters whose card lists languages without it.
+        `language` (such as `de`) rules out adapters whose card lists languages without it, `tenant` those whose card
+        lists tenants without it.
         """
         snapshot = self._snapshot
         if snapshot is None:
@@ -66,7 +69,14 @@ class Selector:
         allowed = [index for index, known in enumerate(snapshot.languages) if _speaks(known, language)]
         if not allowed:
             return self._abstain(snapshot.version, "no adapter for the language")
+        allowed = [index for index in allowed if self._admits(snapshot.adapters[index], tenant)]
+        if not allowed:
+            return self._abstain(snapshot.version, "no adapter for the tenant")
         return self._choose(snapshot, confidences, allowed)
+
+    def _admits(self, adapter: str, tenant: str | None) -> bool:
+        card = self._cards.get(adapter)
+        return tenant is None or (card is not None and card.admits(tenant))
 
     def _choose(self, snapshot: Snapshot, confidences: Floats, allowed: list[int]) -> Selection:
         ranked = sorted(allowed, key=lambda index: -confidences[index])

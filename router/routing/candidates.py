@@ -39,6 +39,8 @@ class LocalModels(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of all versions that can be asked for."""
     known: frozenset[str] = frozenset()
     """Names of all adapters in the folder, those that can't serve included."""
+    hidden: frozenset[str] = frozenset()
+    """Ids of versions under known names that the caller's tenant may not use: to it there are none."""
 
 
 def local_target(*, adapter: str | None = None, select: bool = False) -> Target:
@@ -63,6 +65,8 @@ def named_local_target(model: str, local: LocalModels) -> Target | None:
     name = model.removeprefix("local/")
     if name in local.current:
         return local_target(adapter=local.current[name])
+    if name in local.hidden:
+        return None
     adapter, at, version = name.partition("@")
     # What isn't listed now may be soon; what no version can be called is a caller's text, and must get into no record.
     if name in local.ids or (adapter in local.known and (not at or _VERSION.fullmatch(version))):
