@@ -16,6 +16,7 @@ from types import FrameType
 
 import uvicorn
 
+from local_inference import doctor
 from local_inference.host import Host
 from local_inference.server import create_app
 from local_inference.settings import Loaded, Settings, load
@@ -28,17 +29,20 @@ _KEEP_ALIVE_S = 75
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT; exit code 2 = the configuration must not start."""
+    """Serve until SIGTERM or SIGINT; exit code 2 = the configuration must not start. `doctor` only looks at folders."""
+    if sys.argv[1:2] == ["doctor"]:
+        return doctor.main(sys.argv[2:])
     parser = argparse.ArgumentParser(
-        prog="python -m local_inference", description="Serve a model and hot-loaded adapters."
+        prog="python -m local_inference",
+        description="Serve a model and hot-loaded adapters. See also: python -m local_inference doctor --help.",
     )
     parser.add_argument("--config", type=Path, required=True, help="YAML file, see configs/local.yaml")
     parser.add_argument("--port", type=int, help="listen here instead of on the file's port")
     parser.add_argument("--api-key", metavar="env:NAME", help="the key to ask for, instead of the file's")
-    parser.add_argument("--exit-with-parent", action="store_true", help="stop when the process that started this ends")
+    parser.add_argument("--exit-with-parent", type=int, metavar="PID", help="stop when this process, the parent, ends")
     arguments = parser.parse_args()
-    if arguments.exit_with_parent:
-        _exit_with_parent()
+    if arguments.exit_with_parent is not None:
+        _exit_with_parent(arguments.exit_with_parent)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("watchfiles").setLevel(logging.WARNING)
     code = 0
@@ -117,11 +121,11 @@ def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-def _exit_with_parent() -> None:
-    """Ask Linux for SIGTERM when the parent ends; elsewhere this does nothing."""
+def _exit_with_parent(pid: int) -> None:
+    """Ask Linux for SIGTERM when the parent ends, or end now if it has already; elsewhere this does nothing."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() == 1:
+        if os.getppid() != pid:  # it may rightly be 1, in a container
             raise SystemExit(0)
 
 

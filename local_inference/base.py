@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,7 @@ _TAIL = re.compile(r"(?:^|\.)(layers\.\d+\..+|embed_tokens|lm_head)$")
 _QUANTISED = {"U8", "I8", "I32", "F8_E4M3", "F8_E5M2"}
 
 
-class BaseFacts(msgspec.Struct, frozen=True):
+class BaseFacts(msgspec.Struct, frozen=True, dict=True):
     """Shapes of the base model's weights. Unknown shapes are missing, never guessed."""
 
     name: str
@@ -40,7 +41,7 @@ class BaseFacts(msgspec.Struct, frozen=True):
         """Names of the modules that exist, e.g. `q_proj`."""
         return sorted({path.rsplit(".", 1)[-1] for path in self.shapes})
 
-    @property
+    @cached_property
     def _tails(self) -> dict[str, tuple[int, int]]:
         return {tail.group(1): shape for path, shape in self.shapes.items() if (tail := _TAIL.search(path))}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from typing import cast
@@ -12,13 +13,26 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from router.core.types import AdapterCard
 
+CARD_FILES = ("README.md", "card.yaml")
 MAX_CARD_BYTES = 256 * 1024
+_MAX_MARKS = 20_000
+"""Marks of YAML's structure in a card: each may cost a kilobyte of memory."""
+_MARKS = "\n,[{:"
+PLACEHOLDER = "{prompt}"
+NOBODY = ("",)
+"""`tenants` of an adapter that nobody may use."""
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 
 
 class _Example(BaseModel):
     model_config = ConfigDict(extra="ignore")
     prompt: str
+
+
+class _Check(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+    prompt: str = Field(min_length=1, max_length=20_000)
+    answer: str = Field(min_length=1, max_length=20_000)
 
 
 class _Card(BaseModel):
@@ -32,6 +46,14 @@ class _Card(BaseModel):
     negative_examples: tuple[str, ...] = Field((), max_length=2_000)
     languages: tuple[str, ...] = ()
     system_prompt: str | None = Field(None, max_length=100_000)
+    prompt_template: str | None = Field(None, max_length=100_000)
+    tool_format: str | None = Field(None, max_length=64)
+    tenants: tuple[str, ...] = Field((), max_length=10_000)
+    pin: bool = False
+    license: str | None = Field(None, max_length=1_000)
+    metrics: dict[str, float] = Field(default_factory=dict[str, float])
+    checks: tuple[_Check, ...] = Field((), max_length=100)
+    min_checks_ratio: float = Field(1.0, ge=0, le=1)
 
     @field_validator("examples", "negative_examples", mode="before")
     @classmethod
@@ -42,7 +64,30 @@ class _Card(BaseModel):
         items = cast("list[object]", value)
         return [_Example.model_validate(item).prompt if isinstance(item, dict) else item for item in items]
 
-    @field_validator("keywords", "languages", mode="before")
+    @field_validator("prompt_template")
+    @classmethod
+    def _one_place(cls, value: str | None) -> str | None:
+        if value is not None and value.count(PLACEHOLDER) != 1:
+            raise ValueError(f"it must hold {PLACEHOLDER} once, where the user's text goes")
+        return value
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _measured(cls, value: object) -> object:
+        """Pass over the Hub's list of names; ours are numbers by name."""
+        return {} if isinstance(value, list) else value
+
+    @field_validator("metrics")
+    @classmethod
+    def _finite(cls, value: dict[str, float]) -> dict[str, float]:
+        return {name: number for name, number in value.items() if math.isfinite(number)}
+
+    @field_validator("license", mode="before")
+    @classmethod
+    def _licenses(cls, value: object) -> object:
+        return ", ".join(map(str, cast("list[object]", value))) if isinstance(value, list) else value
+
+    @field_validator("keywords", "languages", "tenants", mode="before")
     @classmethod
     def _one_or_many(cls, value: object) -> object:
         return [value] if isinstance(value, str) else value
@@ -62,7 +107,7 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
     """
     fields: dict[str, object] = {}
     warnings: list[str] = []
-    for name in ("README.md", "card.yaml"):
+    for name in CARD_FILES:
         data = read(name)
         if data is None:
             continue
@@ -70,6 +115,8 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
             fields |= _mapping(name, data)
         except ValueError as error:
             warnings.append(f"{name}: {error}")
+            if b"tenants" in data:  # meant to close the adapter to somebody, but to whom can't be read
+                fields["tenants"] = NOBODY
     return _build(fields, warnings)
 
 
@@ -102,6 +149,8 @@ def _mapping(name: str, data: bytes) -> dict[str, object]:
         if front is None:
             return {}
         text = front.group(1)
+    if sum(text.count(mark) for mark in _MARKS) > _MAX_MARKS:
+        raise ValueError(f"ignored, it holds more than {_MAX_MARKS} items")
     try:
         value = _cleaned(yaml.load(text, _PlainLoader))
     except yaml.YAMLError as error:
@@ -117,14 +166,22 @@ def _mapping(name: str, data: bytes) -> dict[str, object]:
 
 
 def _build(fields: dict[str, object], warnings: list[str]) -> CardReading:
-    """Validate what is known; drop single fields that are wrong and keep the rest."""
+    """Validate what is known; drop single fields that are wrong and keep the rest.
+
+    One that is wrong in `tenants` opens the adapter to nobody, for it was meant to close it to somebody.
+    """
+    if fields.get("languages") is None and fields.get("language") is not None:  # the Hub's name for it
+        fields["languages"] = fields["language"]
     known = {key: value for key, value in fields.items() if key in _Card.model_fields and value is not None}
     try:
         card = _Card.model_validate(known)
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             field = str(problem["loc"][0])
-            if known.pop(field, None) is not None:
-                warnings.append(f"card: '{field}' ignored: {problem['msg']}")
+            if known.pop(field, None) is None:
+                continue
+            warnings.append(f"card: '{field}' ignored: {problem['msg']}")
+            if field == "tenants":
+                known["tenants"] = NOBODY
         card = _Card.model_validate(known)
-    return CardReading(AdapterCard(**card.model_dump()), tuple(warnings))
+    return CardReading(msgspec.convert(card.model_dump(), AdapterCard), tuple(warnings))

@@ -24,22 +24,24 @@ class State(StrEnum):
     CANARY = "canary"
     READY = "ready"
     DRAINING = "draining"
+    DISABLED = "disabled"
     QUARANTINED = "quarantined"
 
 
 _NEXT: dict[State, frozenset[State]] = {
     State.COPYING: frozenset({State.COPYING, State.CHECKING, State.QUARANTINED}),
     State.CHECKING: frozenset({State.COPYING, State.CHECKING, State.QUARANTINED}),
-    State.STORED: frozenset({State.LOADING}),
+    State.STORED: frozenset({State.LOADING, State.DISABLED, State.QUARANTINED}),
     State.LOADING: frozenset({State.CANARY, State.READY, State.DRAINING, State.QUARANTINED}),
-    State.CANARY: frozenset({State.READY, State.LOADING, State.DRAINING, State.QUARANTINED}),
-    State.READY: frozenset({State.READY, State.LOADING, State.DRAINING}),
-    State.DRAINING: frozenset({State.LOADING}),
-    State.QUARANTINED: frozenset({State.STORED, State.COPYING, State.CHECKING, State.QUARANTINED}),
+    State.CANARY: frozenset({State.READY, State.STORED, State.LOADING, State.DRAINING, State.QUARANTINED}),
+    State.READY: frozenset({State.READY, State.STORED, State.LOADING, State.DRAINING, State.QUARANTINED}),
+    State.DRAINING: frozenset({State.LOADING, State.DISABLED}),
+    State.DISABLED: frozenset({State.STORED}),
+    State.QUARANTINED: frozenset({State.STORED, State.COPYING, State.CHECKING, State.QUARANTINED, State.DISABLED}),
 }
-"""Any state may also end: `Catalog.drop`. A version enters as COPYING, CHECKING, STORED or QUARANTINED."""
+"""Any state may also end: `Catalog.drop`."""
 
-_FIRST = frozenset({State.COPYING, State.CHECKING, State.STORED, State.QUARANTINED})
+_FIRST = frozenset({State.COPYING, State.CHECKING, State.STORED, State.QUARANTINED, State.DISABLED})
 _BUSY = frozenset({State.COPYING, State.CHECKING, State.STORED, State.LOADING, State.CANARY})
 LOADED = frozenset({State.LOADING, State.CANARY, State.READY, State.DRAINING})
 """States in which the engine may know the adapter."""
@@ -112,22 +114,22 @@ class Catalog:
             self._entries[entry.id] = entry
             self._changed()
 
-    def promote(self, id: str) -> Entry | None:
-        """Let a READY version's bare name mean it; return the version that this replaces, now DRAINING."""
+    def promote(self, id: str) -> None:
+        """Let a READY version's bare name mean it from now on.
+
+        Raises:
+            InternalError: it isn't ready.
+        """
         entry = self._entries[id]
-        before = self.current(entry.info.name)
         if entry.state is not State.READY:
             raise InternalError(f"{id} is {entry.state}, not ready")
-        if before is not None and before.id == id:
-            return None
-        self._current[entry.info.name] = id
-        if before is None or before.state is State.DRAINING:
+        if self._current.get(entry.info.name) != id:
+            self._current[entry.info.name] = id
             self._changed()
-            return None
-        drained = before.moved(State.DRAINING) if before.state in LOADED else before
-        self._entries[before.id] = drained
+
+    def told(self) -> None:
+        """Say that something about the versions changed which isn't kept here."""
         self._changed()
-        return drained
 
     def retire_name(self, name: str) -> None:
         """Let a name mean nothing from now on."""
@@ -159,11 +161,17 @@ class Catalog:
             raise self._not_found(model, name)
         return self._serving(entry)
 
-    def listing(self, base_model: str, residency: Callable[[str], str]) -> AdapterListing:
-        """Describe everything; `residency` tells where an id's weights are."""
-        infos = (entry.info for entry in self._entries.values())
-        data = (replace(info, residency=residency(info.id)) for info in infos)
-        ordered = sorted(data, key=lambda info: (info.name, info.state, info.version))
+    def is_current(self, entry: Entry) -> bool:
+        """Say whether the bare name means this version."""
+        return self._current.get(entry.info.name) == entry.id
+
+    def listing(
+        self, base_model: str, describe: Callable[[Entry], AdapterInfo], name: str | None = None
+    ) -> AdapterListing:
+        """Describe all versions, or those of one name; `describe` adds what isn't known here."""
+        entries = self._entries.values() if name is None else self.versions(name)
+        data = (describe(entry) for entry in entries)
+        ordered = sorted(data, key=lambda info: (info.name, info.state, not info.current, info.version))
         return AdapterListing(revision=self.revision, base_model=base_model, data=tuple(ordered))
 
     def _of_name(self, name: str) -> Entry:
@@ -173,12 +181,20 @@ class Catalog:
         versions = [entry for entry in self.versions(name) if entry.state is not State.DRAINING]
         if not versions:
             raise self._not_found(name, name)
-        return next((entry for entry in reversed(versions) if entry.state in _BUSY), versions[-1])
+        latest = tuple(reversed(versions))
+        # Versions that are kept for a way back stand in for no current one.
+        telling = [entry for states in (_BUSY, {State.QUARANTINED}) for entry in latest if entry.state in states]
+        return telling[0] if telling else latest[0]
 
     def _serving(self, entry: Entry) -> Entry:
         if entry.state in (State.READY, State.DRAINING):
             return entry
         info = entry.info
+        if entry.state is State.DISABLED:
+            raise AdapterNotFound(
+                f"adapter '{info.name}' is disabled; to serve it again: POST /v1/adapters/{info.name}:enable",
+                param="model",
+            )
         if entry.state is State.QUARANTINED:
             raise AdapterIncompatible(
                 f"adapter '{info.name}' can't be used ({info.reason}): {info.message}. To mend it: {info.fix}.",

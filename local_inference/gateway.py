@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
+from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Message, Receive, Scope, Send
 
+from local_inference.admission import Admission
 from local_inference.catalog import Catalog, Entry
+from local_inference.keeper import Keeper
 from local_inference.ports import BASE_NAME, Answer, Engine
+from local_inference.prompting import apply_card
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
+from local_inference.traffic import Traffic
 from router.core.clock import monotonic_s
 from router.core.errors import (
+    AdapterNotFound,
     AdapterNotReady,
     InvalidRequest,
     Overloaded,
@@ -49,10 +55,6 @@ class Changes:
         return True
 
 
-class _Role(msgspec.Struct):
-    role: str
-
-
 class _Fields(msgspec.Struct):
     """What has to be understood of a body; all other fields pass through as they are."""
 
@@ -64,8 +66,6 @@ class _Fields(msgspec.Struct):
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(_Fields)
-_ROLES = msgspec.json.Decoder(list[_Role])
-_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class Gateway:
@@ -77,18 +77,27 @@ class Gateway:
         engine: Engine,
         catalog: Catalog,
         residency: Residency,
+        traffic: Traffic,
         supervisor: Supervisor,
+        admission: Admission,
+        keeper: Keeper,
         changes: Changes,
         base_names: frozenset[str],
+        want: Callable[[str], None],
         ready_wait_s: float,
         max_body_bytes: int,
     ) -> None:
+        """`want` hears the ids of versions that are asked for and not ready."""
         self._engine = engine
         self._catalog = catalog
         self._residency = residency
+        self._traffic = traffic
         self._supervisor = supervisor
+        self._admission = admission
+        self._keeper = keeper
         self._changes = changes
         self._base_names = base_names
+        self._want = want
         self._ready_wait_s = ready_wait_s
         self._max_body_bytes = max_body_bytes
 
@@ -98,7 +107,7 @@ class Gateway:
         if data is None:
             return
         body, fields = _decode(data)
-        await _until_disconnect(receive, self._serve(str(scope["path"]), body, fields, send))
+        await _until_disconnect(receive, self._serve(str(scope["path"]), _tenant(scope), body, fields, send))
 
     async def _read_body(self, receive: Receive) -> bytes | None:
         parts: list[bytes] = []
@@ -115,50 +124,86 @@ class Gateway:
             if not message.get("more_body", False):
                 return b"".join(parts)
 
-    async def _serve(self, path: str, body: dict[str, msgspec.Raw], fields: _Fields, send: Send) -> None:
+    async def _serve(
+        self, path: str, tenant: str | None, body: dict[str, msgspec.Raw], fields: _Fields, send: Send
+    ) -> None:
         self._supervisor.check()
         entry = None if fields.model in self._base_names else await self._ready(fields.model)
+        if entry is not None and tenant is not None and not entry.info.card.admits(tenant):
+            raise AdapterNotFound("there is no such adapter", param="model")
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
-        if entry is not None and entry.info.card.system_prompt:
-            _add_system_prompt(body, entry.info.card.system_prompt)
-        lease: AbstractContextManager[None] = self._residency.lease(name) if entry else nullcontext()
-        with lease:
-            try:
-                async with self._engine.send(path, msgspec.json.encode(body)) as answer:
-                    if answer.status == 200 and fields.stream:
-                        await self._stream(answer, name, send)
-                    else:
-                        await self._whole(answer, name, send)
-            except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
-                raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
+        if entry is not None:
+            apply_card(body, entry.info.card)
+        lease: AbstractAsyncContextManager[None] = self._residency.lease(name) if entry else nullcontext()
+        answering = _Answering(send)
+        try:
+            async with lease, self._admission.turn(entry and name, (tenant or "")[:_MAX_TURN_CHARS]):
+                self._supervisor.check()  # it may have ended while this request waited
+                if entry is not None:
+                    await self._keeper.make_room(name)
+                await self._ask(path, msgspec.json.encode(body), name, fields, answering)
+        except AdapterNotReady as error:
+            if not answering.started:
+                raise
+            await send(_ending(StreamInterrupted(error.message)))
+        finally:
+            self._keeper.stale()
+
+    async def _ask(self, path: str, body: bytes, name: str, fields: _Fields, send: Send) -> None:
+        try:
+            async with self._engine.send(path, body) as answer:
+                streams = answer.status == 200 and fields.stream
+                ok = await (self._stream if streams else self._whole)(answer, name, send)
+                if ok is not None:
+                    self._traffic.answered(name, ok=ok)
+        except UpstreamProtocolError:
+            self._traffic.answered(name, ok=False)
+            raise
+        except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
+            self._traffic.answered(name, ok=False)
+            raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _ready(self, model: str) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
         deadline_s = monotonic_s() + self._ready_wait_s
         while True:
             try:
-                return self._catalog.resolve(model)
+                return self._catalog.resolve(self._traffic.pick(model) or model)
             except AdapterNotReady:
+                self._want(model)
                 left_s = deadline_s - monotonic_s()
                 if left_s <= 0 or not await self._changes.wait(left_s):
                     self._supervisor.check()
                     raise
             self._supervisor.check()
 
-    async def _whole(self, answer: Answer, name: str, send: Send) -> None:
+    async def _whole(self, answer: Answer, name: str, send: Send) -> bool | None:
+        """Forward an answer; True = it is one, None = it tells of a mistake of the caller's."""
         data = await answer.read()
         if answer.status >= 500 or answer.status in (401, 403):
             self._supervisor.check()
             raise UpstreamProtocolError(f"the engine failed with status {answer.status}")
         if answer.status == 404:
             raise AdapterNotReady(f"the engine doesn't have '{name}' at the moment", retry_after_s=1.0)
-        await send(_start(answer.status, answer.content_type, name, len(data)))
+        await send(self._start(answer, name, len(data)))
         await send({"type": "http.response.body", "body": data})
+        return True if answer.status < 400 else None
 
-    async def _stream(self, answer: Answer, name: str, send: Send) -> None:
-        """Forward whole events as they come; a break becomes one error event and no [DONE]."""
-        await send(_start(200, answer.content_type, name))
+    def _start(self, answer: Answer, name: str, size: int | None = None) -> Message:
+        wait_ms = self._admission.facts().expected_wait_s * 1000
+        headers = [
+            (b"content-type", answer.content_type.encode("latin-1")),
+            (b"x-adapter", name.encode()),
+            (WAIT_HEADER, f"{wait_ms:.0f}".encode()),
+        ]
+        if size is not None:
+            headers.append((b"content-length", str(size).encode()))
+        return {"type": "http.response.start", "status": answer.status, "headers": headers}
+
+    async def _stream(self, answer: Answer, name: str, send: Send) -> bool:
+        """Forward whole events as they come; a break becomes one error event and no [DONE], and False."""
+        await send(self._start(answer, name))
         rest, last = b"", b""
         problem: RouterError | None = None
         try:
@@ -173,11 +218,41 @@ class Gateway:
             problem = StreamInterrupted("the engine ended while it answered")
         if problem is None and not last.rstrip().endswith(_DONE):
             problem = StreamInterrupted("the engine's answer broke off")
-        tail = b"data: " + problem.body() + _EVENT_END if problem else b""
-        await send({"type": "http.response.body", "body": tail})
+        await send(_ending(problem))
+        return problem is None
+
+
+class _Answering:
+    """Sends an answer, and knows whether it has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        self.started = True
+        await self._send(message)
+
+
+def _ending(problem: RouterError | None) -> Message:
+    """Make the last message of a stream."""
+    tail = b"data: " + problem.body() + _EVENT_END if problem else b""
+    return {"type": "http.response.body", "body": tail}
 
 
 _MAX_MODEL_CHARS = 256
+_MAX_TURN_CHARS = 128
+"""Tenants whose names begin with the same so many share their turns; who may use what is told by all of a name."""
+WAIT_HEADER = b"x-engine-wait-ms"
+"""How long the next request would wait; for routers that choose among hosts."""
+TENANT_HEADER = b"x-router-tenant"
+"""On whose behalf a router asks, percent-encoded: some adapters are for some tenants, and turns go round them."""
+
+
+def _tenant(scope: Scope) -> str | None:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    given = next((value for name, value in headers if name == TENANT_HEADER), None)
+    return unquote(given.decode("latin-1")) if given is not None else None
 
 
 def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
@@ -197,29 +272,6 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
         )
     return body, fields
-
-
-def _add_system_prompt(body: dict[str, msgspec.Raw], prompt: str) -> None:
-    """Put an adapter's own system prompt first, unless the caller sent one."""
-    raw = body.get("messages")
-    if raw is None:
-        return
-    try:
-        roles = _ROLES.decode(raw)
-        messages = _RAW_LIST.decode(raw)
-    except msgspec.DecodeError:
-        return  # the engine says what is wrong with them
-    if any(message.role in ("system", "developer") for message in roles):
-        return
-    system = msgspec.Raw(msgspec.json.encode({"role": "system", "content": prompt}))
-    body["messages"] = msgspec.Raw(msgspec.json.encode([system, *messages]))
-
-
-def _start(status: int, content_type: str, name: str, size: int | None = None) -> Message:
-    headers = [(b"content-type", content_type.encode("latin-1")), (b"x-adapter", name.encode())]
-    if size is not None:
-        headers.append((b"content-length", str(size).encode()))
-    return {"type": "http.response.start", "status": status, "headers": headers}
 
 
 async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:

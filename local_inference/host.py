@@ -8,16 +8,26 @@ from contextlib import suppress
 
 import msgspec
 
+from local_inference.admission import Admission
+from local_inference.admission import Limits as QueueLimits
 from local_inference.base import BaseFacts, read_base
 from local_inference.catalog import Catalog, State
+from local_inference.fit import declared_rank
 from local_inference.gateway import Changes, Gateway
-from local_inference.ingest import Limits, declared_rank
-from local_inference.lifecycle import Lifecycle
+from local_inference.ingest import RESERVED, Limits
+from local_inference.intake import Intake, Rules
+from local_inference.journal import Journal
+from local_inference.keeper import Keeper
+from local_inference.lifecycle import Lifecycle, Options
+from local_inference.metrics import Metrics
+from local_inference.operations import Operations
+from local_inference.places import find
 from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
 from local_inference.residency import Residency
 from local_inference.settings import Loaded, Settings
 from local_inference.store import Store
 from local_inference.supervisor import Supervisor
+from local_inference.traffic import Traffic
 from local_inference.watcher import Watcher
 from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
@@ -27,6 +37,8 @@ _log = logging.getLogger(__name__)
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
+_SURPLUS = 8
+"""One more request for so many that the engine computes waits inside it, so that its batch never lacks one."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -74,35 +86,72 @@ class Host:
         self._started_s = monotonic_s()
         self._first_load_done = False
         self.closing = False
-        self._residency = Residency(device_slots=config.max_loras, host_slots=config.max_cpu_loras)
+        self.residency = Residency(
+            device_slots=config.max_loras,
+            host_slots=config.max_cpu_loras,
+            is_pinned=lambda id: self.lifecycle.keeps(id),
+        )
+        self.traffic = Traffic()
         self._store = Store(self.settings.store_dir)
+        self.journal = Journal(self.settings.store_dir)
         self.supervisor = Supervisor(self.engine, self._engine_down)
-        self._lifecycle = self._build_lifecycle(config)
-        self._watcher = Watcher(self.settings.adapters_dir, self.settings.poll_s, self._lifecycle.on_event)
+        self.keeper = Keeper(self.engine, self.residency, self.supervisor)
+        self.admission = Admission(
+            QueueLimits(
+                slots=config.max_loras,
+                seats=config.max_num_seqs + -(-config.max_num_seqs // _SURPLUS),
+                max_patience_s=self.settings.adapter_patience_s,
+                max_wait_s=self.settings.max_wait_s,
+                max_waiting=self.settings.max_waiting,
+            )
+        )
+        self.lifecycle = self._build_lifecycle(loaded, config)
+        self.operations = Operations(self.lifecycle, self.traffic)
+        self._watcher: Watcher | None = None
         self.gateway = self._build_gateway()
+        self.metrics = Metrics(self.catalog, self.residency, self.admission, self.keeper)
 
-    def _build_lifecycle(self, config: EngineConfig) -> Lifecycle:
-        assert isinstance(config.max_lora_rank, int)
+    def _build_lifecycle(self, loaded: Loaded, config: EngineConfig) -> Lifecycle:
+        settings = self.settings
+        intake = Intake(
+            settings.adapters_dir,
+            self._store,
+            rules_of(loaded, config),
+            lambda: self._read_base(config.model),
+            self.supervisor.wait_running,
+        )
         return Lifecycle(
-            folder=self.settings.adapters_dir,
             catalog=self.catalog,
-            residency=self._residency,
+            journal=self.journal,
+            residency=self.residency,
+            traffic=self.traffic,
             store=self._store,
+            intake=intake,
             engine=self.engine,
             supervisor=self.supervisor,
-            limits=Limits(max_rank=config.max_lora_rank, max_bytes=int(self.settings.max_adapter_gib * 1024**3)),
-            read_base=lambda: self._read_base(config.model),
-            drain_s=self.settings.drain_s,
+            options=Options(
+                drain_s=settings.drain_s,
+                load_gap_s=settings.load_gap_s,
+                keep_versions=settings.keep_versions,
+                rollout=settings.rollout,
+            ),
+            admission=self.admission,
+            keeper=self.keeper,
+            look_again=self._look_again,
         )
 
     def _build_gateway(self) -> Gateway:
         return Gateway(
             engine=self.engine,
             catalog=self.catalog,
-            residency=self._residency,
+            residency=self.residency,
+            traffic=self.traffic,
             supervisor=self.supervisor,
+            admission=self.admission,
+            keeper=self.keeper,
             changes=self.changes,
             base_names=frozenset({BASE_NAME, "base", self.settings.model_name}),
+            want=self.lifecycle.loader.want,
             ready_wait_s=self.settings.ready_wait_s,
             max_body_bytes=self.settings.max_body_bytes,
         )
@@ -116,11 +165,25 @@ class Host:
         try:
             self.settings.adapters_dir.mkdir(parents=True, exist_ok=True)
             self._store.open()
+            self.journal.open()
         except OSError as error:
             raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
-        async with asyncio.TaskGroup() as group:
-            for work in (self.supervisor.run(), self._lifecycle.run(), self._watcher.run(), self._await_first_load()):
-                group.create_task(work)
+        self.lifecycle.restore()
+        watcher = self._watcher = Watcher(
+            self.settings.adapters_dir, self.settings.poll_s, self.lifecycle.on_event, self.journal.adapters
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for work in (
+                    self.supervisor.run(),
+                    self.lifecycle.run(),
+                    watcher.run(),
+                    self.keeper.run(),
+                    self._await_first_load(watcher),
+                ):
+                    group.create_task(work)
+        finally:
+            self.journal.close()
 
     def close_soon(self) -> None:
         """Let those who wait for changes go; the server is about to stop."""
@@ -142,37 +205,54 @@ class Host:
 
     def models(self) -> list[Model]:
         """List the names that answer now: the base model's and each ready adapter's."""
-        ready = sorted(entry.id for entry in self.catalog.all() if entry.state is State.READY)
+        ready = sorted(
+            entry.id for entry in self.catalog.all() if entry.state is State.READY and self.catalog.is_current(entry)
+        )
         adapters = [Model(id.partition("@")[0], id, BASE_NAME) for id in ready]
         return [Model(self.settings.model_name, BASE_NAME), Model(BASE_NAME, BASE_NAME), *adapters]
 
-    def listing(self) -> AdapterListing:
-        """Describe all adapters."""
-        return self.catalog.listing(self.settings.model_name, self._residency.where)
+    def listing(self, name: str | None = None) -> AdapterListing:
+        """Describe all adapters, or one's versions."""
+        return self.catalog.listing(self.settings.model_name, self.lifecycle.describe, name)
 
     def _read_base(self, model: str) -> BaseFacts | None:
         facts = read_base(model)
         return msgspec.structs.replace(facts, alias=self.settings.model_name) if facts else None
 
+    def _look_again(self, name: str) -> None:
+        if self._watcher is not None:
+            self._watcher.look_again(name)
+
     def _engine_down(self) -> None:
-        self._lifecycle.engine_down()
+        self.lifecycle.loader.engine_down()
         self.changes.notify()
 
-    async def _await_first_load(self) -> None:
-        await self._watcher.settled.wait()
+    async def _await_first_load(self, watcher: Watcher) -> None:
+        await watcher.settled.wait()
         await self.supervisor.wait_running()
-        while not self._lifecycle.idle:
+        while not self.lifecycle.idle:
             with suppress(TimeoutError):
                 await self.changes.wait(0.1)
         self._first_load_done = True
         _log.info("ready seconds=%.1f adapters=%d", _seconds_since(self._started_s), len(self.models()) - 2)
 
 
+def rules_of(loaded: Loaded, config: EngineConfig) -> Rules:
+    """Gather what an adapter must fulfil; `config` is the engine's, sized."""
+    assert isinstance(config.max_lora_rank, int)
+    limits = Limits(
+        max_rank=config.max_lora_rank,
+        max_bytes=int(loaded.settings.max_adapter_gib * 1024**3),
+        reserved=RESERVED | {loaded.settings.model_name},
+    )
+    return Rules(limits=limits, trusted=loaded.trusted, tool_format=getattr(config, "tool_call_parser", None))
+
+
 def sized(config: EngineConfig, settings: Settings) -> EngineConfig:
     """Resolve `max_lora_rank: auto` to the largest rank in the folder, rounded up to what engines accept."""
     if config.max_lora_rank != "auto":
         return config
-    folders = settings.adapters_dir.iterdir() if settings.adapters_dir.is_dir() else ()
+    folders = find(settings.adapters_dir).values() if settings.adapters_dir.is_dir() else ()
     ranks = [rank for folder in folders if (rank := declared_rank(folder)) is not None]
     largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= _RANKS[-1])])
     return config.model_copy(update={"max_lora_rank": next(rank for rank in _RANKS if rank >= largest)})

@@ -70,11 +70,12 @@ _KNOWN = {
     *("auto_mapping", "base_model_name_or_path", "revision", "task_type", "inference_mode", "lora_dropout"),
     *("peft_version", "exclude_modules", "layers_to_transform", "layers_pattern", "fan_in_fan_out"),
     *("megatron_config", "megatron_core", "loftq_config", "eva_config", "corda_config", "lora_ga_config"),
-    *("runtime_config", "ensure_weight_tying", "qalora_group_size", "is_prompt_learning"),
+    *("runtime_config", "ensure_weight_tying", "qalora_group_size", "is_prompt_learning", "target_parameters"),
 }
 
 
 _NAME = re.compile(r"\^?[\w.]+")
+_SOME_LAYERS = ("layers_to_transform", "layers_pattern", "exclude_modules", "target_parameters")
 
 
 class LoraConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,6 +84,10 @@ class LoraConfig(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
     rank_pattern: dict[str, int] = {}
     base_model: str | None = None
+    targets: tuple[str, ...] = ()
+    """`target_modules` that are plain names, such as `q_proj`."""
+    some_layers: bool = False
+    """Whether it says that only some layers were trained."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -92,10 +97,6 @@ class LoraConfig(msgspec.Struct, frozen=True, kw_only=True):
     def rank_of(self, module: str) -> int:
         """Look up a module's rank; patterns match its name's end, as in PEFT."""
         for pattern, rank in self.rank_pattern.items():
-            # PEFT takes any expression here; one from a stranger could run for hours, and PEFT itself writes names.
-            if _NAME.fullmatch(pattern) is None:
-                message = f"`rank_pattern` key '{pattern[:80]}' is no module name"
-                raise Rejected("bad_config", message, "name modules in adapter_config.json, without expressions")
             name = pattern.removeprefix("^")
             if module == name or module.endswith(f".{name}"):
                 return rank
@@ -118,32 +119,61 @@ def parse_config(value: object) -> LoraConfig:
         if row.used(config.get(row.key)):
             raise Rejected(row.reason, f"{row.message} (`{row.key}` in adapter_config.json)", row.fix)
     _check_scaling(config)
-    patterns = _patterns(config)
+    patterns = {key: _rank(f"rank_pattern.{key}", rank) for key, rank in _patterns(config, "rank_pattern").items()}
+    for key, alpha in _patterns(config, "alpha_pattern").items():
+        if not _is_number(alpha):
+            raise _bad(f"`alpha_pattern.{key}` must be a number")
     base = config.get("base_model_name_or_path")
     return LoraConfig(
         rank=_rank("r", config.get("r")),
         rank_pattern=patterns,
         base_model=base if isinstance(base, str) else None,
+        targets=_targets(config.get("target_modules")),
+        some_layers=any(config.get(key) not in (None, [], "", {}) for key in _SOME_LAYERS),
         warnings=tuple(_ignored(config)),
     )
 
 
-def _patterns(config: dict[str, object]) -> dict[str, int]:
-    value: object = config.get("rank_pattern") or None
+def _patterns(config: dict[str, object], key: str) -> dict[str, object]:
+    """Read a mapping from module names.
+
+    PEFT takes any expression as a name, and so does the engine; one from a stranger could run for hours, and PEFT itself
+    writes plain names.
+    """
+    value: object = config.get(key) or None
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise _bad("`rank_pattern` must be an object")
-    return {key: _rank(f"rank_pattern.{key}", rank) for key, rank in cast("dict[str, object]", value).items()}
+        raise _bad(f"`{key}` must be an object")
+    patterns = cast("dict[str, object]", value)
+    for pattern in patterns:
+        if _NAME.fullmatch(pattern) is None:
+            message = f"`{key}` key '{pattern[:80]}' is no module name"
+            raise Rejected("bad_config", message, "name modules in adapter_config.json, without expressions")
+    return patterns
 
 
 def _check_scaling(config: dict[str, object]) -> None:
     alpha = config.get("lora_alpha")
-    if isinstance(alpha, bool) or not isinstance(alpha, int | float) or not math.isfinite(alpha):
+    if not _is_number(alpha):
         raise _bad("`lora_alpha` must be a number")
+    if alpha == 0:
+        raise Rejected(
+            "no_effect", "adapter_config.json: `lora_alpha` is 0, which turns the adapter off", "set it to `r`"
+        )
     targets = config.get("target_modules")
     if not targets or not isinstance(targets, str | list):
         raise _bad("`target_modules` must be a name or a list of names")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _targets(value: object) -> tuple[str, ...]:
+    """Pick the plain names; an expression such as `.*_proj` or `all-linear` says nothing that could be compared."""
+    named = cast("list[object]", value) if isinstance(value, list) else ()
+    return tuple(sorted(name for name in named if isinstance(name, str) and _NAME.fullmatch(name)))
 
 
 def _rank(key: str, value: object) -> int:

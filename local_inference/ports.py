@@ -27,6 +27,8 @@ class EngineConfig(BaseModel):
     max_cpu_loras: int = Field(32, ge=1)
     """Host slots: adapters kept in memory; the others are read again from the store when asked for."""
     max_lora_rank: int | Literal["auto"] = "auto"
+    max_num_seqs: int = Field(256, ge=1)
+    """Requests that are computed together; the host lets an eighth more into the engine, so that its batch stays full."""
 
 
 class EngineDeps(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +36,16 @@ class EngineDeps(msgspec.Struct, frozen=True, kw_only=True):
 
     log_path: Path
     """Where a child process' output goes."""
+
+
+class Memory(msgspec.Struct, frozen=True, kw_only=True):
+    """Which adapters' weights an engine holds, by their engine-side names; the least recently used first."""
+
+    host: tuple[str, ...] = ()
+    """In its memory, those on the device included."""
+    device: tuple[str, ...] = ()
+    unnamed: int = 0
+    """Weights that it holds for names which it has forgotten."""
 
 
 class Answer(Protocol):
@@ -83,7 +95,33 @@ class Engine(Protocol):
         ...
 
     async def unload(self, name: str) -> None:
-        """Forget an adapter; not having it is no error.
+        """Forget an adapter and free its weights; returns once they are gone. Not having it is no error.
+
+        Raises:
+            UpstreamRejected: requests still use it.
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
+    async def memory(self) -> Memory:
+        """Ask which adapters' weights are where.
+
+        Raises:
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
+    async def evict(self, name: str, *, from_host: bool) -> None:
+        """Take an adapter's weights off the device, or out of memory altogether; its name goes on to answer.
+
+        Raises:
+            UpstreamRejected: requests use it.
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
+    async def activation_ms(self, name: str) -> float | None:
+        """Measure how long an adapter in memory takes onto the device; None = that can't be had.
 
         Raises:
             UpstreamUnavailable: the engine is gone.

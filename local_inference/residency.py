@@ -1,62 +1,117 @@
-"""Where adapters' weights are, as far as can be told from outside the engine, and who uses them: a pure record.
-
-An engine keeps the `host_slots` least recently left adapters in memory and the last `device_slots` of them on the
-device. Unloading makes it forget a name only; the weights stay until others push them out, so they still count here.
-"""
+"""Where adapters' weights are, as the engine last told, what they cost to load, and who uses them: a record, no I/O."""
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from local_inference.eviction import DecayedUse, victim, worth
+from local_inference.ports import Memory
+from router.core.errors import AdapterNotReady
 
 
 class Residency:
-    """An LRU of the engine's slots, and the number of running requests of each adapter (leases)."""
+    """What is where, how often it is used, and the running requests of each adapter (leases)."""
 
-    def __init__(self, *, device_slots: int, host_slots: int) -> None:
-        self._device_slots = device_slots
-        self._host_slots = max(host_slots, device_slots)
-        self._order: OrderedDict[str, None] = OrderedDict()
-        self._leases: Counter[str] = Counter()
-        self._ghosts = 0
+    def __init__(
+        self, *, device_slots: int, host_slots: int, is_pinned: Callable[[str], bool] = lambda id: False
+    ) -> None:
+        """`is_pinned` says which ids are never evicted by us."""
+        self.device_slots = device_slots
+        self.host_slots = max(host_slots, device_slots)
+        self.memory = Memory()
+        self.load_ms: dict[str, float] = {}
+        """From disk onto the device, as measured."""
+        self.activate_ms: dict[str, float] = {}
+        """From host memory onto the device, as measured."""
+        self._is_pinned = is_pinned
+        self._use = DecayedUse()
+        self._leases: dict[str, set[asyncio.Timeout]] = {}
+
+    def expected(self, id: str) -> None:
+        """Note that an adapter is about to come onto the device; what the engine tells next overrides it."""
+        host = tuple(one for one in self.memory.host if one != id)
+        device = tuple(one for one in self.memory.device if one != id)
+        self.memory = Memory(host=(*host, id), device=(*device, id), unnamed=self.memory.unnamed)
+
+    def told(self, memory: Memory) -> None:
+        """Take what the engine says it holds."""
+        self.memory = memory
 
     def touched(self, id: str) -> None:
         """Note that an adapter was loaded or asked for."""
-        self._order[id] = None
-        self._order.move_to_end(id)
-        while len(self._order) > self._host_slots:
-            self._order.popitem(last=False)
+        self._use.used(id)
 
     def unloaded(self, id: str) -> None:
-        """Note that the engine forgot the name; the weights stay where they are in the order."""
-        if id in self._order:
-            self._ghosts += 1
-            self._order = OrderedDict((f"{id}#{self._ghosts}" if key == id else key, None) for key in self._order)
+        """Note that an adapter is gone for good."""
+        self._use.forget(id)
+        self.load_ms.pop(id, None)
+        self.activate_ms.pop(id, None)
 
     def engine_restarted(self) -> None:
-        """Note that everything the engine held is gone. Leases end by themselves."""
-        self._order.clear()
+        """Note that everything the engine held is gone. Leases end by themselves; how often it was used still counts."""
+        self.memory = Memory()
 
     def where(self, id: str) -> str:
         """Say `device`, `host` or `disk`."""
-        if id not in self._order:
-            return "disk"
-        newer = list(reversed(self._order)).index(id)
-        return "device" if newer < self._device_slots else "host"
+        if id in self.memory.device:
+            return "device"
+        return "host" if id in self.memory.host else "disk"
 
-    @contextmanager
-    def lease(self, id: str) -> Generator[None]:
-        """Hold an adapter for one request: it isn't unloaded meanwhile."""
+    def need(self, id: str) -> float:
+        """Say how much it would cost to be without an adapter; for what to load first, and what to give up last."""
+        return worth(id, self._use, self.load_ms)
+
+    def to_evict(self, id: str) -> str | None:
+        """Choose who leaves host memory so that an adapter fits in; None = it is there, or there is room."""
+        full = len(self.memory.host) + self.memory.unnamed >= self.host_slots
+        if id in self.memory.host or not full:
+            return None
+        return victim(self._idle(self.memory.host), self._use, self.load_ms)
+
+    def to_vacate(self, id: str) -> str | None:
+        """Choose who leaves the device so that an adapter fits in; None = it is there, or there is room or no choice."""
+        free_after = self._idle(self.memory.device)
+        if id in self.memory.device or len(self.memory.device) < self.device_slots or len(free_after) < 2:
+            return None
+        return victim(free_after, self._use, self.activate_ms)
+
+    def _idle(self, among: tuple[str, ...]) -> list[str]:
+        return [id for id in among if not self._is_pinned(id) and not self._leases.get(id)]
+
+    @asynccontextmanager
+    async def lease(self, id: str) -> AsyncGenerator[None]:
+        """Hold an adapter for one request: it isn't unloaded meanwhile, unless it is revoked.
+
+        Raises:
+            AdapterNotReady: it was revoked.
+        """
         self.touched(id)
-        self._leases[id] += 1
+        held = asyncio.timeout(None)
         try:
-            yield
-        finally:
-            self._leases[id] -= 1
-            if not self._leases[id]:
-                del self._leases[id]
+            async with held:
+                leases = self._leases.setdefault(id, set())
+                leases.add(held)
+                try:
+                    yield
+                finally:
+                    leases.discard(held)
+                    if not leases:
+                        self._leases.pop(id, None)
+        except TimeoutError:
+            if not held.expired():
+                raise
+            raise AdapterNotReady(f"'{id}' was removed while it answered", retry_after_s=1.0) from None
 
     def leases(self, id: str) -> int:
         """Count the requests that use an adapter now."""
-        return self._leases[id]
+        return len(self._leases.get(id, ()))
+
+    def revoke(self, id: str) -> int:
+        """Cut off all requests that use an adapter; return how many."""
+        now = asyncio.get_running_loop().time()
+        held = tuple(self._leases.get(id, ()))
+        for one in held:
+            one.reschedule(now)
+        return len(held)

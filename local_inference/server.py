@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -37,6 +38,7 @@ def create_app(host: Host) -> ASGIApp:
     """Build the application; `host` must run while it serves."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     _add_facts(app, host)
+    _add_orders(app, host)
     for path in ("/v1/chat/completions", "/v1/completions"):
         app.router.routes.append(Route(path, endpoint=Guarded(host.gateway), methods=["POST"]))
     app.add_exception_handler(RouterError, _router_error)
@@ -57,6 +59,10 @@ def _add_facts(app: FastAPI, host: Host) -> None:
         readiness = host.readiness()
         return _json(readiness, 200 if readiness.ready else 503)
 
+    @app.get("/metrics")
+    async def metrics() -> Response:  # pyright: ignore[reportUnusedFunction]
+        return Response(host.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
     @app.get("/v1/models")
     async def models() -> Response:  # pyright: ignore[reportUnusedFunction]
         return _json({"object": "list", "data": host.models()})
@@ -68,6 +74,49 @@ def _add_facts(app: FastAPI, host: Host) -> None:
         if after is not None:
             await _newer(host, after, min(wait_s, _MAX_WAIT_S))
         return _json(host.listing())
+
+
+def _add_orders(app: FastAPI, host: Host) -> None:
+    """Add the routes that change an adapter; each answers with all of its versions."""
+    operations = host.operations
+
+    def told(target: str) -> Response:
+        return _json(host.listing(target.partition("@")[0]))
+
+    @app.post("/v1/adapters/{adapter}:rollback")
+    async def rollback(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.roll_back(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:pin")
+    async def pin(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.pin(adapter, pinned=True)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:unpin")
+    async def unpin(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.pin(adapter, pinned=False)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:disable")
+    async def disable(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.disable(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:enable")
+    async def enable(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.enable(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:rescan")
+    async def rescan(adapter: str) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.rescan(adapter)
+        return told(adapter)
+
+    @app.post("/v1/adapters/{adapter}:vote")
+    async def vote(adapter: str, good: bool) -> Response:  # pyright: ignore[reportUnusedFunction]
+        await operations.vote(adapter, good=good)
+        return told(adapter)
 
 
 async def _newer(host: Host, revision: int, wait_s: float) -> None:
@@ -87,20 +136,25 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class Keyed:
-    """Asks for the key on every /v1 route; compares in constant time."""
+    """Asks for the key on every /v1 route and /metrics; compares in constant time."""
 
     def __init__(self, app: ASGIApp, key: str | None) -> None:
         self._app = app
         self._expected = f"Bearer {key}".encode() if key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._expected is not None and str(scope["path"]).startswith("/v1"):
+        if scope["type"] == "http" and self._expected is not None and _guarded(scope):
             headers: list[tuple[bytes, bytes]] = scope["headers"]
             given = next((value for name, value in headers if name == b"authorization"), b"")
             if not hmac.compare_digest(given, self._expected):
                 await _respond(send, Unauthenticated("missing or wrong API key; send `Authorization: Bearer <key>`"))
                 return
         await self._app(scope, receive, send)
+
+
+def _guarded(scope: Scope) -> bool:
+    path = str(scope["path"])
+    return path.startswith("/v1") or path == "/metrics"
 
 
 class Guarded:

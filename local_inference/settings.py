@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Protocol, TypeVar, cast
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -19,6 +20,8 @@ from pydantic import (
 )
 
 from local_inference.ports import Engine, EngineConfig, EngineDeps
+from local_inference.rollout import Rules
+from local_inference.signing import public_key
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
 from router.core.plugin import nearest
@@ -63,8 +66,21 @@ class Settings(BaseModel):
     """How long a request waits for an adapter that is being loaded."""
     drain_s: float = Field(60.0, ge=0)
     """How long running requests may keep a replaced or removed adapter loaded."""
+    max_wait_s: float = Field(30.0, gt=0)
+    """The longest a request may wait for its turn; one that would wait longer gets 503 at once."""
+    max_waiting: int = Field(2000, ge=0)
+    adapter_patience_s: float = Field(10.0, gt=0)
+    """An adapter whose requests have waited this long for a slot gets another's; less where answers are short."""
+    load_gap_s: float = Field(0.5, ge=0)
+    """How long a load waits for a moment in which the engine computes nothing."""
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
     max_adapter_gib: float = Field(8.0, gt=0)
+    keep_versions: int = Field(3, ge=1, le=100)
+    """Versions of one adapter that stay served and in the store, the current one included."""
+    rollout: Rules | None = None
+    """How a new version is tried on a part of the traffic first; null = it takes all at once."""
+    trusted_keys: tuple[str, ...] = ()
+    """Ed25519 public keys, in base64 or as `file:PATH` of a PEM; with any, unsigned adapters are refused."""
     engine: EngineRow
 
 
@@ -83,14 +99,18 @@ class Loaded(BaseModel):
     settings: Settings
     engine: EngineConfig
     plugin: object
+    trusted: tuple[Ed25519PublicKey, ...] = ()
+    """`settings.trusted_keys`, read."""
 
     def build_engine(self, config: EngineConfig, deps: EngineDeps) -> Engine:
         """Make the engine; it isn't started yet."""
         return cast(EnginePlugin, self.plugin).build(config, deps)
 
 
-def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> Loaded:
+def load(path: Path, *, port: int | None = None, api_key: str | None = None, keys: bool = True) -> Loaded:
     """Read and check a configuration file; `port` and `api_key` (`env:NAME`) win over what stands in it.
+
+    `keys=False` reads no secret, for those who only look.
 
     Raises:
         ConfigError: says file, line, key path and what to write instead.
@@ -104,7 +124,8 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> 
     tree.value.update({name: value for name, value in given.items() if value is not None})
     root = path.resolve().parent
     settings = _validate(Settings, tree.value, tree, (), root)
-    settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})
+    if keys:
+        settings = settings.model_copy(update={"api_key": _secret(settings.api_key, tree, root)})
     try:
         plugin = cast(EnginePlugin, load_plugin(ENGINES, settings.engine.kind))
     except ConfigError as error:
@@ -115,7 +136,8 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None) -> 
         row = {**row, "model": _model(model, tree, root)}
     engine = _validate(plugin.Config, row, tree, ("engine",), root)
     _check_exposure(settings, tree)
-    return Loaded(settings=settings, engine=engine, plugin=plugin)
+    trusted = tuple(_public_key(key, tree, root) for key in settings.trusted_keys)
+    return Loaded(settings=settings, engine=engine, plugin=plugin, trusted=trusted)
 
 
 class _Tree:
@@ -178,6 +200,17 @@ def _secret(value: SecretStr | None, tree: _Tree, root: Path) -> SecretStr | Non
     if not found:
         raise tree.error(("api_key",), f"'{rest}' is empty or not set")
     return SecretStr(found)
+
+
+def _public_key(value: str, tree: _Tree, root: Path) -> Ed25519PublicKey:
+    kind, _, rest = value.partition(":")
+    try:
+        text = (root / Path(rest).expanduser()).read_text(encoding="utf-8") if kind == "file" else value
+        return public_key(text)
+    except OSError as error:
+        raise tree.error(("trusted_keys",), f"'{rest}' can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise tree.error(("trusted_keys",), f"{error}, or `file:PATH`") from None
 
 
 def _model(model: str, tree: _Tree, root: Path) -> str:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 
 from local_inference.errors import Rejected
-from local_inference.ingest import CONFIG, WEIGHTS
+from local_inference.places import CONFIG, SUMS, WEIGHTS
 
 _FILES = (CONFIG, WEIGHTS)
 _CHUNK_BYTES = 1024 * 1024
 _INCOMING = ".incoming"
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Copy(msgspec.Struct, frozen=True):
@@ -27,6 +30,12 @@ class Copy(msgspec.Struct, frozen=True):
 
     sha256: str
     path: Path
+    sums: dict[str, str] = {}
+    """SHA-256 of each file by its name, where there is a list to compare it with."""
+
+
+class ChangedWhileRead(OSError):
+    """Somebody wrote to a file while it was read; what was read is neither its old content nor its new."""
 
 
 class Store:
@@ -45,18 +54,49 @@ class Store:
 
         Raises:
             Rejected: symlink, special_file.
+            ChangedWhileRead: it isn't finished after all.
             OSError: a file vanished, or the disk is full.
         """
-        sha256 = _transfer(folder, None)
-        if (self._root / sha256).is_dir():
-            return Copy(sha256, self._root / sha256)
+        if self._may_have(folder):
+            sha256, sums = _transfer(folder, None)
+            if (self._root / sha256).is_dir():
+                return Copy(sha256, self._root / sha256, sums)
         incoming = Path(tempfile.mkdtemp(dir=self._root / _INCOMING))
         try:
-            sha256 = _transfer(folder, incoming)
+            sha256, sums = _transfer(folder, incoming)
         except BaseException:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
-        return Copy(sha256, incoming)
+        return Copy(sha256, incoming, sums)
+
+    def _may_have(self, folder: Path) -> bool:
+        """Say whether some version has weights of the same size: then they are hashed before they are copied."""
+        size = (folder / WEIGHTS).lstat().st_size
+        return any(path.lstat().st_size == size for path in self._root.glob(f"*/{WEIGHTS}"))
+
+    def path(self, sha256: str) -> Path:
+        """Say where a version's files lie, if they do."""
+        return self._root / sha256
+
+    def is_whole(self, sha256: str) -> bool:
+        """Hash a version's files again. Blocking."""
+        try:
+            return _transfer(self._root / sha256, None)[0] == sha256
+        except (OSError, Rejected):
+            return False
+
+    def sweep(self, wanted: Set[str]) -> None:
+        """Delete all versions but the wanted ones. Blocking; nothing may be taken meanwhile."""
+        for entry in self._root.iterdir():
+            if _SHA256.fullmatch(entry.name) and entry.name not in wanted:
+                self.discard(entry.name)
+
+    def discard(self, sha256: str) -> None:
+        """Delete a version. Blocking."""
+        doomed = Path(tempfile.mkdtemp(dir=self._root / _INCOMING))
+        with suppress(FileNotFoundError):
+            (self._root / sha256).rename(doomed / sha256)  # never half a version under its name
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def keep(self, copy: Copy) -> Path:
         """Give a checked copy its place; return its absolute path."""
@@ -79,28 +119,65 @@ class Store:
 
 
 def read_small(folder: Path, name: str, most_bytes: int) -> bytes | None:
-    """Read up to one byte more than `most_bytes` of a folder's file; None if it isn't a readable regular file."""
+    """Read up to one byte more than `most_bytes` of a folder's file; None if there is no such file.
+
+    Raises:
+        Rejected: symlink, special_file.
+        OSError: it is there and can't be read.
+    """
     try:
         with _open_regular(folder, name) as file:
             return file.read(most_bytes + 1)
-    except (OSError, Rejected):
+    except FileNotFoundError:
         return None
 
 
-def _transfer(folder: Path, to: Path | None) -> str:
-    """Hash an adapter's files, and copy them where `to` is given."""
+def hashes(folder: Path) -> tuple[str, dict[str, str]]:
+    """Hash an adapter's files where they lie: all together, and each. Blocking.
+
+    Raises:
+        As `Store.take`.
+    """
+    return _transfer(folder, None)
+
+
+def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
+    """Hash an adapter's files, each only where it has a list of sums, and copy them where `to` is given."""
     digest = hashlib.sha256()
+    is_listed = (folder / SUMS).exists()
+    sums: dict[str, str] = {}
     for name in _FILES:
         with _open_regular(folder, name) as source:
-            digest.update(f"{name}\0{os.fstat(source.fileno()).st_size}\0".encode())
+            before = _state(source)
+            digest.update(f"{name}\0{before.size}\0".encode())
+            own = hashlib.sha256()
             with _target(to, name) as target:
                 while chunk := source.read(_CHUNK_BYTES):
                     digest.update(chunk)
+                    if is_listed:
+                        own.update(chunk)
                     if target is not None:
                         target.write(chunk)
+            if _state(source) != before:
+                raise ChangedWhileRead(errno.EAGAIN, f"{name} changed while it was read")
+            if is_listed:
+                sums[name] = own.hexdigest()
     if to is not None:
         _sync(to)
-    return digest.hexdigest()
+    return digest.hexdigest(), sums
+
+
+class _State(NamedTuple):
+    """What changes when a file is written to; the change time can't be set back by anybody."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def _state(file: BinaryIO) -> _State:
+    at = os.fstat(file.fileno())
+    return _State(at.st_size, at.st_mtime_ns, at.st_ctime_ns)
 
 
 @contextmanager

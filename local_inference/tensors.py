@@ -13,13 +13,20 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_HEADER_BYTES = 64 * 1024 * 1024
+MAX_HEADER_BYTES = 16 * 1024 * 1024
+MAX_TENSORS = 65_536
+"""A mixture of 128 experts in 48 layers has 36,864."""
 Floats: TypeAlias = NDArray[np.floating] | NDArray[np.uint16]
 """A tensor's values, flat; BF16 as its raw 16 bits."""
 
 _ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _NUMPY = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-
+_NO_LENGTH = 1024 * 1024 * 1024
+"""A file whose first bytes say that its header is longer than this is another kind of file."""
+_CHUNK_BYTES = 4 * 1024 * 1024
+_COLONS, _COMMAS = 4, 9
+"""How many of them a tensor's entry holds at most; more in all can't be a header of so few tensors."""
+_METADATA_MARKS = 16_384
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 """A configuration or index larger than this is none."""
@@ -27,6 +34,14 @@ MAX_JSON_BYTES = 64 * 1024 * 1024
 
 class BadFile(Exception):
     """Not a safetensors file, or one that contradicts itself."""
+
+
+class TooManyTensors(BadFile):
+    """A header that would cost more memory than any adapter's needs."""
+
+
+class HeaderTooLarge(BadFile):
+    """A length in front of the header that no adapter's has."""
 
 
 class Tensor(msgspec.Struct, frozen=True):
@@ -65,7 +80,9 @@ def header_bytes(prefix: bytes) -> int | None:
         return None
     length = int.from_bytes(prefix[:8], "little")
     if length > MAX_HEADER_BYTES:
-        raise BadFile("its first bytes are not those of a safetensors file")
+        if length > _NO_LENGTH:
+            raise BadFile("its first bytes are not those of a safetensors file")
+        raise HeaderTooLarge(f"its header would have {length} bytes, at most {MAX_HEADER_BYTES} are allowed")
     return length
 
 
@@ -75,11 +92,18 @@ def parse_header(data: bytes) -> Header:
     Raises:
         BadFile: not a header, or its offsets overlap or leave holes.
     """
+    # Counted before anything is decoded: what a stranger's JSON costs in memory follows from these marks.
+    if data.count(b":") > _COLONS * MAX_TENSORS + _METADATA_MARKS:
+        raise TooManyTensors(f"its header names more than {MAX_TENSORS} tensors")
+    if data.count(b",") > _COMMAS * MAX_TENSORS + _METADATA_MARKS:
+        raise TooManyTensors(f"its header lists more than {MAX_TENSORS} tensors have")
     try:
         raw = _HEADER.decode(data)
         entries = {name: _ENTRY.decode(value) for name, value in raw.items() if name != "__metadata__"}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadFile("its header is not the JSON of a safetensors file") from None
+    if len(entries) > MAX_TENSORS:
+        raise TooManyTensors(f"it holds {len(entries)} tensors, at most {MAX_TENSORS} are allowed")
     base = 8 + len(data)
     end = 0
     for name, entry in sorted(entries.items(), key=lambda item: item[1].data_offsets):
@@ -125,19 +149,34 @@ def read_header(path: Path) -> Header | None:
     return parse_header(data)
 
 
-def values(path: Path, tensor: Tensor) -> Floats:
-    """Map a tensor's values without reading the whole file; BF16 comes as its raw 16 bits.
+class ValueFacts(msgspec.Struct, frozen=True):
+    """What was seen of a tensor's values."""
+
+    finite: bool
+    """No value is NaN or infinite."""
+    zero: bool
+    """Every value is zero, of either sign; also if there is none."""
+
+
+def value_facts(file: BinaryIO, tensor: Tensor) -> ValueFacts:
+    """Look at a tensor's values, in pieces: memory stays the same however large it is.
 
     Raises:
         BadFile: its type isn't a float of 16, 32 or 64 bits.
     """
     if tensor.dtype not in _NUMPY:
         raise BadFile(f"type {tensor.dtype} is not a float of 16, 32 or 64 bits")
-    count = _count(tensor.shape)
-    if count == 0:
-        return np.zeros(0, np.float32)
-    data = np.memmap(path, dtype=_NUMPY[tensor.dtype], mode="r", offset=tensor.start, shape=(count,))
-    return cast(Floats, data)
+    file.seek(tensor.start)
+    left, finite, zero = tensor.end - tensor.start, True, True
+    while left > 0 and finite:
+        piece = file.read(min(_CHUNK_BYTES, left))
+        if not piece:
+            raise BadFile("it ends before its tensors do")
+        left -= len(piece)
+        data = cast(Floats, np.frombuffer(piece, dtype=_NUMPY[tensor.dtype]))
+        finite = is_finite(data)
+        zero = zero and is_zero(data)
+    return ValueFacts(finite, zero)
 
 
 def is_finite(data: Floats) -> bool:
@@ -156,7 +195,7 @@ def _bits(data: Floats) -> NDArray[np.uint16]:
     return cast("NDArray[np.uint16]", data)
 
 
-def read_json(path: Path) -> object:
+def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> object:
     """Read a JSON file.
 
     Raises:
@@ -165,9 +204,9 @@ def read_json(path: Path) -> object:
     """
     try:
         with open_regular(path) as file:
-            data = file.read(MAX_JSON_BYTES + 1)
-        if len(data) > MAX_JSON_BYTES:
-            raise ValueError(f"larger than {MAX_JSON_BYTES} bytes")
+            data = file.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            raise ValueError(f"larger than {most_bytes} bytes")
         return cast(object, json.loads(data))
     except RecursionError:
         raise ValueError("nested too deeply") from None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -15,6 +15,7 @@ import watchfiles
 
 from local_inference.errors import Rejected
 from local_inference.ingest import MAX_FILES, check_name, missing
+from local_inference.places import find, locate
 from router.core.clock import monotonic_s
 
 _log = logging.getLogger(__name__)
@@ -59,10 +60,15 @@ class _Seen(msgspec.Struct):
 class Tracker:
     """Turns looks at a folder into events. `missing` says what a folder still lacks, None = nothing."""
 
-    def __init__(self, *, stable_s: float, missing: Callable[[str], str | None]) -> None:
+    def __init__(self, *, stable_s: float, missing: Callable[[str], str | None], known: Iterable[str] = ()) -> None:
+        """`known` were there when somebody last looked: they count as changed, or as gone."""
         self._stable_s = stable_s
         self._missing = missing
-        self._seen: dict[str, _Seen] = {}
+        self._seen: dict[str, _Seen] = {name: _Seen((), 0.0, settled=True) for name in known}
+
+    def look_again(self, name: str) -> None:
+        """Treat a folder as if it had just changed."""
+        self._seen.pop(name, None)
 
     @property
     def waiting(self) -> bool:
@@ -100,32 +106,23 @@ class Tracker:
 
 
 def look(folder: Path) -> dict[str, Snapshot]:
-    """Take a snapshot of every adapter folder; hidden names and those of copies in progress are left out.
+    """Take a snapshot of every adapter's folder, by the adapter's name.
 
     Raises:
         OSError: the folder can't be read.
     """
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if not _ignored(entry.name) and _is_folder(entry))
-    return {name: _snapshot(folder / name) for name in names}
+    return {name: _snapshot(path) for name, path in find(folder).items()}
 
 
-def _is_folder(entry: os.DirEntry[str]) -> bool:
-    """Whether an entry can be an adapter; one that can't be looked at, or whose name is no text, is passed over."""
+def lacking(folder: Path, name: str) -> str | None:
+    """Say what an adapter's folder still lacks; None also for one that is wrong whatever comes."""
     try:
-        return entry.name.isprintable() and entry.is_dir()
-    except OSError:
-        return False
-
-
-def lacking(folder: Path) -> str | None:
-    """Say what an adapter folder still lacks; None also for one that is wrong whatever comes."""
-    try:
-        check_name(folder.name)
+        check_name(name)
     except Rejected:
         return None
+    path = locate(folder, name)
     try:
-        return None if folder.is_symlink() else missing(folder)
+        return None if path.is_symlink() else missing(path)
     except OSError:
         return "can't be read"
 
@@ -133,15 +130,23 @@ def lacking(folder: Path) -> str | None:
 class Watcher:
     """Watches one folder until cancelled; events go to `on_event`, in order. `looked` is set after the first look."""
 
-    def __init__(self, folder: Path, poll_s: float, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, folder: Path, poll_s: float, on_event: Callable[[Event], None], known: Iterable[str] = ()
+    ) -> None:
         self._folder = folder
         self._poll_s = poll_s
         self._on_event = on_event
         self._wake = asyncio.Event()
-        self._tracker = Tracker(stable_s=poll_s, missing=lambda name: lacking(folder / name))
+        self._tracker = Tracker(stable_s=poll_s, missing=lambda name: lacking(folder, name), known=known)
         self._readable = True
+        self._again: set[str] = set()
         self.settled = asyncio.Event()
         """Set once everything that was there at the start is complete or known to be incomplete."""
+
+    def look_again(self, name: str) -> None:
+        """Have a folder checked again although nothing in it changed."""
+        self._again.add(name)
+        self._wake.set()
 
     async def run(self) -> None:
         """Look again and again."""
@@ -164,6 +169,8 @@ class Watcher:
             self._readable = False
             return []
         self._readable = True
+        while self._again:
+            self._tracker.look_again(self._again.pop())
         return self._tracker.step(snapshots, monotonic_s())
 
     async def _pause(self) -> None:
@@ -178,10 +185,6 @@ class Watcher:
                 self._wake.set()
         except Exception as error:  # noqa: BLE001 events only save time: whatever ends them, polling goes on
             _log.info("no file system events, polling alone path=%s error=%s", self._folder, type(error).__name__)
-
-
-def _ignored(name: str) -> bool:
-    return name.startswith(".") or name.endswith((".tmp", ".part"))
 
 
 def _snapshot(folder: Path) -> Snapshot:

@@ -1,15 +1,17 @@
-"""The command line: serve, check-config, explain, scan, selftest, simulate, keys, usage, audit."""
+"""The command line: serve, check-config, explain, scan, selftest, simulate, keys, usage, audit, adapters."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from itertools import compress
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from router import adapters_cli
 from router.config.schema import LocalityName, OnSensitive, SensitivityName
 from router.core.errors import ConfigError, RouterError
 from router.core.types import Dialect
@@ -20,6 +22,7 @@ app = typer.Typer(
 
 audit = typer.Typer(no_args_is_help=True, help="The audit log: check it, show its public key.")
 app.add_typer(audit, name="audit")
+app.add_typer(adapters_cli.app, name="adapters")
 
 keys = typer.Typer(no_args_is_help=True, help="API keys in the ledger's store: make, list, revoke.")
 app.add_typer(keys, name="keys")
@@ -248,15 +251,18 @@ def usage(
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> None:
-    """Print a table; wide ones aren't cut where no terminal is."""
+    """Print a table, without columns that say nothing; wide ones aren't cut where no terminal is."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*heads)
+    said = [any(row[place] != "-" for row in rows) for place in range(len(heads))]
+    table = Table()
+    for head in compress(heads, said):
+        table.add_column(head.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*row)
-    console = Console()
-    console.print(table, width=None if console.is_terminal else 200)
+        table.add_row(*compress(row, said))
+    console = Console() if sys.stdout.isatty() else Console(width=200)
+    console.print(table)
 
 
 @audit.command("verify")
@@ -305,4 +311,8 @@ class _clear_errors:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    try:
+        app()
+    except RouterError as error:
+        typer.echo(f"error: {error.message}", err=True)
+        sys.exit(CONFIG_ERROR if isinstance(error, ConfigError) else 1)

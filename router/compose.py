@@ -97,6 +97,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         ConfigError: as `check`.
     """
     check(config, source)
+    kept = _sinks(config, source) if records else {}
+    secret = _secret(config, source, records=records)
     planning = plan_with(config, source, engine.dialects if engine is not None else ENGINE.dialects)
     embedder = cache(lambda: load_embedder(config.record.path / "sona"))
     providers: dict[str, Provider] = {
@@ -106,15 +108,15 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     }
     if engine is not None:
         providers[LOCAL] = engine
-    health = HealthMonitor(config.routing.breaker, config.routing.health, config.routing.offline, planning.clouds)
+    routing, slots = config.routing, Slots(limits(config.models))
+    health = HealthMonitor(routing.breaker, routing.health, routing.offline, planning.clouds, queued=slots.queued)
     directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
     scanner = Scanner(config.privacy, config.record.path / "scan")
-    slots = Slots(limits(config.models))
     executor = Executor(
         providers,
         health,
         directory,
-        config.routing,
+        routing,
         slots=slots,
         cascades=_cascades(config, source),
         engine=local_target() if engine is not None else None,
@@ -122,10 +124,8 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     planner = planning.planner
     canaries = Canaries(_trials(planner), config.record.path if records else None)
     judge = Judge(config.privacy, group_actions(config))
-    circumstances = _circumstances(config, planner, canaries, records=records)
+    circumstances = _circumstances(config, planner, canaries, secret)
     metrics = Metrics()
-    has_secret = records or (config.record.path / SECRET).exists()
-    secret = load_secret(config.record.path) if has_secret else secrets.token_bytes(32)
     ledger = _ledger(config, secret) if records and config.ledger.enabled else None
     accounts = Accounts(ledger, metrics.rate_limited)
     recent = Recent()
@@ -135,7 +135,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         "recent": recent,
         **({"canaries": canaries} if canaries.ratios else {}),
         "feedback": feedback,
-        **(_sinks(config, source) if records else {}),
+        **kept,
     }
     return Runtime(
         config=config,
@@ -197,11 +197,20 @@ def _trials(planner: Planner) -> tuple[Terms, ...]:
     )
 
 
-def _circumstances(config: RouterConfig, planner: Planner, canaries: Canaries, *, records: bool) -> Circumstances:
-    """Make what finds out the features that strategies and rules ask for; without records, conversations get names for once."""
-    needs, folder = planner.needs, config.record.path
-    named = bool(needs & {"session", "stuck"}) and (records or (folder / SECRET).exists())
-    secret = load_secret(folder) if named else secrets.token_bytes(32)
+def _secret(config: RouterConfig, source: Source, *, records: bool) -> bytes:
+    """Read the installation's secret; where nothing is recorded none is made, and conversations get names for once."""
+    folder = config.record.path
+    if not records and not (folder / SECRET).exists():
+        return secrets.token_bytes(32)
+    try:
+        return load_secret(folder)
+    except ConfigError as error:
+        raise source.error(("record", "path"), error.message) from None
+
+
+def _circumstances(config: RouterConfig, planner: Planner, canaries: Canaries, secret: bytes) -> Circumstances:
+    """Make what finds out the features that strategies and rules ask for."""
+    needs = planner.needs
     detector = LanguageDetector() if "language" in needs else None
     return Circumstances(needs, secret, Stickiness(config.routing.session_ttl_s), canaries, detector)
 
@@ -212,7 +221,7 @@ def engine_host(config: RouterConfig) -> EngineHost | None:
     if local is None or local.url is None:
         return None
     key = local.api_key.get_secret_value() if local.api_key else None
-    return EngineHost(local.url, key, connect_s=local.connect_s)
+    return EngineHost((local.url, *local.replicas), key, connect_s=local.connect_s)
 
 
 def _ledger(config: RouterConfig, secret: bytes) -> Ledger:

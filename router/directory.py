@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-from collections.abc import Mapping, Sequence, Set
+import random
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import msgspec
+
 from router.core.errors import RouterError, stack_of
-from router.core.types import AdapterInfo, AdapterListing, Request, Selection
+from router.core.types import AdapterInfo, AdapterListing, Principal, Request, Selection
 from router.providers.local import EngineHost
 from router.routing.candidates import LocalModels
 from router.routing.features import needs
@@ -20,6 +23,9 @@ _log = logging.getLogger(__name__)
 
 _RETRY_S = 0.5
 """Pause before the engine host is asked again after it couldn't be reached."""
+
+_MAX_TENANTS = 1000
+"""Tenants whose view is kept made; they come from the configuration, so there are few."""
 
 EMPTY = AdapterListing(revision=-1, base_model="", data=())
 
@@ -65,14 +71,18 @@ class AdapterDirectory:
     When the host is down the last list is kept: names stay valid and their requests say what is wrong.
     """
 
-    def __init__(self, selector: Selector | None) -> None:
-        """Without a selector the base model answers whatever names no adapter."""
+    def __init__(self, selector: Selector | None, draw: Callable[[], float] = random.random) -> None:
+        """Without a selector the base model answers whatever names no adapter. `draw` is uniform in [0, 1)."""
         self._selector = selector
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona")
         # New cards take seconds to read: a request must not wait for them.
         self._updates = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona-update")
         self.listing = EMPTY
         self.models = LocalModels()
+        """What the host serves, to whomever."""
+        self._by_tenant: dict[str, LocalModels] = {}
+        self._trials: dict[str, AdapterInfo] = {}
+        self._draw = draw
 
     @property
     def listed(self) -> bool:
@@ -94,22 +104,50 @@ class AdapterDirectory:
     async def update(self, listing: AdapterListing) -> None:
         """Take over a new list; the selector first, so that a listed adapter is selectable."""
         if self._selector is not None:
-            ready = tuple(info for info in listing.data if info.state == "ready")
+            ready = tuple(info for info in listing.data if info.state == "ready" and info.current)
             await asyncio.get_running_loop().run_in_executor(self._updates, self._selector.update, ready)
         self.listing = listing
         self.models = local_models(listing)
+        self._by_tenant.clear()
+        self._trials = {
+            info.name: info for info in listing.data if info.share > 0 and info.state == "ready" and not info.current
+        }
+
+    def models_for(self, tenant: str) -> LocalModels:
+        """What a tenant may ask for. While a new version is tried, its name means it in part of the looks."""
+        models = self._by_tenant.get(tenant)
+        if models is None:
+            if len(self._by_tenant) >= _MAX_TENANTS:
+                self._by_tenant.clear()
+            models = self._by_tenant[tenant] = local_models(self.listing, tenant)
+        drawn = {name: info.id for name, info in self._trials.items() if name in models.current and self._tries(info)}
+        drawn = {name: id for name, id in drawn.items() if id in models.ids}
+        return msgspec.structs.replace(models, current={**models.current, **drawn}) if drawn else models
+
+    def visible(self, principal: Principal) -> AdapterListing:
+        """The list as a caller may see it: an administrator all of it, others what their tenant may use."""
+        data = self.listing.data
+        if not principal.admin:
+            data = _open_to(self.listing, principal.tenant)
+        return msgspec.structs.replace(self.listing, data=data)
 
     async def choose(self, request: Request) -> Selection:
         """Choose the adapter for a request; any failure means the base model, never a failed request."""
-        if self._selector is None or not self.models.current:
+        tenant = request.principal.tenant
+        models = self.models_for(tenant)
+        if self._selector is None or not models.current:
             reason = "selection is off" if self._selector is None else "no adapter is ready"
-            return Selection(adapter=None, confidence=0.0, margin=0.0, state_version="", reason=reason)
+            return _base_model(reason)
         try:
-            return (await self._explain(self._selector, request)).selection
+            selection = (await self._explain(self._selector, request)).selection
         except Exception:  # noqa: BLE001 a selector at fault must not cost the answer
             # The exception's own text could quote the prompt: it isn't logged.
             _log.error("the selector failed; the base model answers")
-            return Selection(adapter=None, confidence=0.0, margin=0.0, state_version="", reason="the selector failed")
+            return _base_model("the selector failed")
+        return _served(selection, models)
+
+    def _tries(self, info: AdapterInfo) -> bool:
+        return self._draw() < info.share
 
     async def explain(self, request: Request) -> Explanation | None:
         """Choose and say what the choice is made of; None where selection is off. What SONA raises is raised."""
@@ -133,11 +171,45 @@ class AdapterDirectory:
             thread.shutdown(wait=False, cancel_futures=True)
 
 
-def local_models(listing: AdapterListing) -> LocalModels:
-    """Index a list of adapters by name and id; the newest ready version of a name is its current one."""
-    current = {info.name: info.id for info in listing.data if info.state == "ready"}
+def _base_model(reason: str) -> Selection:
+    return Selection(adapter=None, confidence=0.0, margin=0.0, state_version="", reason=reason)
+
+
+def _served(selection: Selection, models: LocalModels) -> Selection:
+    """Put the version that serves now in a selection's place; none that the caller may not use."""
+    if selection.adapter is None:
+        return selection
+    serving = models.current.get(selection.adapter.partition("@")[0])
+    if serving is None or selection.adapter in models.hidden:
+        return _base_model("the adapter that was selected isn't served to this tenant")
+    return msgspec.structs.replace(selection, adapter=serving)
+
+
+_SERVING = frozenset({"ready", "draining", "disabled", "loading", "canary", "stored"})
+"""States of versions whose card was read."""
+
+
+def _open_to(listing: AdapterListing, tenant: str) -> tuple[AdapterInfo, ...]:
+    """Pick what a tenant may know of. A folder that is copied or was refused is its name's: its card wasn't read."""
+    closed: dict[str, list[AdapterInfo]] = {}
+    for info in listing.data:
+        if info.card.tenants:
+            closed.setdefault(info.name, []).append(info)
+
+    def admits(info: AdapterInfo) -> bool:
+        judging = [info] if info.state in _SERVING else closed.get(info.name, [info])
+        return any(one.card.admits(tenant) for one in judging)
+
+    return tuple(info for info in listing.data if admits(info))
+
+
+def local_models(listing: AdapterListing, tenant: str | None = None) -> LocalModels:
+    """Index a list of adapters by name and id, as a tenant may know them; None = all of it."""
+    seen = listing.data if tenant is None else _open_to(listing, tenant)
+    ready = [info for info in seen if info.state == "ready"]
     return LocalModels(
-        current=current,
-        ids=frozenset(info.id for info in listing.data if info.state == "ready"),
-        known=frozenset(info.name for info in listing.data),
+        current={info.name: info.id for info in ready if info.current},
+        ids=frozenset(info.id for info in ready),
+        known=frozenset(info.name for info in seen),
+        hidden=frozenset(info.id for info in listing.data) - {info.id for info in seen},
     )

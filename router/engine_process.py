@@ -77,6 +77,7 @@ class EngineProcess:
             "--api-key",
             f"env:{KEY_VARIABLE}",
             "--exit-with-parent",
+            str(os.getpid()),
             env={**os.environ, KEY_VARIABLE: self.key},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,

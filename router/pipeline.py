@@ -148,7 +148,7 @@ class Pipeline:
     async def _decide(
         self, request: Request, trace: Trace, *, remember: bool = True, ticket: Ticket | None = None
     ) -> _Decision:
-        local = self._directory.models
+        local = self._directory.models_for(request.principal.tenant)
         self._planner.check_model(request, local)
         report = await self._scanner.scan(request.body)
         trace.scanned(report)
@@ -180,6 +180,7 @@ class Pipeline:
                 language=known.language,
                 max_cost_usd=limit_usd,
                 max_input_tokens=most_tokens,
+                words=self._planner.words,
             ),
             seed=random.random(),
             time_unix_s=clock.unix_s(),

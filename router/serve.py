@@ -135,7 +135,7 @@ def engine_host(config: RouterConfig, child: EngineProcess | None) -> EngineHost
     """Make the client of the engine host: of the child, or of the one that the configuration names."""
     if child is None or config.local is None:
         return compose.engine_host(config)
-    return EngineHost(child.url, child.key, connect_s=config.local.connect_s)
+    return EngineHost((child.url,), child.key, connect_s=config.local.connect_s)
 
 
 async def _greet(runtime: Runtime, url: str) -> None:

@@ -73,6 +73,21 @@ class HttpEngine:
         finally:
             await request.__aexit__(None, None, None)
 
+    async def get(self, path: str) -> bytes:
+        """Read a path.
+
+        Raises:
+            UpstreamUnavailable: the engine can't be reached, breaks off or answers with an error.
+        """
+        try:
+            response = await self._client.get(path).build().send()
+            data = bytes(await response.bytes())
+        except PyreqwestError as error:
+            raise _gone(error) from None
+        if response.status != 200:
+            raise UpstreamUnavailable(f"the engine answers {path} with status {response.status}")
+        return data
+
     async def is_healthy(self, timeout_s: float) -> bool:
         """Ask its health route."""
         try:

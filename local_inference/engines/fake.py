@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 from pydantic import Field
 
-from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps
+from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps, Memory
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
 
@@ -93,6 +94,11 @@ class FakeEngine:
         self._reason = ""
         self._answers = 0
         self.loaded: dict[str, Path] = {}
+        self._host: list[str] = []
+        self._device: list[str] = []
+        self.users: Counter[str] = Counter()
+        """Running requests of each adapter."""
+        self.evictions: list[tuple[str, bool]] = []
         self.starts = 0
         self.running = 0
         self.cancelled = 0
@@ -115,6 +121,8 @@ class FakeEngine:
         """End at once, as if killed."""
         self._reason = reason
         self.loaded.clear()
+        self._host.clear()
+        self._device.clear()
         self._died.set()
 
     async def load(self, name: str, path: Path) -> None:
@@ -128,16 +136,53 @@ class FakeEngine:
         if adapter in self._config.fail_load or not path.is_absolute():
             raise UpstreamRejected(f"refused to load '{adapter}'")
         self.loaded[name] = path
+        self._touch(name)
 
     async def unload(self, name: str) -> None:
         self._check_alive()
+        if self.users[name]:
+            raise UpstreamRejected(f"requests still use '{name}'")
         self.loaded.pop(name, None)
+        self._forget(name)
+
+    async def memory(self) -> Memory:
+        self._check_alive()
+        return Memory(host=tuple(self._host), device=tuple(self._device))
+
+    async def evict(self, name: str, *, from_host: bool) -> None:
+        self._check_alive()
+        if from_host and self.users[name]:
+            raise UpstreamRejected(f"requests still use '{name}'")
+        self.evictions.append((name, from_host))
+        self._forget(name, from_host=from_host)
+
+    async def activation_ms(self, name: str) -> float | None:
+        self._check_alive()
+        return self._config.load_ms / 10
+
+    def _touch(self, name: str) -> None:
+        """Move an adapter to the device, as vLLM's two LRU caches do."""
+        for cache, slots in ((self._host, self._config.max_cpu_loras), (self._device, self._config.max_loras)):
+            if name in cache:
+                cache.remove(name)
+            cache.append(name)
+            while len(cache) > slots:
+                self._forget(cache[0], from_host=cache is self._host)
+
+    def _forget(self, name: str, *, from_host: bool = True) -> None:
+        for cache in (self._device, self._host) if from_host else (self._device,):
+            if name in cache:
+                cache.remove(name)
 
     @asynccontextmanager
     async def send(self, path: str, body: bytes) -> AsyncGenerator[_Answer]:
         self._check_alive()
         self.bodies.append(body)
         self.running += 1
+        name = _model(body)
+        if name in self.loaded:
+            self._touch(name)
+        self.users[name] += 1
         try:
             yield self._answer(path, body)
         except (asyncio.CancelledError, GeneratorExit):
@@ -145,6 +190,7 @@ class FakeEngine:
             raise
         finally:
             self.running -= 1
+            self.users[name] -= 1
 
     def _answer(self, path: str, data: bytes) -> _Answer:
         try:
@@ -208,6 +254,13 @@ class FakeEngine:
     def _check_alive(self) -> None:
         if self._died.is_set():
             raise UpstreamUnavailable(self._reason or "not started")
+
+
+def _model(data: bytes) -> str:
+    try:
+        return _BODY.decode(data).model
+    except msgspec.DecodeError:
+        return ""
 
 
 def _text(body: _Body) -> str:

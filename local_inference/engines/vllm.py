@@ -12,19 +12,25 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from pydantic import Field, field_validator
 
 from local_inference import guard
 from local_inference.engines._http import HttpAnswer, HttpEngine
-from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps
+from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps, Memory
 from router.core.clock import monotonic_s
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
+Shape = TypeVar("Shape")
 RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """Source: vllm/config/lora.py in 0.32.0."""
-_WORKER_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
+_ADMIN = "/sona/"
+"""Where `_vllm_admin` adds routes to vLLM."""
+_MIDDLEWARE = "local_inference.engines._vllm_admin.AdminRoutes"
+_EXTENSION = "local_inference.engines._vllm_slots.AdapterSlots"
+_CPU_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
 _PACKAGE_ROOT = Path(guard.__file__).parents[1]
 _POLL_S = 0.5
 _STOP_S = 8.0
@@ -71,6 +77,10 @@ class _Error(msgspec.Struct):
 
 class _ErrorBody(msgspec.Struct):
     error: _Error
+
+
+class _Timed(msgspec.Struct):
+    activate_ms: float | None
 
 
 class VllmEngine:
@@ -131,21 +141,35 @@ class VllmEngine:
         await self._command("/v1/load_lora_adapter", {"lora_name": name, "lora_path": str(path)}, "already been loaded")
 
     async def unload(self, name: str) -> None:
-        await self._command("/v1/unload_lora_adapter", {"lora_name": name}, "cannot be found")
+        await self._admin("free", name)
+
+    async def memory(self) -> Memory:
+        if self._http is None:
+            raise UpstreamUnavailable("the engine is not running")
+        return _decoded(await self._http.get(_ADMIN + "adapters"), Memory)
+
+    async def evict(self, name: str, *, from_host: bool) -> None:
+        await self._admin("evict" if from_host else "vacate", name)
+
+    async def activation_ms(self, name: str) -> float | None:
+        return _decoded(await self._admin("time", name), _Timed).activate_ms
 
     def send(self, path: str, body: bytes) -> AbstractAsyncContextManager[HttpAnswer]:
         if self._http is None:
             raise UpstreamUnavailable("the engine is not running")
         return self._http.send(path, body)
 
-    async def _command(self, path: str, body: dict[str, str], harmless: str) -> None:
+    async def _admin(self, command: str, name: str) -> bytes:
+        return await self._command(_ADMIN + command, {"name": name})
+
+    async def _command(self, path: str, body: dict[str, str], harmless: str | None = None) -> bytes:
         async with self.send(path, msgspec.json.encode(body)) as answer:
             data = await answer.read()
             if answer.status == 200:
-                return
+                return data
         message = _message(data)
-        if harmless in message:
-            return
+        if harmless is not None and harmless in message:
+            return data
         if self._http is None or not await self._http.is_healthy(_HEALTH_S):
             raise UpstreamUnavailable("the engine ended")
         raise UpstreamRejected(message[:300] or f"status {answer.status}")
@@ -189,6 +213,7 @@ class VllmEngine:
             "--max-loras": config.max_loras,
             "--max-cpu-loras": max(config.max_cpu_loras, config.max_loras),
             "--max-lora-rank": config.max_lora_rank,
+            "--max-num-seqs": config.max_num_seqs,
             "--gpu-memory-utilization": config.gpu_memory_utilization,
             **({"--max-model-len": config.max_model_len} if config.max_model_len else {}),
             **({"--tool-call-parser": config.tool_call_parser} if config.tool_call_parser else {}),
@@ -200,7 +225,7 @@ class VllmEngine:
             *(str(part) for option in options.items() for part in option),
             *(("--enforce-eager",) if eager else ()),
             *(("--enable-auto-tool-choice",) if config.tool_call_parser else ()),
-            *(("--worker-extension-cls", _WORKER_EXTENSION) if cpu else ()),
+            *("--worker-extension-cls", _CPU_EXTENSION if cpu else _EXTENSION, "--middleware", _MIDDLEWARE),
             *config.extra_args,
         ]
 
@@ -255,6 +280,13 @@ def _message(data: bytes) -> str:
         return msgspec.json.decode(data, type=_ErrorBody).error.message
     except msgspec.DecodeError:
         return ""
+
+
+def _decoded(data: bytes, shape: type[Shape]) -> Shape:
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except msgspec.DecodeError as error:
+        raise UpstreamUnavailable(f"the engine's answer can't be read: {error}") from None
 
 
 def build(config: Config, deps: EngineDeps) -> VllmEngine:

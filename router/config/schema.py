@@ -95,6 +95,8 @@ class KeyConfig(KeyLimits):
     models: tuple[str, ...] | None = None
     max_locality: LocalityName = LocalityName.ANY
     on_sensitive: OnSensitive | None = None
+    admin: bool = False
+    """Whether it may change adapters, and see those of all tenants."""
 
 
 class ServerConfig(Section):
@@ -112,17 +114,25 @@ class LocalConfig(Section):
     """The engine host: one that runs (`url`), one to start as a child (`managed`), or none."""
 
     url: str | None = None
+    replicas: tuple[str, ...] = ()
+    """Further engine hosts with the same base model, adapters and key as the one at `url`."""
     managed: Path | None = None
     api_key: SecretStr | None = None
     connect_s: float = Field(default=2.0, gt=0)
     ttft_s: float = Field(default=60.0, gt=0)
     stall_s: float = Field(default=60.0, gt=0)
     total_s: float = Field(default=300.0, gt=0)
+    capabilities: frozenset[str] | None = None
+    """What the local model can do; it is no last resort for a request that needs more. None = unknown, and tried."""
+    context_tokens: int | None = Field(default=None, gt=0)
+    """Its context window, likewise."""
 
     @model_validator(mode="after")
     def _one_of(self) -> LocalConfig:
         if self.url is not None and self.managed is not None:
             raise ValueError("give either 'url' (a running engine host) or 'managed' (one to start), not both")
+        if self.replicas and self.url is None:
+            raise ValueError("'replicas' stand beside the engine host at 'url': give that too")
         return self
 
 

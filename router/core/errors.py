@@ -2,7 +2,7 @@
 
 RouterError
 ├── InvalidRequest  UnsupportedFeature  ContextTooLong  RequestTooLarge  RequestTimeout
-├── Unauthenticated  PermissionDenied  PolicyBlocked
+├── Unauthenticated  PermissionDenied  AdminRequired  PolicyBlocked
 ├── ModelNotFound  AdapterNotFound  AdapterIncompatible  ResponseNotFound  NotFound  MethodNotAllowed
 ├── RateLimited  BudgetExceeded
 ├── UpstreamError
@@ -110,6 +110,12 @@ class Unauthenticated(RouterError):
 
 class PermissionDenied(RouterError):
     status, type, code, blame = 403, "permission_error", "model_not_allowed", Blame.CALLER
+
+
+class AdminRequired(RouterError):
+    """The caller's key may use the router, not change it."""
+
+    status, type, code, blame = 403, "permission_error", "admin_required", Blame.CALLER
 
 
 class PolicyBlocked(RouterError):

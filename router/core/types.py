@@ -99,6 +99,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     max_locality: Locality = Locality.ANY
     on_sensitive: str | None = None
     """Overrides `privacy.on_sensitive` for this key: local, mask or block."""
+    admin: bool = False
+    """Whether it may change adapters, and see those of all tenants."""
     limits: Limits = Limits()
 
 
@@ -451,6 +453,10 @@ class Cleared(msgspec.Struct, frozen=True, kw_only=True):
     leaves: int
     """How many texts the scan read, and their length as UTF-8: what was cleared is what was scanned."""
     scanned_bytes: int
+    tenant: str = ""
+    """Whose request it is. Only the engine host, which keeps tenants apart and shares its turns among them, is told."""
+    isolated: bool = False
+    """Whether something was found in it: then no cache of a target may share anything of it with another tenant."""
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -529,6 +535,13 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """Whether it was started because another was late."""
 
 
+class AdapterCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """A prompt, and words that the answer to it must hold."""
+
+    prompt: str
+    answer: str
+
+
 class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """What an adapter's author says of it, in words; SONA's input. All of it optional."""
 
@@ -540,10 +553,26 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """Prompts that look alike and must not select it."""
     languages: tuple[str, ...] = ()
     system_prompt: str | None = None
+    """Put first where the caller sends none."""
+    prompt_template: str | None = None
+    """Text around `{prompt}` that each message of a user is put into."""
     tool_format: str | None = None
-    """How it was trained to call tools; `none` = not at all."""
+    """How it writes tool calls: a name of the engine's tool call parsers; `none` = trained without."""
     tenants: tuple[str, ...] = ()
-    """Who may use it; empty = everybody."""
+    """Who may use it; empty = everybody. To others it doesn't exist."""
+    pin: bool = False
+    """Whether it is kept in memory unless somebody says otherwise."""
+    license: str | None = None
+    metrics: dict[str, float] = {}
+    """What its author measured, by name."""
+    checks: tuple[AdapterCheck, ...] = ()
+    """What a version has to answer before it is served."""
+    min_checks_ratio: float = 1.0
+    """Part of the checks that must come right."""
+
+    def admits(self, tenant: str) -> bool:
+        """Whether a tenant may use it."""
+        return not self.tenants or tenant in self.tenants
 
 
 class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -553,17 +582,25 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     """First 12 hex digits of the content hash."""
     state: str
-    """copying, checking, stored, loading, canary, ready, draining or quarantined."""
+    """copying, checking, stored, loading, canary, ready, draining, disabled or quarantined."""
     reason: str | None = None
     """For a quarantined one: what is wrong, as a code."""
     message: str | None = None
     fix: str | None = None
     """What the owner can do about it."""
     residency: str = "disk"
-    """disk, host or device, as far as the host knows."""
+    """disk, host or device, as the engine last told."""
     rank: int | None = None
     size_bytes: int = 0
     load_ms: float | None = None
+    """What the last load from disk onto the device took."""
+    activate_ms: float | None = None
+    """What the way from host memory onto the device takes."""
+    current: bool = True
+    """Whether the bare name means this version; the others are kept and answer to their ids."""
+    share: float = 0.0
+    """Part of the requests for the bare name that it takes while it is tried, 0..1."""
+    pinned: bool = False
     card: AdapterCard = AdapterCard()
 
     @property

@@ -52,7 +52,9 @@ class LiveAttempt:
         commit: CommitConfig,
         asking: Mapping[str, JsonValue] = NOTHING,
         is_hedge: bool = False,
+        is_first: bool = True,
     ) -> None:
+        """`is_first`: none was tried before it, so that it has all of the request's time."""
         self.target = target
         self.cleared: Cleared | None = None
         """What was sent; None until it is."""
@@ -70,6 +72,7 @@ class LiveAttempt:
         self._commit = commit
         self._asking = asking
         self._is_hedge = is_hedge
+        self._is_first = is_first
         self._has_place = self._is_begun = self._is_over = False
         self._error_code: str | None = None
         self._deltas: AsyncGenerator[Delta, None] | None = None
@@ -221,7 +224,9 @@ class LiveAttempt:
             case RouterError():
                 self._error_code = error.code
                 self._reached = not isinstance(error, UpstreamConnectTimeout | UpstreamUnreachable)
-                if self._is_begun:
+                if self._is_begun and self._had_too_little(error):
+                    health.released(deployment)
+                elif self._is_begun:
                     health.failed(deployment, error)
             case _:
                 gone = isinstance(error, asyncio.CancelledError | GeneratorExit)
@@ -229,6 +234,11 @@ class LiveAttempt:
                 self._error_code = left if gone else InternalError.code
                 if self._is_begun:
                     health.released(deployment)
+
+    def _had_too_little(self, error: RouterError) -> bool:
+        """Whether others had used up the request's time, so that being late says nothing of this target."""
+        is_late = isinstance(error, UpstreamTimeout) and not isinstance(error, UpstreamConnectTimeout)
+        return is_late and not self._is_first and self._total_s < self._step.ttft_s
 
     def _note(self) -> None:
         """Write the attempt down."""

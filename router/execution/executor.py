@@ -158,6 +158,11 @@ class _Run:
         """Whether the request's deadline has passed."""
         return clock.monotonic_s() >= self.request.deadline_s
 
+    @property
+    def has_tried(self) -> bool:
+        """Whether a try is over."""
+        return bool(self._failed)
+
     async def answer(self, move: Move) -> _Answer | None:
         """Try a step; None = it brought no answer to give."""
         step = self.steps[move.step]
@@ -311,6 +316,7 @@ class _Try:
                 commit=executor.routing.commit,
                 asking=self._asking,
                 is_hedge=self._is_hedge,
+                is_first=not run.has_tried,
             )
             try:
                 return await self._attempt.begin()

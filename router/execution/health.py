@@ -55,13 +55,16 @@ class HealthMonitor:
         offline: OfflineConfig = OfflineConfig(),  # noqa: B008 immutable
         clouds: Mapping[str, Provider] = _NO_CLOUDS,
         *,
+        queued: Callable[[str], int] = lambda _: 0,
         now_s: Callable[[], float] = clock.monotonic_s,
         unix_s: Callable[[], float] = clock.unix_s,
     ) -> None:
-        """`clouds` are the providers, by name, of which none can be reached when the network is down."""
+        """`clouds` are the providers, by name, of which none can be reached when the network is down; `queued` tells how
+        many requests wait for a place at a deployment."""
         self._breakers = breakers
         self._health = health
         self._uplink = UplinkWatch(clouds if offline.enabled else _NO_CLOUDS, offline.probe_s, now_s)
+        self._queued = queued
         self._now_s = now_s
         self._unix_s = unix_s
         self._deployments: dict[str, _Deployment] = {}
@@ -200,7 +203,7 @@ class HealthMonitor:
         """Put what changed in a new mapping; plans that were made keep the old one."""
         fresh = dict(self._known)
         for one in self._changed:
-            health = one.health(now_s, self._health)
+            health = one.health(now_s, self._health, self._queued(one.name))
             if health == _NEW:
                 fresh.pop(one.name, None)
             else:
@@ -253,7 +256,7 @@ class _Deployment:
         self._peak_ms = max(ttft_ms, (self._peak_ms or 0.0) * kept + ttft_ms * (1 - kept))
         self._peak_s = now_s
 
-    def health(self, now_s: float, config: HealthConfig) -> Health:
+    def health(self, now_s: float, config: HealthConfig, queued: int) -> Health:
         """Put together what the planner may know. Quantiles and share are as of a moment ago: they cost more."""
         error_ratio = self.window.error_ratio(now_s)
         if now_s >= self._measured_until_s:
@@ -282,6 +285,7 @@ class _Deployment:
             elapsed_p50_ms=times.elapsed_p50_ms,
             elapsed_p95_ms=times.elapsed_p95_ms,
             in_flight=self.in_flight,
+            queued=queued,
         )
 
     def turns_s(self, now_s: float) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from router.core.errors import RouterError
@@ -47,29 +47,44 @@ async def race(first: One, second: One, after_s: float, may_start: Callable[[], 
     """
     running = {asyncio.create_task(first.begin()): first}
     failed: list[tuple[One, RouterError]] = []
-    is_won = False
+    won: Won[One] | None = None
     try:
         await asyncio.wait(running, timeout=after_s)
         if not any(task.done() for task in running) and may_start():
             running[asyncio.create_task(second.begin())] = second
-        while running:
+        while running and won is None:
             done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
             for task in [one for one in running if one in done]:
                 try:
                     pieces = task.result()
                 except RouterError as error:
-                    contender = running.pop(task)
-                    failed.append((contender, error))
-                    await contender.close()
+                    failed.append((running[task], error))
+                    await running.pop(task).close()
                 else:
-                    is_won = True
-                    return Won(running.pop(task), pieces, tuple(failed))
+                    won = Won(running.pop(task), pieces, tuple(failed))
+                    break
+    except BaseException:
+        await _give_up(running)
+        raise
+    if won is None or won.winner is None:
         return Won(None, (), tuple(failed))
+    for contender in running.values():
+        contender.beaten()
+    try:
+        await _give_up(running)
+    except BaseException:
+        await won.winner.close()  # nobody is left who could
+        raise
+    return won
+
+
+async def _give_up(running: Mapping[asyncio.Task[tuple[Delta, ...]], Contender]) -> None:
+    """End tries that are under way, and close them, also if this is cancelled meanwhile."""
+    for task in running:
+        task.cancel()
+    try:
+        if running:
+            await asyncio.wait(running)
     finally:
-        for task, contender in running.items():
-            if is_won:
-                contender.beaten()
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
         for contender in running.values():
             await contender.close()

@@ -30,7 +30,7 @@ def used_up(limit: RateLimit, wait_s: float, now_s: float) -> RateLimit:
 
 def refused(limit: RateLimit, retry_after_s: float | None, now_s: float) -> RateLimit:
     """It refused a request for its rate limit. What was under way when it began to do so counts as one."""
-    if retry_after_s is not None:
+    if retry_after_s:  # 0 says no more than nothing does
         return used_up(limit, retry_after_s, now_s)
     if now_s < limit.until_s:
         return limit

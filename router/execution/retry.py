@@ -32,6 +32,6 @@ def pause_s(error: RouterError, tries: int, config: RetryConfig, chance: float) 
 
     Source: "full jitter", https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/ (2026-11-29)
     """
-    if error.retry_after_s is not None:
+    if error.retry_after_s:  # where it is 0, those who failed together would come back together
         return error.retry_after_s
     return chance * min(config.max_s, config.base_s * 2 ** (tries - 1))

@@ -33,7 +33,7 @@ def following(
 ) -> Move | None:
     """Return the step to try next; None = nothing may be tried any more.
 
-    A step is tried once, and again only as a retry, of which it has so many. After a request was too long for one target,
+    A target is tried once, and again only as a retry, of which its step has so many. After a request was too long for one target,
     those that are named for this come first, then those of the others whose window is larger. After a content filter
     refused, only those that are named for this are asked: any other would evade the filter. After a gate turned an
     answer down, only other models are asked.
@@ -53,7 +53,7 @@ def following(
 
 def _left(steps: Sequence[Step], failed: Sequence[Failed]) -> Iterator[int]:
     """Yield the steps that may still be tried, in order."""
-    tried = {one.step for one in failed}
+    tried = {steps[one.step].target for one in failed}
     errors = [one.error for one in failed if one.error is not None]
     turned_down = {steps[one.step].target.upstream_model for one in failed if one.error is None}
     window = max((steps[one.step].context_tokens or 0 for one in failed if _is_too_long(one.error)), default=None)
@@ -64,7 +64,7 @@ def _left(steps: Sequence[Step], failed: Sequence[Failed]) -> Iterator[int]:
         too_small = window is not None and step.context_tokens is not None and step.context_tokens <= window
         # The engine here stands in where targets fail; what they only don't support it isn't asked for.
         stands_in = is_away and step.target.locality is Locality.LOCAL
-        if index in tried or too_small or (lacking and stands_in) or step.target.upstream_model in turned_down:
+        if step.target in tried or too_small or (lacking and stands_in) or step.target.upstream_model in turned_down:
             continue
         yield index
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from router.core.errors import stack_of
 from router.core.ports import Provider
 
 _STEPS = (0.1, 0.25, 0.5, 1.0)
@@ -107,7 +108,15 @@ class UplinkWatch:
         return any(await asyncio.gather(*(self._reaches(name, cloud) for name, cloud in self._clouds.items())))
 
     async def _reaches(self, name: str, cloud: Provider) -> bool:
-        if await cloud.reachable(_PROBE_TIMEOUT_S):
+        try:
+            async with asyncio.timeout(2 * _PROBE_TIMEOUT_S):  # a provider's own clock may fail it
+                is_there = await cloud.reachable(_PROBE_TIMEOUT_S)
+        except TimeoutError:
+            is_there = False
+        except Exception as error:  # noqa: BLE001 or nothing would ever leave again
+            _log.error("provider %s: its probe failed, and so it can't be reached\n%s", name, stack_of(error))
+            is_there = False
+        if is_there:
             self.reached(name)
             return True
         self._become(unreachable(self._uplink, name, self._names, self._now_s()))

@@ -15,6 +15,7 @@ from router.core.types import (
     Masking,
     Request,
     ScanReport,
+    Sensitivity,
     Target,
     Verdict,
 )
@@ -63,6 +64,8 @@ def clear(
         ruleset=report.ruleset,
         leaves=report.leaves,
         scanned_bytes=report.scanned_bytes,
+        tenant=request.principal.tenant if target.locality is Locality.LOCAL else "",
+        isolated=report.sensitivity is not Sensitivity.PUBLIC,
     )
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
@@ -82,6 +83,29 @@ Refusal = Callable[[str, int, Mapping[str, str], bytes], RouterError | None]
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding an upstream's bytes may raise."""
+
+
+class Sender(Protocol):
+    """What sends a cleared request: an `Egress`, or a choice of several."""
+
+    def post(
+        self,
+        path: str,
+        body: bytes,
+        cleared: Cleared,
+        headers: Mapping[str, str] | None = None,
+        heard: Callable[[Mapping[str, str]], None] = ignored,
+    ) -> AbstractAsyncContextManager[Response]:
+        """See `Egress.post`."""
+        ...
+
+    async def reachable(self, timeout_s: float) -> bool:
+        """See `Egress.reachable`."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        ...
 
 
 class Egress:
@@ -175,6 +199,25 @@ class Egress:
         try:
             async with request.build_streamed() as response:
                 if response.status >= 400 and response.status not in accepted:
+                    raise await self._refusal(response)
+                yield response
+        except foreign.PyreqwestError as error:
+            raise translate(error, self._name) from None
+
+    @asynccontextmanager
+    async def post_order(self, path: str, timeout_s: float) -> AsyncGenerator[Response]:
+        """Order the engine host to do something that stands in the path alone; it holds no text of any request.
+
+        Raises:
+            LocalityViolation: this isn't the engine host.
+            RouterError: it can't be reached or refuses.
+        """
+        if not self._local:
+            raise LocalityViolation(f"{self._name}: orders are for the engine host alone")
+        request = self._client.post(self._base + path).timeout(timedelta(seconds=timeout_s))
+        try:
+            async with request.build_streamed() as response:
+                if response.status >= 400:
                     raise await self._refusal(response)
                 yield response
         except foreign.PyreqwestError as error:

@@ -14,7 +14,7 @@ from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers import _reading, _responses
-from router.providers._http import UNREADABLE, Egress
+from router.providers._http import UNREADABLE, Egress, Sender
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
 from router.wire.outbound import responses as native
@@ -56,7 +56,7 @@ class Config(Quirks):
 class OpenAICompatible:
     """The provider. `prefix` stands between the base URL and the paths of its endpoints."""
 
-    def __init__(self, egress: Egress, name: str, quirks: Quirks = Quirks(), prefix: str = "") -> None:  # noqa: B008 immutable
+    def __init__(self, egress: Sender, name: str, quirks: Quirks = Quirks(), prefix: str = "") -> None:  # noqa: B008 immutable
         self._egress = egress
         self._name = name
         self._quirks = quirks

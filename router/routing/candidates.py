@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from router.core.types import Candidate, Locality, Target
@@ -10,6 +12,9 @@ from router.routing.ranking import Ranking
 AUTO = "auto"
 LOCAL = "local"
 LOCAL_BASE = "local/base"
+
+_VERSION = re.compile(r"[0-9a-f]{12}")
+"""See `core.types.AdapterInfo.version`."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +39,8 @@ class LocalModels(msgspec.Struct, frozen=True, kw_only=True):
     """Ids of all versions that can be asked for."""
     known: frozenset[str] = frozenset()
     """Names of all adapters in the folder, those that can't serve included."""
+    hidden: frozenset[str] = frozenset()
+    """Ids of versions under known names that the caller's tenant may not use: to it there are none."""
 
 
 def local_target(*, adapter: str | None = None, select: bool = False) -> Target:
@@ -58,6 +65,10 @@ def named_local_target(model: str, local: LocalModels) -> Target | None:
     name = model.removeprefix("local/")
     if name in local.current:
         return local_target(adapter=local.current[name])
-    if name in local.ids or name.partition("@")[0] in local.known:
+    if name in local.hidden:
+        return None
+    adapter, at, version = name.partition("@")
+    # What isn't listed now may be soon; what no version can be called is a caller's text, and must get into no record.
+    if name in local.ids or (adapter in local.known and (not at or _VERSION.fullmatch(version))):
         return local_target(adapter=name)
     return None

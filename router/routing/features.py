@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from decimal import Decimal
 
 from router.core.types import Features, JsonObject, JsonValue, Request
@@ -48,11 +49,13 @@ def features(
     language: str | None = None,
     max_cost_usd: Decimal | None = None,
     max_input_tokens: int | None = None,
+    words: Set[str] = frozenset(),
 ) -> Features:
     """Compute the features of a request, its body as chat completions say it.
 
     `text_chars` is how many characters of text it has, `untranslatable` what chat can't say of it,
-    `bound` whether only the model that was asked for can answer. The others are facts that aren't in the request: see
+    `bound` whether only the model that was asked for can answer. `words` are the tasks and tiers that rules name: another
+    one is a caller's text and left out, since features are recorded. The others are facts that aren't in the request: see
     `core.types.Features`.
     """
     body = request.body
@@ -63,8 +66,8 @@ def features(
         max_output_tokens=limit if isinstance(limit, int) else None,
         choices=_choices(body),
         needs=frozenset(needs(body)),
-        task=request.hints.task,
-        tier=request.hints.tier,
+        task=request.hints.task if request.hints.task in words else None,
+        tier=request.hints.tier if request.hints.tier in words else None,
         language=language,
         tenant=request.principal.tenant,
         key=request.principal.id,

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NoReturn
 
-from router.core.errors import ContextTooLong, UnsupportedFeature
+from router.core.errors import (
+    BudgetExceeded,
+    ContextTooLong,
+    NoHealthyTarget,
+    UnsupportedFeature,
+    UpstreamRateLimited,
+    UpstreamUnavailable,
+)
 from router.core.types import Candidate, Dialect, Features
+from router.routing.estimate import most_cost_usd
 from router.routing.features import FIELDS
+from router.routing.ranking import Ranked
 
 DIALECT = "dialect"
 CAPABILITY = "capability"
@@ -30,6 +40,24 @@ def misfit(candidate: Candidate, features: Features) -> str:
     # What is bound comes in batches, each item of which has the window to itself: the upstream knows.
     is_long = candidate.context_tokens is not None and _tokens(features) > candidate.context_tokens
     return CONTEXT if is_long and not features.bound else ""
+
+
+def stands_aside(item: Ranked, excluded: str) -> str:
+    """Say why a candidate that would have been chosen isn't asked first, as the code of an error; `excluded` as in
+    `Considered`."""
+    match excluded.partition(":")[0] or item.candidate.health.unavailable:
+        case "context":
+            return ContextTooLong.code
+        case "dialect" | "capability":
+            return UnsupportedFeature.code
+        case "over_cost" | "price_unknown":
+            return BudgetExceeded.code
+        case "rate_limited":
+            return UpstreamRateLimited.code
+        case "breaker_open":
+            return UpstreamUnavailable.code
+        case _:
+            return NoHealthyTarget.code
 
 
 def refuse(candidates: Sequence[Candidate], features: Features) -> NoReturn:
@@ -62,6 +90,19 @@ def refuse_untranslatable(features: Features) -> NoReturn:
     fields = ", ".join(features.untranslatable)
     message = f"no target that may answer this request speaks an API that can say: {fields}"
     raise UnsupportedFeature(message, param=features.untranslatable[0])
+
+
+def refuse_too_dear(candidates: Sequence[Candidate], features: Features) -> NoReturn:
+    """Refuse a request that costs more at each of some candidates than it may.
+
+    Raises:
+        BudgetExceeded: always.
+    """
+    costs = [most_cost_usd(features, one.price) for one in candidates]
+    known = [cost for cost in costs if cost is not None]
+    least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
+    limit = format(features.max_cost_usd or Decimal(0), "f")
+    raise BudgetExceeded(f"this request may cost at most ${limit}, by its budget or x-router-max-cost-usd; {least}")
 
 
 def _tokens(features: Features) -> int:

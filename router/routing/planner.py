@@ -22,6 +22,7 @@ from router.core.errors import (
     PolicyBlocked,
     UnsupportedFeature,
     UpstreamFiltered,
+    UpstreamRateLimited,
 )
 from router.core.plugin import nearest
 from router.core.types import (
@@ -42,14 +43,22 @@ from router.core.types import (
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE, Group, LocalModels, local_target, named_local_target
 from router.routing.chance import draw
 from router.routing.estimate import most_cost_usd
-from router.routing.fitness import CAPABILITY, CONTEXT, DIALECT, misfit, refuse, refuse_untranslatable
+from router.routing.fitness import (
+    CAPABILITY,
+    CONTEXT,
+    DIALECT,
+    misfit,
+    refuse,
+    refuse_too_dear,
+    refuse_untranslatable,
+    stands_aside,
+)
 from router.routing.ranking import Ranked, Ranking
 from router.routing.rules import applies
 from router.routing.steps import OVER_COST, PRICE_UNKNOWN, considered, gated, hedged, reserve_usd
 
 _NEW = Health()
 _FREE = Price(input_usd=Decimal(0), output_usd=Decimal(0))
-_LOCAL_GROUP = Group(name=LOCAL, candidates=(Candidate(target=local_target(select=True), price=_FREE),))
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -65,6 +74,10 @@ class Choice(msgspec.Struct, frozen=True):
     escalations: int = 0
     rule: str | None = None
     """See `Plan.rule`."""
+
+    def owns(self, candidate: Candidate) -> bool:
+        """Whether the model's name leaves a candidate to choose; else it stands in."""
+        return candidate.target.group in self.groups
 
 
 class Planner:
@@ -91,6 +104,18 @@ class Planner:
         self._routing = routing
         self._local = local
         self._local_dialects = local_dialects
+        engine = Candidate(
+            target=local_target(select=True),
+            price=_FREE,
+            context_tokens=local.context_tokens if local is not None else None,
+            capabilities=local.capabilities if local is not None else None,
+            dialects=frozenset({Dialect.CHAT, *local_dialects}),
+        )
+        self._local_group = Group(name=LOCAL, candidates=(engine,))
+        self.words = frozenset(
+            word for rule in routing.auto.rules for word in (rule.task, rule.tier) if word is not None
+        )
+        """Tasks and tiers that rules name: of what callers write there, nothing else is looked at, or recorded."""
         self._own = own
         self._in_process = in_process
         self.needs = self._needs()
@@ -177,8 +202,10 @@ class Planner:
         spare = self._spare(fit, features)
         reason = choice.reason
         longer = self._aside("context_fallbacks", choice, inputs)
-        if not fit and longer and any(excluded == CONTEXT for excluded in sorted_out):
-            fit, longer, reason = longer, [], f"fallback:{ContextTooLong.code}"
+        if longer and _is_too_long(choice, sorted_out, is_last=not fit):
+            named = {one.candidate.target for one in longer}
+            fit = [*longer, *(one for one in fit if one.candidate.target not in named)]
+            longer, reason = [], f"fallback:{ContextTooLong.code}"
         if not fit:
             reason = self._explain_nothing(choice, sorted_out, inputs, is_spared=bool(spare))
         leaves = _leaves(inputs)
@@ -190,11 +217,14 @@ class Planner:
         if not targets:
             raise NoHealthyTarget(self._nothing_allowed(inputs.verdict))
         if _is_local(targets[0]) and all(map(_is_local, up)) and not all(map(_is_local, down)):
-            reason = "offline"
+            limited = leaves and all(one.health.unavailable == "rate_limited" for one in down if not _is_local(one))
+            reason = f"fallback:{UpstreamRateLimited.code}" if limited else "offline"
+        elif reason == choice.reason and not choice.owns(targets[0]) and (own := _own(choice, sorted_out)):
+            reason = f"fallback:{stands_aside(*own[0])}"
         steps = tuple(self._step(one, alone=one is targets[-1]) for one in targets)
         # Gates read chat answers, and only where another model may answer at all.
         escalations = 0 if features.bound or features.native is not None else choice.escalations
-        steps = hedged(gated(steps, escalations, spare), up, features, self._routing.hedge)
+        steps = hedged(gated(steps, escalations, [item.candidate for item in fit]), up, features, self._routing.hedge)
         unfiltered = self._aside("content_fallbacks", choice, inputs)
         aside = [
             self._step(item.candidate, after=code)
@@ -228,10 +258,11 @@ class Planner:
 
     def _spare(self, fit: Sequence[Ranked], features: Features) -> tuple[Candidate, ...]:
         """Give the local engine as the last resort, where it may be one and isn't among the candidates already."""
-        speaks = features.native is None or features.native in self._local_dialects
-        usable = self._has_local and self._routing.fallback_local and speaks and not features.bound
+        engine = self._local_group.candidates
+        usable = self._has_local and self._routing.fallback_local and not features.bound
+        usable = usable and not misfit(engine[0], features)
         named_already = any(item.candidate.target.provider == LOCAL for item in fit)
-        return _LOCAL_GROUP.candidates if usable and not named_already else ()
+        return engine if usable and not named_already else ()
 
     def _takes(self, candidate: Candidate, inputs: PlanInputs) -> bool:
         """Whether a candidate gets this request at once: one that degrades, or is too slow for the caller, comes later."""
@@ -253,7 +284,7 @@ class Planner:
         if dear:
             if is_spared and inputs.model == AUTO:
                 return f"fallback:{BudgetExceeded.code}"
-            raise _too_dear(dear, inputs.features)
+            refuse_too_dear(dear, inputs.features)
         filters = {code.partition(":")[2] for code in sorted_out if code.startswith("filtered:")}
         unfit = [item.candidate for item, code in pairs if code.partition(":")[0] in (DIALECT, CAPABILITY, CONTEXT)]
         if unfit and not is_spared:
@@ -263,6 +294,8 @@ class Planner:
                 return f"fallback:{NoHealthyTarget.code}"
             kinds = "' and '".join(sorted(filters))
             raise NoHealthyTarget(f"the strategy '{kinds}' leaves out every deployment that could answer this request")
+        if unfit:
+            return f"fallback:{stands_aside(*pairs[0])}"
         return "offline" if is_spared else choice.reason
 
     def _aside(
@@ -276,7 +309,7 @@ class Planner:
         return [item for item in ranked if not self._sort_out(item, inputs) and item.candidate.health.available]
 
     def _group(self, name: str) -> Group:
-        return _LOCAL_GROUP if name == LOCAL else self._groups[name]
+        return self._local_group if name == LOCAL else self._groups[name]
 
     @property
     def _has_local(self) -> bool:
@@ -385,6 +418,17 @@ class Planner:
         )
 
 
+def _own(choice: Choice, sorted_out: Sequence[str]) -> list[tuple[Ranked, str]]:
+    """Pick the candidates that the model's name leaves to choose, each with why it can't be used."""
+    return [(item, code) for item, code in zip(choice.ranked, sorted_out, strict=True) if choice.owns(item.candidate)]
+
+
+def _is_too_long(choice: Choice, sorted_out: Sequence[str], *, is_last: bool) -> bool:
+    """Whether what was asked for can't answer because a request is too long; `is_last` = nor can what stands in for it."""
+    codes = [code for _, code in _own(choice, sorted_out)]
+    return all(codes) and CONTEXT in (sorted_out if is_last else codes)
+
+
 def _is_local(candidate: Candidate) -> bool:
     return candidate.target.locality is Locality.LOCAL
 
@@ -392,11 +436,3 @@ def _is_local(candidate: Candidate) -> bool:
 def _leaves(inputs: PlanInputs) -> bool:
     """Whether a request may go to a cloud: the network is up, or it is of the share that leaves while that comes back."""
     return inputs.online_ratio >= 1.0 or draw(inputs.seed, "online") < inputs.online_ratio
-
-
-def _too_dear(candidates: Sequence[Candidate], features: Features) -> BudgetExceeded:
-    costs = [most_cost_usd(features, one.price) for one in candidates]
-    known = [cost for cost in costs if cost is not None]
-    least = f"the cheapest of them is expected to cost ${min(known):f}" if known else "none of them has a known price"
-    limit = format(features.max_cost_usd or Decimal(0), "f")
-    return BudgetExceeded(f"this request may cost at most ${limit}, by its budget or x-router-max-cost-usd; {least}")

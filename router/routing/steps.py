@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from msgspec.structs import replace
@@ -16,15 +16,17 @@ OVER_COST = "over_cost"
 PRICE_UNKNOWN = "price_unknown"
 
 
-def gated(steps: Sequence[Step], escalations: int, spare: Collection[Candidate]) -> tuple[Step, ...]:
-    """Mark the steps whose answers must pass gates: those of all models but the last that may be asked."""
-    last_resorts = {one.target for one in spare}
-    models = list(dict.fromkeys(one.target.upstream_model for one in steps if one.target not in last_resorts))
-    checked = set(models[: min(escalations, len(models) - 1)]) if models else set[str]()
-    return tuple(
-        replace(one, gated=True) if one.target.upstream_model in checked and one.target not in last_resorts else one
-        for one in steps
-    )
+def gated(steps: Sequence[Step], escalations: int, ranked: Sequence[Candidate]) -> tuple[Step, ...]:
+    """Mark the steps whose answers must pass gates: those of all models but the last that may be asked.
+
+    `ranked` are the candidates in the order of the choice, so that a better model isn't checked for one that was to come
+    before it and is down.
+    """
+    if escalations == 0:
+        return tuple(steps)
+    models = list(dict.fromkeys(one.target.upstream_model for one in ranked))
+    checked = {one.target for one in ranked if one.target.upstream_model in models[: min(escalations, len(models) - 1)]}
+    return tuple(replace(one, gated=True) if one.target in checked else one for one in steps)
 
 
 def hedged(

@@ -21,7 +21,7 @@ from router.selftest.cases import Caller
 from router.selftest.dialects import AsksAnotherHost, dialect
 from router.selftest.mock_server import Cloud, LocalEngine
 
-FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S = 0.8, 1.0, 8.0, 0.3
+FIRST_S, TOTAL_S, DEADLINE_S, COOLDOWN_S, PROBE_S = 0.8, 1.0, 8.0, 0.3, 0.05
 """Upper bounds of the configuration's clocks here: a cloud that hangs must not cost minutes."""
 
 
@@ -82,7 +82,10 @@ def redirected(config: RouterConfig, source: Source, mocks: StandIns, folder: Pa
     clocks = {
         "ttft_s": min(routing.ttft_s, FIRST_S),
         "total_s": min(routing.total_s, TOTAL_S),
-        "breaker": breaker.model_copy(update={"cooldown_s": min(breaker.cooldown_s, COOLDOWN_S)}),
+        "breaker": breaker.model_copy(
+            update={name: min(getattr(breaker, name), COOLDOWN_S) for name in ("cooldown_s", "max_cooldown_s")}
+        ),
+        "offline": routing.offline.model_copy(update={"probe_s": min(routing.offline.probe_s, PROBE_S)}),
     }
     changes = {
         "local": local,

@@ -17,7 +17,7 @@ from router.core.types import Dialect, Limits, Principal
 from router.runtime import Runtime
 from router.server.auth import Authenticator
 from router.server.exchange import Exchange
-from router.server.routes import decisions, models, operations, responses
+from router.server.routes import adapters, decisions, models, operations, responses
 from router.server.routes.decisions import Feedback
 from router.server.routes.explain import Explain
 from router.server.routes.inference import Inference
@@ -58,6 +58,7 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.router.routes.append(Route("/v1/decisions/{decision}/feedback", Feedback(runtime), methods=["POST"]))
     app.router.routes.append(Route("/v1/sona/select", Select(runtime, Dialect.CHAT), methods=["POST"]))
     app.include_router(models.build(runtime))
+    app.include_router(adapters.build(runtime))
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.include_router(responses.build(runtime))

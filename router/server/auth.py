@@ -10,7 +10,7 @@ from router.core.types import Principal
 from router.record.keys import digest
 from router.record.ledger import Ledger
 
-ANONYMOUS = Principal(id="anonymous")
+ANONYMOUS = Principal(id="anonymous", admin=True)
 """The caller of a router without keys, which listens on loopback only."""
 
 
@@ -57,4 +57,5 @@ def principal(key: KeyConfig) -> Principal:
         max_locality=key.max_locality.level,
         on_sensitive=key.on_sensitive.value if key.on_sensitive else None,
         limits=key.limits,
+        admin=key.admin,
     )

@@ -159,7 +159,7 @@ def _config(played: dict[str, Played], *, scan: bool) -> dict[str, object]:
         "routing": {
             "retries": 0,
             "fallback_local": False,
-            "breaker": {"failures": 1000},
+            "breaker": {"failures": 1000, "error_ratio": 1},
             "auto": {"strategy": "cost", "among": ["chat"]},
         },
         "privacy": {"scan": {"deadline_ms": 30_000} if scan else {"enabled": False}},

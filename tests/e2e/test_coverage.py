@@ -25,6 +25,11 @@ NO_TEXT = frozenset(
     (
         "/v1/responses/{response_id}",  # DELETE has no body
         "/v1/decisions/{decision}/feedback",  # one number, and nothing else is taken
+        # Orders about adapters stand in the path; no body is read, and they go to the engine host alone.
+        *(
+            f"/v1/adapters/{{adapter}}:{order}"
+            for order in ("rollback", "pin", "unpin", "disable", "enable", "rescan", "vote")
+        ),
     )
 )
 """Routes whose bodies hold no text of a caller's; each needs a reason here."""

@@ -57,7 +57,7 @@ async def running(folder: Path, privacy: dict[str, object]) -> AsyncGenerator[Si
                 "vertex": {"deployments": [{"provider": "vertex", "model": "gemini-2.5-flash"}]},
             },
             "privacy": privacy,
-            "routing": {"retries": 0, "breaker": {"failures": 1000}},
+            "routing": {"retries": 0, "breaker": {"failures": 1000, "error_ratio": 1}},
             "record": {"path": "var"},
         }
         stack = Stack(folder, Cloud(), config, None)

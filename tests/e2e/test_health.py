@@ -34,21 +34,25 @@ class Site(NamedTuple):
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": text}]}
         return await self.client.post("/v1/chat/completions", json=body)
 
-    async def metric(self, name: str, labels: str = "") -> float | None:
-        """Read one sample, by its labels as they are written; None = there is none."""
+    async def metrics(self) -> dict[tuple[str, str | None], float]:
+        """Read all samples at one moment, by name and by labels as they are written."""
         text = (await self.client.get("/metrics")).text
-        found = {(one[1], one[2]): float(one[3]) for one in _SAMPLE.finditer(text) if one[2] or one[1]}
-        return found.get((name, labels or None))  # pyright: ignore[reportArgumentType]
+        return {(one[1], one[2]): float(one[3]) for one in _SAMPLE.finditer(text) if one[2] or one[1]}
+
+    async def metric(self, name: str, labels: str | None = None) -> float | None:
+        """Read one sample; None = there is none."""
+        return (await self.metrics()).get((name, labels))
 
     async def breaker(self, deployment: str) -> str:
         """Read the state, as the metrics show it."""
+        seen = await self.metrics()
         states = [
             state
             for state in ("closed", "open", "half-open")
-            if await self.metric("sona_breaker_state", f'deployment="{deployment}",state="{state}"')
+            if seen[("sona_breaker_state", f'deployment="{deployment}",state="{state}"')]
         ]
         assert len(states) == 1, states
-        is_open = await self.metric("sona_breaker_open", f'deployment="{deployment}"')
+        is_open = seen[("sona_breaker_open", f'deployment="{deployment}"')]
         assert is_open == (0 if states == ["closed"] else 1)
         return states[0]
 

@@ -10,7 +10,7 @@ import shutil
 import signal
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import httpx
 import pytest
@@ -44,7 +44,9 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
     settings |= {"adapters_dir": "adapters", "store_dir": "var/store"}
     settings["engine"]["model"] = str(ROOT / "local_inference" / "models" / "demo")
     (folder / "local.yaml").write_text(yaml.safe_dump(settings))
-    config = {**cloud_config(cloud), "local": {"managed": "local.yaml"}}
+    clouds = cloud_config(cloud)
+    routing = {**cast("dict[str, object]", clouds["routing"]), "offline": {"probe_s": 0.2}}
+    config = {**clouds, "routing": routing, "local": {"managed": "local.yaml"}}
     one = Stack(folder, cloud, config, None)
     for name in OTHERS:
         shutil.copytree(ROOT / "adapters" / name, one.adapters / name)
@@ -245,10 +247,12 @@ async def test_with_the_network_gone_local_answers_and_when_it_is_back_so_is_the
         await stack.cloud.start(port)
 
     async def back() -> bool:
-        _, headers = await ask_later(stack, "What is the capital of France?")
-        return headers["x-router-locality"] == "cloud"
+        async with httpx.AsyncClient(base_url=stack.url, trust_env=False) as client:
+            return "sona_online 1.0" in (await client.get("/metrics")).text
 
     await until(back, 30)
+    _, headers = await ask_later(stack, "What is the capital of France?")
+    assert headers["x-router-locality"] == "cloud"
 
 
 async def test_the_openai_client_streams_sync_and_async(stack: Stack) -> None:

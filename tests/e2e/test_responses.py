@@ -57,7 +57,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
             "server": {"keys": keys},
             "privacy": {"scan": {"deadline_ms": 8000}},
             "routing": {"auto": {"strategy": "cost", "among": ["ok"]}, "fallback_local": False, "retries": 0,
-                        "breaker": {"failures": 1_000_000}},
+                        "breaker": {"failures": 1_000_000, "error_ratio": 1}},
         }  # fmt: skip
         (folder / "second").mkdir()
         for name, key in KEYS.items():

@@ -73,7 +73,7 @@ def config(cloud: Cloud) -> dict[str, object]:
         "server": {"keys": keys},
         "local": None,
         "models": MODELS,
-        "routing": {"auto": auto, "breaker": {"failures": 1000}, "retries": 0},
+        "routing": {"auto": auto, "breaker": {"failures": 1000, "error_ratio": 1}, "retries": 0},
         "privacy": {"scan": {"enabled": False}},
         "sona": {"enabled": False},
     }

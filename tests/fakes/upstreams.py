@@ -75,7 +75,7 @@ async def every_upstream(
                     "auto": {"strategy": "weighted", "among": ["chat-only", "all"]},
                     "retries": 0,
                     "fallback_local": fallback_local,
-                    "breaker": {"failures": 1_000_000},
+                    "breaker": {"failures": 1_000_000, "error_ratio": 1},
                 },
             }
 

@@ -65,7 +65,7 @@ async def test_an_adapter_dropped_into_the_folder_answers_within_two_seconds(tmp
 
 async def test_an_edited_adapter_becomes_a_new_version_and_the_old_one_drains(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapters" / "legal")
-    async with serving(tmp_path) as running:
+    async with serving(tmp_path, keep_versions=1) as running:
         old = await running.state("legal", "ready")
         write_adapter(running.adapters / "legal", seed=2)
         await running.state("legal", "draining")
@@ -86,7 +86,7 @@ async def test_an_edited_adapter_becomes_a_new_version_and_the_old_one_drains(tm
 
 async def test_an_edit_that_is_taken_back_needs_no_reload(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapters" / "legal")
-    async with serving(tmp_path) as running:
+    async with serving(tmp_path, keep_versions=1) as running:
         old = await running.state("legal", "ready")
         write_adapter(running.adapters / "legal", seed=2)
         await running.state("legal", "draining")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,7 +47,8 @@ class HostProcess:
         assert self.process.stdout is not None
         url = re.search(r"http://\S+", self.process.stdout.readline())
         assert url is not None
-        self.http = httpx.Client(base_url=url.group(), timeout=60, trust_env=False)
+        limits = httpx.Limits(max_connections=None)
+        self.http = httpx.Client(base_url=url.group(), timeout=60, trust_env=False, limits=limits)
 
     def wait_ready(self) -> float:
         started = time.monotonic()
@@ -89,6 +91,13 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Generator[HostProcess]:
         yield running
     finally:
         running.close()
+
+
+def wait_for(probe: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not probe():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def gone(processes: list[psutil.Process], timeout_s: float) -> bool:
@@ -136,6 +145,59 @@ def test_an_edit_changes_the_answers_of_its_name(host: HostProcess) -> None:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     assert answer_of(host.ask("new")) != before
+
+
+def memory_of(host: HostProcess) -> dict[str, list[str]]:
+    """Ask vLLM itself, past the host."""
+    server = next(one for one in host.engine_processes() if "vllm.entrypoints" in str(one.cmdline()[2:4]))
+    command = server.cmdline()
+    url = f"http://127.0.0.1:{command[command.index('--port') + 1]}/sona/adapters"
+    assert httpx.get(url, trust_env=False).status_code == 401
+    key = server.environ()["VLLM_API_KEY"]
+    return httpx.get(url, headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
+
+
+def test_a_removed_adapter_answers_its_100_running_requests_and_is_gone_after(host: HostProcess) -> None:
+    write_adapter(host.adapters / "leaving", seed=21)
+    wait_for(lambda: host.infos().get("leaving", {}).get("state") == "ready")
+    id = f"leaving@{host.infos()['leaving']['version']}"
+    with ThreadPoolExecutor(100) as pool:
+        asking = [pool.submit(host.ask, "leaving", max_tokens=150, ignore_eos=True) for _ in range(100)]
+        wait_for(lambda: "engine_queue_running 100.0" in host.http.get("/metrics").text)
+        shutil.rmtree(host.adapters / "leaving")
+        wait_for(lambda: host.ask("leaving").status_code == 404)
+        assert not all(one.done() for one in asking), "it was removed while they ran"
+        assert {one.result().status_code for one in asking} == {200}
+    wait_for(lambda: "leaving" not in host.infos())
+    wait_for(lambda: id not in memory_of(host)["host"])
+    assert memory_of(host)["unnamed"] == 0
+
+
+def test_loading_the_same_adapter_again_makes_no_second_copy(host: HostProcess) -> None:
+    wait_for(lambda: len(memory_of(host)["host"]) <= 3)
+    for _ in range(3):
+        write_adapter(host.adapters / "again", seed=22)
+        wait_for(lambda: host.infos().get("again", {}).get("state") == "ready")
+        held = memory_of(host)
+        assert (len([one for one in held["host"] if one.startswith("again@")]), held["unnamed"]) == (1, 0)
+        shutil.rmtree(host.adapters / "again")
+        wait_for(lambda: not any(one.startswith("again@") for one in memory_of(host)["host"]))
+
+
+def test_where_adapters_are_is_what_vllm_says(host: HostProcess) -> None:
+    for name in ("legal", "medical", "sql", "poetry"):
+        assert host.ask(name).status_code == 200
+    held = memory_of(host)
+    assert (len(held["host"]), len(held["device"])) == (3, 2)
+
+    def told() -> bool:
+        places = {info["name"]: info["residency"] for info in host.infos().values()}
+        truth = {id.partition("@")[0]: "host" for id in held["host"]}
+        truth |= {id.partition("@")[0]: "device" for id in held["device"]}
+        return all(places[name] == truth.get(name, "disk") for name in ("legal", "medical", "sql", "poetry"))
+
+    wait_for(told)
+    assert all(info["load_ms"] and info["activate_ms"] for info in host.infos().values() if info["state"] == "ready")
 
 
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:

@@ -57,7 +57,7 @@ def config(site: Site) -> dict[str, Any]:
             "auto": {"strategy": "cost", "among": ["ok"]},
             "ttft_s": 1,
             "total_s": 1,
-            "breaker": {"failures": 1_000_000},
+            "breaker": {"failures": 1_000_000, "error_ratio": 1},
         },
         "privacy": {
             "scan": {"deadline_ms": SCAN_MS},

@@ -11,6 +11,7 @@ import pytest
 
 from router import compose
 from router.config.load import load
+from router.core import clock
 from router.core.errors import (
     AllTargetsFailed,
     ConfigError,
@@ -214,6 +215,20 @@ async def test_a_judge_that_is_down_or_late_accepts(script: list[Any]) -> None:
     assert run.deltas == [LONG]
 
 
+async def test_a_judge_gets_no_longer_than_the_request_has_left() -> None:
+    run = gated(
+        ("a", ScriptedProvider([LONG])),
+        ("b", ScriptedProvider([LONGER])),
+        ("local", ScriptedProvider([10.0, SHORT])),
+        cascade=Cascade(("judge", judge.build(judge.Config(within_s=5.0), DEPS))),
+        has_engine=True,
+    )
+    started_s = clock.monotonic_s()
+    await run(TWO, stream=False, deadline_s=0.1)
+    assert run.deltas == [LONG]
+    assert clock.monotonic_s() - started_s < 5.0 / 2
+
+
 def test_a_judge_needs_an_engine() -> None:
     with pytest.raises(ConfigError, match=r"local\.url"):
         judge.build(judge.Config(), GateDeps(has_engine=False))
@@ -267,6 +282,8 @@ def schema(**of: JsonValue) -> dict[str, JsonValue]:
 
 CALLED = Folded(tool_calls=(("f", "{}"),), finish_reason="tool_calls")
 OBJECT: dict[str, JsonValue] = {"type": "json_object"}
+_LEVELS = {str(level): {"allOf": [{"$ref": f"#/$defs/{level + 1}"}] * 2} for level in range(60)}
+DOUBLING: Any = {"$ref": "#/$defs/0", "$defs": {**_LEVELS, "60": {}}}
 NAMED = schema(type="object", properties={"a": {"type": "string"}}, required=["a"], additionalProperties=False)
 
 
@@ -306,6 +323,8 @@ async def test_what_each_gate_accepts(gate: Gate, answer: Folded, request_: Aske
         schema(type="nonsense"),
         schema(**{"$ref": "http://127.0.0.1:1/schema.json"}),
         schema(**{"$ref": "#/$defs/x", "$defs": {"x": {"$ref": "#/$defs/x"}}}),
+        schema(**DOUBLING),
+        schema(properties=3, type=[]),
         {"type": "json_schema"},
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from router.config.schema import HedgeConfig, RoutingConfig
 from router.core.errors import AllTargetsFailed, LocalityViolation, StreamInterrupted, UpstreamUnavailable
 from router.core.types import Delta, Locality
+from router.execution.hedge import race
 from tests.fakes.execution import WORD, Run, ScriptedProvider, plan, step
 from tests.fakes.values import target, verdict
 
@@ -106,3 +107,33 @@ async def test_a_caller_who_leaves_ends_both() -> None:
             await run(HEDGED)
     assert [one.closed for one in slow] == [1, 1]
     assert run.codes == ["client_closed", "client_closed"]
+
+
+class Contender:
+    """A try that answers after a while, and takes a while to stop."""
+
+    def __init__(self, answers_s: float, *, stops_s: float = 0.0) -> None:
+        self._answers_s, self._stops_s = answers_s, stops_s
+        self.closed = 0
+
+    async def begin(self) -> tuple[Delta, ...]:
+        try:
+            await asyncio.sleep(self._answers_s)
+        except asyncio.CancelledError:
+            await asyncio.sleep(self._stops_s)
+            raise
+        return (FIRST,)
+
+    def beaten(self) -> None:
+        pass
+
+    async def close(self) -> None:
+        self.closed += 1
+
+
+async def test_a_caller_who_leaves_while_the_loser_is_stopped_leaves_nothing_open() -> None:
+    loser, winner = Contender(10.0, stops_s=0.1), Contender(0.0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.06):
+            await race(loser, winner, 0.01, lambda: True)
+    assert (loser.closed, winner.closed) == (1, 1)

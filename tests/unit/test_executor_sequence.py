@@ -116,6 +116,14 @@ def test_pauses_double_up_to_the_longest_and_chance_takes_any_part_of_them() -> 
     assert [pause_s(DOWN, tries, config, 0.5) for tries in (1, 2, 3, 4, 9)] == [0.05, 0.1, 0.2, 0.25, 0.25]
     assert pause_s(DOWN, 3, config, 0.0) == 0
     assert pause_s(UpstreamRateLimited("x", retry_after_s=3), 1, config, 0.5) == 3
+    assert pause_s(UpstreamRateLimited("x", retry_after_s=0), 1, config, 0.5) == 0.05, "0 is no time to wait at all"
+
+
+def test_a_target_that_stands_in_a_plan_for_two_reasons_is_asked_once() -> None:
+    steps = [step("a/m", window=10), step("c/m", window=99), step("c/m", window=99, after=CONTEXT), step("d/m")]
+    failed = [Failed(0, ContextTooLong("x"))]
+    assert following(steps, failed, MAX_S) == Move(2)
+    assert following(steps, [*failed, Failed(2, DOWN)], MAX_S) == Move(3)
 
 
 def test_an_allowance_is_a_share_of_all_requests_and_none_at_all_if_that_is_nothing() -> None:

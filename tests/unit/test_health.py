@@ -194,11 +194,14 @@ def test_no_reset_keeps_a_deployment_away_for_longer_than_the_bound(monitor: Hea
     assert monitor.health("d/m").available
 
 
-def test_refusals_that_say_nothing_back_off_twice_as_long_each_time(monitor: HealthMonitor, clock: HandClock) -> None:
+@pytest.mark.parametrize("said_s", [None, 0.0])
+def test_refusals_that_say_nothing_back_off_twice_as_long_each_time(
+    monitor: HealthMonitor, clock: HandClock, said_s: float | None
+) -> None:
     waits: list[float] = []
     for _ in range(4):
         for _ in range(5):  # what is under way together is refused together
-            monitor.failed("d/m", UpstreamRateLimited("x"))
+            monitor.failed("d/m", UpstreamRateLimited("x", retry_after_s=said_s))
         before_s = clock.now_s
         while not monitor.health("d/m").available:
             clock.now_s += 0.5

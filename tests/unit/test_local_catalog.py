@@ -9,7 +9,6 @@ import pytest
 from local_inference.canary import distance
 from local_inference.card import read_card
 from local_inference.catalog import Catalog, Entry, State
-from local_inference.residency import Residency
 from local_inference.store import Store
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
 from router.core.types import AdapterInfo
@@ -20,20 +19,18 @@ def entry(name: str, version: str, state: State, **facts: str) -> Entry:
     return Entry(info=AdapterInfo(name=name, version=version, state=state.value, **facts))
 
 
-def ready(catalog: Catalog, name: str, version: str) -> Entry | None:
+def ready(catalog: Catalog, name: str, version: str) -> None:
     made = entry(name, version, State.STORED)
     catalog.put(made)
     for state in (State.LOADING, State.CANARY, State.READY):
         catalog.put(made.moved(state))
-    return catalog.promote(made.id)
+    catalog.promote(made.id)
 
 
 def test_a_name_means_its_current_version_and_a_version_itself() -> None:
     catalog = Catalog()
     ready(catalog, "legal", "1")
-    replaced = ready(catalog, "legal", "2")
-    assert replaced is not None
-    assert replaced.state is State.DRAINING
+    ready(catalog, "legal", "2")
     assert catalog.resolve("legal").id == "legal@2"
     assert catalog.resolve("legal@1").id == "legal@1"
 
@@ -96,33 +93,6 @@ def test_a_removed_name_is_not_found_while_it_drains() -> None:
     for model in ("legal", "legal@1"):
         with pytest.raises(AdapterNotFound):
             catalog.resolve(model)
-
-
-def test_the_least_recently_used_adapters_leave_the_slots_first() -> None:
-    residency = Residency(device_slots=1, host_slots=2)
-    for id in ("a@1", "b@1", "c@1"):
-        residency.touched(id)
-    assert [residency.where(id) for id in ("a@1", "b@1", "c@1")] == ["disk", "host", "device"]
-    residency.touched("b@1")
-    assert [residency.where(id) for id in ("b@1", "c@1")] == ["device", "host"]
-
-
-def test_unloaded_weights_still_count_until_others_push_them_out() -> None:
-    residency = Residency(device_slots=1, host_slots=2)
-    residency.touched("a@1")
-    residency.touched("b@1")
-    residency.unloaded("b@1")
-    assert residency.where("b@1") == "disk"
-    assert residency.where("a@1") == "host"
-    residency.touched("c@1")
-    assert residency.where("a@1") == "disk"
-
-
-def test_leases_are_counted_and_end_with_the_request() -> None:
-    residency = Residency(device_slots=1, host_slots=1)
-    with residency.lease("a@1"), residency.lease("a@1"):
-        assert residency.leases("a@1") == 2
-    assert residency.leases("a@1") == 0
 
 
 def test_probabilities_differ_by_their_largest_difference() -> None:

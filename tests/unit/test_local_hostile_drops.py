@@ -11,10 +11,11 @@ import pytest
 
 from local_inference.card import read_card
 from local_inference.errors import Rejected
+from local_inference.ingest import missing
 from local_inference.peft import parse_config
 from local_inference.server import _json
 from local_inference.tensors import read_header, read_json
-from local_inference.watcher import lacking, look
+from local_inference.watcher import look
 
 
 def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
@@ -23,7 +24,7 @@ def test_a_pipe_is_refused_and_never_waited_for(tmp_path: Path) -> None:
     for read in (read_json, read_header):
         with pytest.raises(OSError, match="regular"):
             read(tmp_path / "adapter_config.json")
-    assert lacking(tmp_path) is not None
+    assert missing(tmp_path) is None
     assert time.monotonic() - started_s < 5
 
 

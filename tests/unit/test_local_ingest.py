@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 
 from local_inference.base import read_base
 from local_inference.errors import Rejected
-from local_inference.ingest import CONFIG, WEIGHTS, Limits, Manifest, check, check_folder, check_name, missing
-from local_inference.tensors import BadFile, parse_header, values
+from local_inference.fit import Manifest, check
+from local_inference.ingest import Limits, check_folder, check_name, missing
+from local_inference.places import CONFIG, WEIGHTS
+from local_inference.tensors import BadFile, parse_header, value_facts
 from tests.fakes.engine_tiny_model import LAYERS, adapter_config, adapter_tensors, write_adapter, write_model
 
 LIMITS = Limits(max_rank=16, max_bytes=10_000_000)
@@ -273,10 +276,10 @@ def test_offsets_that_overlap_leave_holes_or_contradict_shapes_are_refused(offse
         parse_header(json.dumps(header).encode())
 
 
-def test_values_of_other_types_are_not_read(tmp_path: Path) -> None:
+def test_values_of_other_types_are_not_read() -> None:
     header = parse_header(b'{"a":{"dtype":"I8","shape":[1],"data_offsets":[0,1]}}')
     with pytest.raises(BadFile):
-        values(tmp_path, header.tensors["a"])
+        value_facts(io.BytesIO(b"\0"), header.tensors["a"])
 
 
 @pytest.mark.parametrize("cut", [0, 4, 8, 100, 5000, -1])
@@ -305,11 +308,21 @@ def test_plain_names_are_allowed(name: str) -> None:
     check_name(name)
 
 
-@pytest.mark.parametrize("name", ["Legal", "-a", "a b", "a@b", "a" * 65, "é", "base", "local", "auto", "a\n"])
+@pytest.mark.parametrize("name", ["Legal", "-a", "a b", "a@b", "a" * 65, "é", "a\n"])
 def test_odd_names_are_refused(name: str) -> None:
     with pytest.raises(Rejected) as caught:
         check_name(name)
     assert caught.value.reason == "bad_name"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("base", "reserved_name"), ("local", "reserved_name"), ("auto", "reserved_name"), ("a/b", "name_taken")],
+)
+def test_names_that_mean_something_else_are_refused(name: str, code: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        check_name(name)
+    assert caught.value.reason == code
 
 
 def test_shapes_come_from_the_configuration_where_weights_do_not_say(tmp_path: Path, model: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local_inference.ingest import WEIGHTS
+from local_inference.places import WEIGHTS
 from local_inference.watcher import Copying, Event, Gone, Settled, Tracker, lacking, look
 from tests.fakes.engine_tiny_model import write_adapter
 
@@ -18,7 +18,7 @@ class Clocked:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now_s = 0.0
-        self._tracker = Tracker(stable_s=0.25, missing=lambda name: lacking(folder / name))
+        self._tracker = Tracker(stable_s=0.25, missing=lambda name: lacking(folder, name))
 
     def step(self) -> list[Event]:
         self.now_s += 0.25

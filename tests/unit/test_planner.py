@@ -27,6 +27,7 @@ from router.core.types import (
     Dialect,
     Features,
     Health,
+    Hints,
     Locality,
     Masking,
     Plan,
@@ -36,7 +37,7 @@ from router.core.types import (
     Verdict,
 )
 from router.routing.candidates import Group, LocalModels
-from router.routing.features import text_size
+from router.routing.features import features, text_size
 from router.routing.planner import Planner
 from router.routing.ranking import Ranking
 from router.routing.strategies import canary, cost, ordered, weighted
@@ -358,6 +359,64 @@ def test_a_prompt_that_no_scan_counted_is_counted_by_itself() -> None:
     assert text_size(body) == (400, 400)  # pyright: ignore[reportArgumentType]
 
 
+# -- who stands in, and why
+
+
+def sized(name: str, context_tokens: int) -> Group:
+    one = msgspec.structs.replace(candidate(f"cloud/{name}", price="1"), context_tokens=context_tokens)
+    return Group(name=name, candidates=(one,))
+
+
+@pytest.mark.parametrize(
+    ("health", "reason"),
+    [
+        (Health(available=False, unavailable="breaker_open"), "fallback:upstream_unavailable"),
+        (Health(available=False, unavailable="rate_limited"), "fallback:upstream_rate_limited"),
+        (Health(traffic_ratio=0.0), "fallback:no_healthy_target"),
+    ],
+)
+def test_where_another_group_stands_in_from_the_start_the_reason_says_so(health: Health, reason: str) -> None:
+    plan = planner().plan(facts_of("cheap", health={"cloud/cheap": health}))
+    assert (order(plan)[0], plan.reason) == ("cloud/dear", reason)
+
+
+def test_local_is_no_answer_to_an_outage_where_the_clouds_only_cannot_do_what_is_asked() -> None:
+    long, seeing = planner({"a": sized("a", 50)}), msgspec.structs.replace(FEATURES, needs=frozenset({"vision"}))
+    assert long.plan(facts_of("a")).reason == "fallback:context_length_exceeded"
+    blind = msgspec.structs.replace(candidate("cloud/a", price="1"), capabilities=frozenset[str]())
+    plan = planner({"a": Group(name="a", candidates=(blind,))}).plan(facts_of("a", seeing))
+    assert (order(plan), plan.reason) == (["local/base"], "fallback:unsupported_feature")
+
+
+def test_what_no_version_can_be_called_names_no_model_so_that_no_record_holds_it() -> None:
+    local = LocalModels(current={"sql": "sql@0123456789ab"}, known=frozenset({"sql"}))
+    assert planner().named("sql@ba9876543210", local) is not None, "not listed, perhaps not yet"
+    for model in ("sql@my card is 4111 1111 1111 1111", "local/sql@4111111111111111", "sql@"):
+        assert planner().named(model, local) is None
+        with pytest.raises(ModelNotFound):
+            planner().check_model(request(model), local)
+
+
+def test_what_is_named_for_long_requests_comes_before_other_fallbacks_also_when_the_length_is_known() -> None:
+    first = msgspec.structs.replace(sized("a", 50), fallbacks=("b", "c"), context_fallbacks=("c",))
+    plan = planner({"a": first, "b": sized("b", 1000), "c": sized("c", 9000)}).plan(facts_of("a"))
+    assert order(plan) == ["cloud/c", "cloud/b", "local/base"]
+    assert plan.reason == "fallback:context_length_exceeded"
+
+
+def test_the_better_model_is_not_checked_for_a_cheap_one_that_is_down() -> None:
+    groups = {**GROUPS, "cheap": msgspec.structs.replace(GROUPS["cheap"], escalations=1)}
+    checked = [step.target.label for step in planner(groups).plan(facts_of("cheap")).steps if step.gated]
+    assert checked == ["cloud/cheap"]
+    down = {"cloud/cheap": Health(available=False, unavailable="breaker_open")}
+    plan = planner(groups).plan(facts_of("cheap", health=down))
+    assert [(step.target.label, step.gated) for step in plan.steps] == [
+        ("cloud/dear", False),
+        ("local/base", False),
+        ("cloud/cheap", True),
+    ]
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_is_usually_slower_than_the_caller_wants_comes_later_and_what_is_not_known_does_not(stream: bool) -> None:
     usual = {"ttft_p50_ms" if stream else "elapsed_p50_ms": 300.0}
@@ -380,3 +439,26 @@ def test_nothing_that_costs_more_than_allowed_is_ever_in_a_plan_and_for_auto_loc
         planner(local=None).plan(facts_of("auto", cost_limit("0.0001")))
     with pytest.raises(BudgetExceeded, match=r"\$0\.0001"):
         planner().plan(facts_of("cheap", cost_limit("0.0001")))
+
+
+def test_the_engine_is_no_last_resort_for_what_its_model_can_not_do() -> None:
+    blind = LocalConfig(url="http://127.0.0.1:1", capabilities=frozenset({"tools"}), context_tokens=1000)
+    seeing = msgspec.structs.replace(FEATURES, needs=frozenset({"vision"}))
+    assert order(planner(local=blind).plan(facts_of("cheap", seeing))) == ["cloud/cheap", "cloud/dear"]
+    long = msgspec.structs.replace(FEATURES, input_tokens=5000)
+    assert "local/base" not in order(planner(local=blind).plan(facts_of("cheap", long)))
+    assert "local/base" in order(planner(local=blind).plan(facts_of("cheap")))
+
+
+def test_a_model_whose_deployments_are_all_at_their_rate_limit_is_not_called_offline() -> None:
+    limited = Health(available=False, unavailable="rate_limited")
+    known = {"cloud/cheap": limited, "cloud/dear": limited}
+    plan = planner().plan(facts_of("cheap", health=known))
+    assert (order(plan)[0], plan.reason) == ("local/base", "fallback:upstream_rate_limited")
+
+
+def test_of_tasks_and_tiers_only_those_that_rules_name_become_features() -> None:
+    one = planner(rules=(RouteRule(name="gold", tier="gold", use=("dear",)),))
+    asked = request(hints=Hints(task="536-90-4399", tier="gold"))
+    seen = features(asked, 10, words=one.words)
+    assert (seen.task, seen.tier) == (None, "gold")

@@ -121,6 +121,15 @@ def test_a_masking_verdict_never_sends_the_unmasked_body_away() -> None:
     assert local.body == request().body
 
 
+def test_only_a_local_target_is_told_whose_request_it_is() -> None:
+    local = clear(request(), report(), verdict(), target("local", Locality.LOCAL), None)
+    assert (local.tenant, clear(request(), report(), verdict(), target(), None).tenant) == (
+        request().principal.tenant,
+        "",
+    )
+    assert local.tenant
+
+
 def test_what_the_router_asks_for_is_added_to_what_is_sent_and_changes_nothing_else() -> None:
     asked = request()
     cleared = clear(asked, report(), verdict(), target(), None, asking={"logprobs": True})

@@ -35,6 +35,7 @@ class Far:
 
     def __init__(self, *, up: bool = True) -> None:
         self.up = up
+        self.fault: Exception | None = None
         self.probes = 0
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
@@ -44,6 +45,8 @@ class Far:
     async def reachable(self, timeout_s: float) -> bool:
         self.probes += 1
         await asyncio.sleep(0)
+        if self.fault is not None:
+            raise self.fault
         return self.up
 
     async def aclose(self) -> None:
@@ -216,3 +219,13 @@ async def test_it_can_be_turned_off() -> None:
     net.fails("a/m", UpstreamUnreachable("x"))
     net.fails("b/m", UpstreamUnreachable("x"))
     assert net.monitor.online
+
+
+async def test_a_probe_that_raises_is_no_answer_and_ends_no_watch() -> None:
+    net = Net()
+    net.a.fault, net.b.up = ZeroDivisionError("x"), False
+    async with net.watched():
+        net.fails("b/m", UpstreamUnreachable("x"))
+        await net.until(0.0)
+        net.b.up = True
+        await net.until(1.0)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 from fastapi import APIRouter, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from router.core.errors import InvalidRequest, NotFound
+from router.core.errors import InvalidRequest, NotFound, RouterError
+from router.providers.local import EngineHost
 from router.record.feedback import KEPT as RATABLE
 from router.record.recent import KEPT
 from router.runtime import Runtime
@@ -14,6 +17,8 @@ from router.server.exchange import NOBODY, ClientGone, Exchange
 
 _MAX_BYTES = 4096
 _BODY_S = 10.0
+_GOOD = 0.5
+"""From this score on an answer counts as liked."""
 
 
 class _Rating(msgspec.Struct, forbid_unknown_fields=True):
@@ -40,10 +45,29 @@ class Feedback:
             decision: str = scope["path_params"]["decision"]
             if not self._runtime.feedback.rate(decision, exchange.principal.id, rating.score):
                 raise NotFound(f"no answer of this key has this id among the latest {RATABLE}")
+            if self._runtime.host is not None:
+                record = self._runtime.recent.find(decision, exchange.principal.id)
+                await vote(self._runtime.host, record, good=rating.score >= _GOOD)
             payload = msgspec.json.encode({"decision_id": decision, "score": rating.score})
             await exchange.json(200, payload, [("x-request-id", exchange.request_id)])
         except ClientGone:
             return
+
+
+class _Answered(msgspec.Struct):
+    """Of a decision record: who answered."""
+
+    target: str | None = None
+
+
+async def vote(host: EngineHost, record: bytes | None, *, good: bool) -> None:
+    """Tell the engine host what a caller thought of an adapter's answer: a version on trial is judged by it."""
+    target = (msgspec.json.decode(record, type=_Answered).target if record is not None else None) or ""
+    adapter = target.removeprefix("local/")
+    if adapter == target or "@" not in adapter:
+        return
+    with suppress(RouterError):  # it goes on by what others think
+        await host.order(adapter, "vote", {"good": str(good).lower()})
 
 
 def _rating(data: bytes) -> _Rating:

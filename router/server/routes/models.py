@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/adapters`: what a client may ask for."""
+"""`GET /v1/models`: what a client may ask for."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from fastapi import APIRouter, Request, Response
 
 from router.core.errors import ModelNotFound
 from router.core.plugin import nearest
+from router.core.types import Principal
 from router.routing.candidates import AUTO, LOCAL, LOCAL_BASE
 from router.runtime import Runtime
+from router.server.exchange import NOBODY
 
 VERSION_HEADER = "anthropic-version"
 """With it, a client asks for Anthropic's shape."""
@@ -31,12 +33,12 @@ def _anthropic(model: Model) -> dict[str, str]:
     return {"type": "model", "id": model.id, "display_name": model.id, "created_at": created, "lifecycle": "active"}
 
 
-def models(runtime: Runtime) -> list[Model]:
-    """List every model name that works now."""
+def models(runtime: Runtime, tenant: str) -> list[Model]:
+    """List every model name that works now for a tenant."""
     named = [(AUTO, "sona-router"), *((name, "cloud") for name in runtime.planner.group_names)]
     named += [(name, "local") for name in runtime.planner.own_names]
     if runtime.host is not None:
-        local = runtime.directory.models
+        local = runtime.directory.models_for(tenant)
         named += [(LOCAL, "local"), (LOCAL_BASE, "local"), *((name, "adapter") for name in sorted(local.current))]
         named += [(one, "adapter") for one in sorted(local.ids)]
     return [Model(id=name, created=runtime.started_unix_s, owned_by=owner) for name, owner in named]
@@ -48,24 +50,24 @@ def build(runtime: Runtime) -> APIRouter:
 
     async def list_models(request: Request) -> Response:
         if VERSION_HEADER in request.headers:
-            listed = [_anthropic(model) for model in models(runtime)]
+            listed = [_anthropic(model) for model in models(runtime, _caller(request).tenant)]
             ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
             return _json({"data": listed, "has_more": False, **ends})
-        return _json({"object": "list", "data": models(runtime)})
+        return _json({"object": "list", "data": models(runtime, _caller(request).tenant)})
 
     async def one_model(model: str, request: Request) -> Response:
-        known = {entry.id: entry for entry in models(runtime)}
+        known = {entry.id: entry for entry in models(runtime, _caller(request).tenant)}
         if model not in known:
             raise ModelNotFound(f"there is no such model{nearest(model, sorted(known))}", param="model")
         return _json(_anthropic(known[model]) if VERSION_HEADER in request.headers else known[model])
 
-    async def list_adapters() -> Response:
-        return _json(runtime.directory.listing)
-
     routes.add_api_route("/v1/models", list_models, methods=["GET"])
     routes.add_api_route("/v1/models/{model:path}", one_model, methods=["GET"])
-    routes.add_api_route("/v1/adapters", list_adapters, methods=["GET"])
     return routes
+
+
+def _caller(request: Request) -> Principal:
+    return request.scope.get("sona.principal", NOBODY)
 
 
 def _json(value: object) -> Response:

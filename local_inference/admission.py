@@ -1,0 +1,266 @@
+"""The queue in front of the engine: holds requests, lets them in as the scheduler and fairness say, refuses in time.
+
+Up to `seats` requests are in the engine, so many that its batch is full and a few more wait there. Who waits here can
+still be ordered, refused and cancelled. When the wait to be expected is longer than `max_wait_s`, a request is refused
+at once with the time after which to try again; one that has waited that long is refused then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+import msgspec
+
+from local_inference.scheduler import Group, Plan, Rules, plan
+from router.core.clock import monotonic_s
+from router.core.errors import Overloaded, RouterError, SlotsExhausted
+
+_SMOOTHING = 0.1
+"""Weight of the newest request in the mean time that requests spend in the engine."""
+PATIENCE = 2.5
+"""Patience in such mean times: shorter makes batches too small, longer lets rare adapters wait for nothing."""
+_SHORTEST_PATIENCE_S = 0.05
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What the queue is held to."""
+
+    slots: int
+    seats: int
+    """Requests that may be in the engine at once."""
+    max_patience_s: float
+    max_wait_s: float
+    max_waiting: int
+
+
+class Ticket:
+    """One request on its way through the queue."""
+
+    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant", "urgent")
+
+    def __init__(self, adapter: str | None, tenant: str, since_s: float, *, urgent: bool) -> None:
+        self.adapter = adapter
+        self.tenant = tenant
+        self.since_s = since_s
+        self.urgent = urgent
+        """Before all others, and never refused."""
+        self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.staged = False
+        """Whether it waits for a slot inside the engine: then its time there doesn't tell how long an answer takes."""
+
+    @property
+    def oldest_s(self) -> float:
+        """Since when it counts as waiting, for the planner."""
+        return -math.inf if self.urgent else self.since_s
+
+
+class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """How full it is."""
+
+    running: int
+    waiting: int
+    seats: int
+    expected_wait_s: float
+    admitted: int
+    """Since the start; so are the next three."""
+    refused: int
+    expired: int
+    drained_slots: int
+
+
+class Admission:
+    """The owner of the queue; all methods run on the event loop. `clock` gives seconds that only grow."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = monotonic_s) -> None:
+        self.limits = limits
+        self._clock = clock
+        self._waiting: list[Ticket] = []
+        """Oldest first."""
+        self._running: Counter[str | None] = Counter()
+        self._of_tenant: Counter[str] = Counter()
+        self._entered_s: dict[str, float] = {}
+        self._closed: frozenset[str] = frozenset()
+        self._service_s: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._counts = Counter[str]()
+
+    @property
+    def running(self) -> int:
+        """Requests in the engine."""
+        return self._running.total()
+
+    @property
+    def patience_s(self) -> float:
+        """How long an adapter's requests wait before it gets the slot of another."""
+        longest_s = self.limits.max_patience_s
+        if self._service_s is None:
+            return longest_s
+        return min(longest_s, max(_SHORTEST_PATIENCE_S, PATIENCE * self._service_s))
+
+    def facts(self) -> QueueFacts:
+        """Tell how full the queue is."""
+        return QueueFacts(
+            running=self.running,
+            waiting=len(self._waiting),
+            seats=self.limits.seats,
+            expected_wait_s=self._expected_s(len(self._waiting)),
+            admitted=self._counts["admitted"],
+            refused=self._counts["refused"],
+            expired=self._counts["expired"],
+            drained_slots=self._counts["drained"],
+        )
+
+    @asynccontextmanager
+    async def turn(self, adapter: str | None, tenant: str = "", *, urgent: bool = False) -> AsyncGenerator[None]:
+        """Wait for a place in the engine and hold it; None = the base model. Cancelling gives it up at any time.
+
+        `urgent` is the host's own work, which callers wait for.
+
+        Raises:
+            Overloaded: too much is waiting, or waited too long; says when to try again.
+            SlotsExhausted: as above, and it is the adapters' slots that are short.
+        """
+        ticket = Ticket(adapter, tenant, self._clock(), urgent=urgent)
+        if not urgent:
+            self._refuse_if_full(ticket)
+        self._waiting.append(ticket)
+        self._dispatch()
+        try:
+            await ticket.admitted
+        except BaseException:
+            self._leave(ticket)
+            raise
+        entered_s = self._clock()
+        try:
+            yield
+            if not ticket.staged:
+                self._learn(self._clock() - entered_s)  # what was cut short says nothing of how long answers take
+        finally:
+            self._leave(ticket)
+
+    async def idle(self, timeout_s: float) -> bool:
+        """Wait until nothing is in the engine; False = the time is over."""
+        if self._idle.is_set():
+            return True
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _refuse_if_full(self, ticket: Ticket) -> None:
+        own = sum(one.tenant == ticket.tenant for one in self._waiting)
+        tenants = {ticket.tenant, *(one.tenant for one in self._waiting)}
+        ahead = min(len(self._waiting), own * len(tenants))  # turns go round the tenants
+        expected_s = self._expected_s(ahead)
+        if len(self._waiting) >= self.limits.max_waiting or expected_s > self.limits.max_wait_s:
+            self._counts["refused"] += 1
+            raise self._refusal(ticket, f"the expected wait is {expected_s:.0f} s", expected_s)
+
+    def _refusal(self, ticket: Ticket, why: str, expected_s: float) -> RouterError:
+        short_of_slots = ticket.adapter is not None and self.running < self.limits.seats
+        kind = SlotsExhausted if short_of_slots else Overloaded
+        what = "more adapters are asked for than fit at once" if short_of_slots else "too many requests are waiting"
+        return kind(f"{what}: {why}", retry_after_s=max(1.0, min(expected_s, self.limits.max_wait_s) / 2))
+
+    def _expected_s(self, ahead: int) -> float:
+        """Reckon a wait: `seats` requests take a mean time in the engine together."""
+        return ahead / self.limits.seats * (self._service_s or 0.0)
+
+    def _dispatch(self) -> None:
+        """Expire, plan, let in; and come back when time alone changes the plan."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        # One that was cancelled a moment ago is still in the list: its task hasn't run since.
+        self._waiting = [one for one in self._waiting if not one.admitted.done()]
+        now_s = self._clock()
+        self._expire(now_s)
+        again_s = math.inf
+        while self._waiting and self.running < self.limits.seats:
+            chosen, again_s = self._choose(now_s)
+            if chosen is None:
+                break
+            self._admit(chosen, now_s)
+        again_s = min([again_s, *(one.since_s + self.limits.max_wait_s for one in self._waiting if not one.urgent)])
+        if again_s < math.inf:
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, again_s - now_s) + 0.001, self._dispatch)
+
+    def _choose(self, now_s: float) -> tuple[Ticket | None, float]:
+        """Find the next request: of open adapters, of the tenant with the fewest in the engine, the oldest."""
+        planned = self._plan(now_s)
+        self._counts["drained"] += len(planned.closed - self._closed)
+        self._closed = planned.closed
+        allowed = (one for one in self._waiting if one.adapter is None or one.adapter in planned.open)
+        chosen = min(allowed, key=lambda one: (not one.urgent, self._of_tenant[one.tenant], one.since_s), default=None)
+        return chosen, planned.again_s
+
+    def _plan(self, now_s: float) -> Plan:
+        limits = self.limits
+        waiting: dict[str, list[float]] = {}
+        for ticket in self._waiting:
+            if ticket.adapter is not None:
+                waiting.setdefault(ticket.adapter, []).append(ticket.oldest_s)
+        groups = [
+            Group(
+                adapter=adapter,
+                waiting=len(since := waiting.get(adapter, [])),
+                oldest_s=min(since, default=math.inf),
+                running=self._running[adapter],
+                entered_s=self._entered_s.get(adapter, 0.0),
+                closed=adapter in self._closed,
+            )
+            for adapter in {**waiting, **self._entered_s}
+        ]
+        return plan(groups, Rules(slots=limits.slots, patience_s=self.patience_s, staged=limits.slots), now_s)
+
+    def _admit(self, ticket: Ticket, now_s: float) -> None:
+        self._waiting.remove(ticket)
+        if ticket.adapter is not None and not self._running[ticket.adapter]:
+            self._entered_s[ticket.adapter] = now_s
+        if ticket.adapter is not None:
+            holders = sorted(self._entered_s, key=self._entered_s.__getitem__)[: self.limits.slots]
+            ticket.staged = ticket.adapter not in holders
+        self._running[ticket.adapter] += 1
+        self._of_tenant[ticket.tenant] += 1
+        self._counts["admitted"] += 1
+        self._idle.clear()
+        ticket.admitted.set_result(None)
+
+    def _expire(self, now_s: float) -> None:
+        for ticket in [one for one in self._waiting if now_s - one.since_s >= self.limits.max_wait_s]:
+            if ticket.urgent:
+                continue
+            self._waiting.remove(ticket)
+            self._counts["expired"] += 1
+            waited_s = now_s - ticket.since_s
+            ticket.admitted.set_exception(self._refusal(ticket, f"waited {waited_s:.0f} s", waited_s))
+
+    def _leave(self, ticket: Ticket) -> None:
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+        elif ticket.admitted.done() and not ticket.admitted.cancelled() and ticket.admitted.exception() is None:
+            self._free(ticket)
+        self._dispatch()
+
+    def _free(self, ticket: Ticket) -> None:
+        self._running[ticket.adapter] -= 1
+        if not self._running[ticket.adapter]:
+            del self._running[ticket.adapter]
+            if ticket.adapter is not None:
+                del self._entered_s[ticket.adapter]
+        self._of_tenant[ticket.tenant] -= 1
+        if not self._of_tenant[ticket.tenant]:
+            del self._of_tenant[ticket.tenant]
+        if not self._running:
+            self._idle.set()
+
+    def _learn(self, elapsed_s: float) -> None:
+        mean_s = self._service_s
+        self._service_s = elapsed_s if mean_s is None else mean_s + _SMOOTHING * (elapsed_s - mean_s)

@@ -1,0 +1,97 @@
+"""What is in memory, who uses it, and who has to leave."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local_inference.eviction import DecayedUse, victim
+from local_inference.ports import Memory
+from local_inference.residency import Residency
+from router.core.errors import AdapterNotReady
+
+pytestmark = pytest.mark.anyio
+
+
+def test_where_weights_are_is_what_the_engine_told() -> None:
+    residency = Residency(device_slots=1, host_slots=2)
+    residency.told(Memory(host=("a@1", "b@1"), device=("b@1",)))
+    assert [residency.where(id) for id in ("a@1", "b@1", "c@1")] == ["host", "device", "disk"]
+    residency.engine_restarted()
+    assert residency.where("b@1") == "disk"
+
+
+def test_what_is_asked_for_often_and_loads_slowly_stays() -> None:
+    residency = Residency(device_slots=2, host_slots=3)
+    residency.load_ms = {"big@1": 100.0, "small@1": 5.0, "rare@1": 5.0}
+    for id in ("rare@1", "small@1", "small@1", "small@1", "big@1"):
+        residency.touched(id)
+    residency.told(Memory(host=("big@1", "small@1", "rare@1"), device=("big@1", "small@1")))
+    assert residency.to_evict("new@1") == "rare@1"
+    residency.told(Memory(host=("big@1", "small@1"), device=("big@1", "small@1"), unnamed=1))
+    assert residency.to_evict("new@1") == "small@1"
+    assert residency.to_evict("big@1") is None
+
+
+async def test_what_is_in_use_or_pinned_is_never_chosen() -> None:
+    pinned: set[str] = set()
+    residency = Residency(device_slots=2, host_slots=2, is_pinned=pinned.__contains__)
+    residency.told(Memory(host=("a@1", "b@1"), device=("a@1", "b@1")))
+    async with residency.lease("a@1"):
+        assert residency.to_evict("new@1") == "b@1"
+        assert residency.to_vacate("new@1") is None, "no choice is left to us"
+        pinned.add("b@1")
+        assert residency.to_evict("new@1") is None
+
+
+async def test_leases_are_counted_and_end_with_the_request() -> None:
+    residency = Residency(device_slots=1, host_slots=1)
+    async with residency.lease("a@1"), residency.lease("a@1"):
+        assert residency.leases("a@1") == 2
+    assert residency.leases("a@1") == 0
+
+
+async def test_a_revoked_lease_cuts_its_request_off() -> None:
+    residency = Residency(device_slots=1, host_slots=1)
+
+    async def request() -> None:
+        async with residency.lease("a@1"):
+            await asyncio.sleep(60)
+
+    running = [asyncio.create_task(request()) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert residency.revoke("a@1") == 3
+    for task in running:
+        with pytest.raises(AdapterNotReady):
+            await task
+    assert residency.leases("a@1") == 0
+
+
+async def test_a_requests_own_timeout_is_not_taken_for_a_revocation() -> None:
+    residency = Residency(device_slots=1, host_slots=1)
+    with pytest.raises(TimeoutError):
+        async with residency.lease("a@1"):
+            raise TimeoutError
+
+
+@given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=60))
+def test_of_equal_costs_what_was_used_in_every_way_more_is_kept(uses: list[str]) -> None:
+    use = DecayedUse(half_life_uses=10)
+    for id in uses:
+        use.used(id)
+    chosen = victim("abcdef", use, {})
+    assert chosen is not None
+    assert all(use.rate(chosen) <= use.rate(id) for id in "abcdef")
+    assert use.rate("never") == 0
+
+
+def test_an_old_favourite_loses_to_a_new_one() -> None:
+    use = DecayedUse(half_life_uses=20)
+    for _ in range(50):
+        use.used("old")
+    for _ in range(60):
+        use.used("new")
+    assert victim(("old", "new"), use, {}) == "old"
