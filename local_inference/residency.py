@@ -30,10 +30,14 @@ class Residency:
         self._leases: dict[str, set[asyncio.Timeout]] = {}
 
     def expected(self, id: str) -> None:
-        """Note that an adapter is about to come onto the device; what the engine tells next overrides it."""
-        host = tuple(one for one in self.memory.host if one != id)
-        device = tuple(one for one in self.memory.device if one != id)
-        self.memory = Memory(host=(*host, id), device=(*device, id), unnamed=self.memory.unnamed)
+        """Note that an adapter is about to come onto the device; what the engine tells next overrides it.
+
+        Where nothing could be chosen to make room, an engine lets the least recently used go.
+        """
+        memory = self.memory
+        host = (*(one for one in memory.host if one != id), id)[-max(1, self.host_slots - memory.unnamed) :]
+        device = (*(one for one in memory.device if one != id and one in host), id)[-self.device_slots :]
+        self.memory = Memory(host=host, device=device, unnamed=memory.unnamed)
 
     def told(self, memory: Memory) -> None:
         """Take what the engine says it holds."""

@@ -354,12 +354,12 @@ async def test_a_version_that_fails_its_cards_checks_leaves_the_one_before_servi
 async def test_after_a_restart_of_the_engine_the_most_needed_come_back_first(tmp_path: Path) -> None:
     for seed, name in enumerate(("idle", "busy", "busier", "pinned")):
         write_adapter(tmp_path / "adapters" / name, seed=seed, card="pin: true" if name == "pinned" else None)
-    async with serving(tmp_path) as running:
+    async with serving(tmp_path, {"load_ms": 20}) as running:
         kept = (await running.state("idle", "ready")).id
         for name in ("busy", "busier", "pinned"):
             await running.state(name, "ready")
         newest = await edited(running, 9, "idle")
-        for name in ("busy", "busier"):
+        for name in ("busier", "busy", "busier", "busier"):
             await running.ask(name)
         running.engine.crash()
 

@@ -24,6 +24,16 @@ def test_where_weights_are_is_what_the_engine_told() -> None:
     assert residency.where("b@1") == "disk"
 
 
+def test_what_is_expected_never_makes_more_than_there_is_room_for() -> None:
+    residency = Residency(device_slots=1, host_slots=2)
+    residency.told(Memory(host=("a@1", "b@1"), device=("b@1",)))
+    residency.expected("c@1")
+    assert [residency.where(id) for id in ("a@1", "b@1", "c@1")] == ["disk", "host", "device"]
+    residency.told(Memory(host=("a@1",), device=("a@1",), unnamed=2))
+    residency.expected("c@1")
+    assert [residency.where(id) for id in ("a@1", "c@1")] == ["disk", "device"]
+
+
 def test_what_is_asked_for_often_and_loads_slowly_stays() -> None:
     residency = Residency(device_slots=2, host_slots=3)
     residency.load_ms = {"big@1": 100.0, "small@1": 5.0, "rare@1": 5.0}
