@@ -12,8 +12,8 @@ from local_inference.errors import Rejected
 from local_inference.fit import no_effect
 from local_inference.ports import BASE_NAME, Engine
 from local_inference.prompting import apply_card
+from router.core.adapters import AdapterCard
 from router.core.errors import UpstreamUnavailable
-from router.core.types import AdapterCard
 
 _log = logging.getLogger(__name__)
 _PROMPTS = ("The quick brown fox", "Question: what is the answer?\nAnswer:", '{"name": "')

@@ -11,7 +11,7 @@ import msgspec
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from router.core.types import AdapterCard
+from router.core.adapters import AdapterCard
 
 CARD_FILES = ("README.md", "card.yaml")
 MAX_CARD_BYTES = 256 * 1024

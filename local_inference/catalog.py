@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
 from router.core.plugin import nearest
-from router.core.types import AdapterInfo, AdapterListing
 
 
 class State(StrEnum):

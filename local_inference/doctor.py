@@ -17,8 +17,8 @@ from local_inference.intake import Rules, judge
 from local_inference.places import find
 from local_inference.settings import load
 from local_inference.store import Copy, hashes
+from router.core.adapters import AdapterInfo
 from router.core.errors import ConfigError
-from router.core.types import AdapterInfo
 
 
 class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,9 +29,9 @@ from local_inference.store import Store
 from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
 from local_inference.watcher import Watcher
+from router.core.adapters import AdapterListing
 from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
-from router.core.types import AdapterListing
 
 _log = logging.getLogger(__name__)
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)

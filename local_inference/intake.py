@@ -26,7 +26,7 @@ from local_inference.signing import (
     parse_sums,
 )
 from local_inference.store import ChangedWhileRead, Copy, Store, read_small
-from router.core.types import AdapterInfo
+from router.core.adapters import AdapterInfo
 
 _PARALLEL = 2
 

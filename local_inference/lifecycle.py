@@ -36,9 +36,9 @@ from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
 from local_inference.trials import Trials
 from local_inference.watcher import Copying, Event, Gone, Settled
+from router.core.adapters import AdapterInfo
 from router.core.clock import monotonic_s
 from router.core.errors import stack_of
-from router.core.types import AdapterInfo
 
 _log = logging.getLogger(__name__)
 _TEND_S = 0.25

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from local_inference.card import PLACEHOLDER
-from router.core.types import AdapterCard
+from router.core.adapters import AdapterCard
 
 _MESSAGES = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 _TEXT = msgspec.json.Decoder(str)

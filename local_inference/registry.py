@@ -8,7 +8,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from router.core.types import AdapterInfo
+from router.core.adapters import AdapterInfo
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

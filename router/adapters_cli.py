@@ -17,8 +17,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 import msgspec
 import typer
 
+from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.errors import ConfigError, RouterError, UpstreamProtocolError, UpstreamUnavailable
-from router.core.types import AdapterInfo, AdapterListing
 
 app = typer.Typer(no_args_is_help=True, help="The local engine's LoRA adapters.")
 

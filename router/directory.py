@@ -12,8 +12,9 @@ from typing import Protocol
 
 import msgspec
 
+from router.core.adapters import AdapterInfo, AdapterListing, Selection
 from router.core.errors import RouterError, stack_of
-from router.core.types import AdapterInfo, AdapterListing, Principal, Request, Selection
+from router.core.types import Principal, Request
 from router.providers.local import EngineHost
 from router.routing.candidates import LocalModels
 from router.routing.features import needs

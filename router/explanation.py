@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from router.core.adapters import Selection
 from router.core.types import (
     JsonObject,
     JsonValue,
@@ -15,7 +16,6 @@ from router.core.types import (
     PlanInputs,
     ScanReport,
     ScanStatus,
-    Selection,
     Step,
     Target,
     Verdict,

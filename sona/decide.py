@@ -6,7 +6,7 @@ from collections.abc import Sequence, Set
 
 import msgspec
 
-from router.core.types import SelectionCandidate
+from router.core.adapters import SelectionCandidate
 from sona.profile import NO_TOOLS, Profile
 
 TIE_MARGIN = 0.05

@@ -6,7 +6,7 @@ import hashlib
 
 import msgspec
 
-from router.core.types import AdapterInfo
+from router.core.adapters import AdapterInfo
 
 FEW_EXAMPLES = 3
 """With fewer examples, each keyword stands in for a prompt of its own."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 import msgspec
 import numpy as np
 
-from router.core.types import AdapterInfo, Selection, SelectionCandidate
+from router.core.adapters import AdapterInfo, Selection, SelectionCandidate
 from sona.background import BACKGROUND
 from sona.calibrate import Evidence, confidence
 from sona.decide import TEXT_ONLY, TIE_MARGIN, Decision, Wanted, decide, refusal

@@ -24,7 +24,7 @@ from bench.sona.labelled import trials
 from bench.sona.methods import METHODS, CachedEmbedder
 from bench.sona.metrics import answered, auroc, calibration_error, curve
 from bench.sona.world import stuffed, world
-from router.core.types import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 from sona.embedder import OnnxEmbedder, load_embedder
 from sona.selector import MIN_CONFIDENCE, Selector
 

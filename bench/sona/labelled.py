@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from bench.sona.world import VERSION
-from router.core.types import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 
 
 class Trial(NamedTuple):

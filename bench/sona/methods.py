@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 from numpy.typing import NDArray
 
-from router.core.types import AdapterInfo
+from router.core.adapters import AdapterInfo
 from sona.embedder import Embedder
 from sona.profile import build_profile
 from sona.selector import Selector

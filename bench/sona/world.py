@@ -7,7 +7,7 @@ from itertools import product
 from random import Random
 from typing import NamedTuple
 
-from router.core.types import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 
 VERSION = "0" * 12
 

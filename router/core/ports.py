@@ -9,6 +9,7 @@ from typing import Protocol
 
 import msgspec
 
+from router.core.adapters import Selection
 from router.core.types import (
     Attempt,
     Candidate,
@@ -21,7 +22,6 @@ from router.core.types import (
     Outcome,
     Request,
     ScanReport,
-    Selection,
     Target,
 )
 

@@ -14,11 +14,12 @@ from urllib.parse import quote
 import msgspec
 from pyreqwest.response import Response
 
+from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.clock import monotonic_s
 from router.core.errors import AdapterNotFound, AdapterNotReady, Overloaded, RouterError, SlotsExhausted
 from router.core.errors import UpstreamUnavailable as Unavailable
 from router.core.ports import ignored
-from router.core.types import AdapterInfo, AdapterListing, Cleared
+from router.core.types import Cleared
 from router.providers._http import Egress
 
 WAIT_HEADER = "x-engine-wait-ms"

@@ -13,9 +13,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from router.core.adapters import AdapterListing
 from router.core.errors import InvalidRequest, RouterError, UpstreamProtocolError, UpstreamRejected
 from router.core.ports import Clocks
-from router.core.types import AdapterListing, Cleared, Delta, JsonObject
+from router.core.types import Cleared, Delta, JsonObject
 from router.providers._http import Egress, read_bounded
 from router.providers._quirks import Quirks
 from router.providers._replicas import Replicas, merged

@@ -10,6 +10,7 @@ from decimal import Decimal
 import msgspec
 
 from router.core import clock
+from router.core.adapters import Selection
 from router.core.errors import RouterError
 from router.core.types import (
     Attempt,
@@ -22,7 +23,6 @@ from router.core.types import (
     PlanInputs,
     Request,
     ScanReport,
-    Selection,
     Target,
     Usage,
     Verdict,

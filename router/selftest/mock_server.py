@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 import httptools
 import msgspec
 
-from router.core.types import AdapterListing, JsonObject
+from router.core.adapters import AdapterListing
+from router.core.types import JsonObject
 from router.selftest.canaries import Eye, strings
 from router.selftest.dialects import AsksAnotherHost, Dialect, openai_compatible, stream_type
 

@@ -17,7 +17,7 @@ from local_inference.engines.fake import FakeEngine
 from local_inference.host import Host
 from local_inference.server import create_app
 from local_inference.settings import load
-from router.core.types import AdapterInfo, AdapterListing
+from router.core.adapters import AdapterInfo, AdapterListing
 
 
 class Running:

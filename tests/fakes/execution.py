@@ -10,6 +10,7 @@ import msgspec
 
 from router.config.schema import BreakerConfig, RoutingConfig
 from router.core import clock
+from router.core.adapters import Selection
 from router.core.errors import RouterError
 from router.core.ports import NOTHING, Clocks
 from router.core.types import (
@@ -22,7 +23,6 @@ from router.core.types import (
     Locality,
     Plan,
     Request,
-    Selection,
     Step,
     Target,
     Verdict,

@@ -14,9 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.errors import AdapterNotFound, UpstreamUnavailable
 from router.core.ports import Clocks
-from router.core.types import AdapterInfo, AdapterListing, Cleared, Locality, Target
+from router.core.types import Cleared, Locality, Target
 from router.providers._replicas import Reach, merged, move_ms, ranked
 from router.providers.local import EngineHost
 from tests.fakes.engine_host import Running, serving, until

@@ -13,7 +13,7 @@ import uvicorn
 
 from router import compose
 from router.config.load import load
-from router.core.types import AdapterCard, AdapterInfo, AdapterListing
+from router.core.adapters import AdapterCard, AdapterInfo, AdapterListing
 from router.providers.local import EngineHost
 from router.server.app import create_app
 from sona.demo.tasks import TASKS

@@ -6,7 +6,8 @@ from collections.abc import Sequence, Set
 
 import pytest
 
-from router.core.types import AdapterCard, AdapterInfo, AdapterListing, Principal, Selection
+from router.core.adapters import AdapterCard, AdapterInfo, AdapterListing, Selection
+from router.core.types import Principal
 from router.directory import AdapterDirectory
 from router.routing.candidates import named_local_target
 from sona.selector import Explanation

@@ -10,8 +10,8 @@ from local_inference.canary import distance
 from local_inference.card import read_card
 from local_inference.catalog import Catalog, Entry, State
 from local_inference.store import Store
+from router.core.adapters import AdapterInfo
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
-from router.core.types import AdapterInfo
 from tests.fakes.engine_tiny_model import write_adapter
 
 

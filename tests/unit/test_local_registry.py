@@ -29,7 +29,7 @@ from local_inference.registry import (
     surplus,
 )
 from local_inference.rollout import Decision, Rules, Tally, decide
-from router.core.types import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 
 NAMES, VERSIONS = ("law", "sql"), ("1", "2", "3", "4")
 

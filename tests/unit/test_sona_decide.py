@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.core.types import SelectionCandidate
+from router.core.adapters import SelectionCandidate
 from sona.calibrate import Evidence, confidence
 from sona.decide import TIE_MARGIN, Wanted, decide, refusal
 from sona.profile import Profile

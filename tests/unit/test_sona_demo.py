@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.core.types import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 from sona.demo.tasks import TASKS
 from sona.demo.words import Split
 from sona.embedder import load_embedder

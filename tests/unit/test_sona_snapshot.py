@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from router.core.types import AdapterInfo, Selection
+from router.core.adapters import AdapterInfo, Selection
 from sona.background import BACKGROUND
 from sona.decide import decide
 from sona.duel import Side, duel

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import msgspec
 from fastapi import APIRouter, Request, Response
 
+from router.core.adapters import AdapterListing
 from router.core.errors import AdapterNotFound, AdminRequired, InvalidRequest, NotFound
-from router.core.types import AdapterListing, Principal
+from router.core.types import Principal
 from router.providers._http import is_loopback
 from router.runtime import Runtime
 from router.server.auth import ANONYMOUS

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from router.core.types import Request, Selection
+from router.core.adapters import Selection
+from router.core.types import Request
 from router.record.trace import Trace
 from router.server.exchange import Exchange
 from router.server.routes.inference import Endpoint
