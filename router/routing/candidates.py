@@ -14,7 +14,7 @@ LOCAL = "local"
 LOCAL_BASE = "local/base"
 
 _VERSION = re.compile(r"[0-9a-f]{12}")
-"""See `core.types.AdapterInfo.version`."""
+"""See `core.adapters.AdapterInfo.version`."""
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
