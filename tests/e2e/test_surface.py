@@ -370,3 +370,19 @@ def test_a_good_configuration_passes_and_explain_answers_from_the_command_line(t
     bad = cli("explain", "--config", str(file), stdin="{")
     assert bad.returncode == 1
     assert "not valid JSON" in bad.stderr
+
+
+async def test_the_dry_run_of_the_selection_sends_and_keeps_nothing(http: httpx.AsyncClient, stack: Stack) -> None:
+    canary = "536-90-4399"
+    called = len(stack.cloud.requests)
+    asked = {"model": "auto", "messages": [{"role": "user", "content": f"My social security number is {canary}."}]}
+    answer = await http.post("/v1/sona/select", json=asked)
+    assert answer.status_code == 200
+    await http.post("/v1/chat/completions", json=HELLO)
+    async with asyncio.timeout(10):
+        while not stack.records.exists():
+            await asyncio.sleep(0.05)
+    seen = "\n".join([answer.text, (await http.get("/metrics")).text, stack.records.read_text()])
+    logs = [stack.router.log.read_text(), stack.host.log.read_text() if stack.host is not None else ""]
+    assert canary not in "\n".join([seen, *logs])
+    assert all(canary.encode() not in one.everything for one in stack.cloud.requests[called:])
