@@ -128,7 +128,7 @@ async def test_nothing_is_loaded_before_the_first_request() -> None:
 class Slow:
     """An embedder that takes its time."""
 
-    dims = 2
+    layer_dims = 2
 
     def __init__(self) -> None:
         self.made = 0
