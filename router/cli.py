@@ -258,7 +258,7 @@ def _table(heads: list[str], rows: list[list[str]]) -> None:
     said = [any(row[place] != "-" for row in rows) for place in range(len(heads))]
     table = Table()
     for head in compress(heads, said):
-        table.add_column(head.replace("_", " "), overflow="fold")
+        table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*compress(row, said))
     console = Console() if sys.stdout.isatty() else Console(width=200)
