@@ -55,7 +55,9 @@ async def router(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[htt
         "routing: {auto: {strategy: cost, among: []}}\n"
     )
     config, source = load(Path(file))
-    runtime = compose.build(config, source, engine=EngineHost("http://127.0.0.1:9", None, connect_s=1), records=False)
+    runtime = compose.build(
+        config, source, engine=EngineHost(("http://127.0.0.1:9",), None, connect_s=1), records=False
+    )
     await runtime.directory.update(AdapterListing(revision=1, base_model="b", data=cards()))
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(runtime), log_level="error", lifespan="off"))

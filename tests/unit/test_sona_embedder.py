@@ -140,7 +140,7 @@ def test_selecting_imports_neither_torch_nor_an_http_client(cache: Path) -> None
         "assert not {'numpy', 'onnxruntime'} & set(sys.modules), 'import sona must stay light'\n"
         "from sona.embedder import load_embedder; from sona.selector import Selector\n"
         "assert not {'onnxruntime', 'onnx', 'tokenizers'} & set(sys.modules), 'heavy imports belong to construction'\n"
-        "from router.core.types import AdapterInfo\n"
+        "from router.core.adapters import AdapterInfo\n"
         f"selector = Selector(load_embedder(Path({str(cache)!r})))\n"
         "selector.update([AdapterInfo(name='a', version='1', state='ready')]); selector.select('hello')\n"
         "print(*sorted({'torch', 'transformers', 'httpx', 'requests', 'urllib3', 'aiohttp'} & set(sys.modules)))"
