@@ -83,7 +83,7 @@ async def test_a_dry_run_says_which_adapter_and_what_spoke_for_it(router: httpx.
     assert told["adapters"] == len(TASKS)
     best = told["selection"]["candidates"][0]
     assert best.keys() == {
-        "adapter", "confidence", "score", "meaning", "words", "nearest", "against", "resident",
+        "adapter", "confidence", "score", "meaning", "words", "nearest", "against", "explained", "resident",
     }  # fmt: skip
     assert best["resident"]
     assert "2021" not in answer.text

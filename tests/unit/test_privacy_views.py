@@ -186,6 +186,7 @@ HOSTILE = (
 ).split(" ")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("piece", HOSTILE)
 def test_the_readings_of_a_hostile_text_grow_no_faster_than_the_text(piece: str) -> None:
     def cost(length: int) -> tuple[float, int]:
