@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -16,7 +17,7 @@ import watchfiles
 from local_inference.errors import Rejected
 from local_inference.ingest import MAX_FILES, check_name, missing
 from local_inference.places import find, locate
-from router.core.clock import monotonic_s
+from router.core.clock import monotonic_s, unix_s
 
 _log = logging.getLogger(__name__)
 _SHORTEST_POLL_S = 0.05
@@ -24,7 +25,7 @@ _GONE_AFTER = 2
 """Looks without a folder after which it counts as removed; one may fall into a swap of two folders."""
 
 Snapshot: TypeAlias = "tuple[tuple[str, int, int, int, int], ...]"
-"""Name, size, mtime, ctime and inode of each entry of a folder."""
+"""Name, size, mtime, ctime and inode of each entry of a folder; of the folder itself, called "", its mtime alone."""
 
 
 class Copying(msgspec.Struct, frozen=True):
@@ -75,9 +76,18 @@ class Tracker:
         """Whether some folder's copy is still going on."""
         return any(not seen.settled for seen in self._seen.values())
 
-    def step(self, snapshots: Mapping[str, Snapshot], now_s: float) -> list[Event]:
-        """Take one look at the folder."""
-        events = [event for name, snapshot in snapshots.items() for event in self._look(name, snapshot, now_s)]
+    def settles_in_s(self, now_s: float) -> float:
+        """Say when at the earliest some folder will have been at rest for long enough."""
+        rests = (seen.changed_s + self._stable_s - now_s for seen in self._seen.values() if not seen.settled)
+        return min((rest_s for rest_s in rests if rest_s > 0), default=math.inf)
+
+    def step(self, snapshots: Mapping[str, Snapshot], now_s: float, now_unix_s: float = 0.0) -> list[Event]:
+        """Take one look at the folder. By `now_unix_s`, a folder that is new here may have been at rest for a while."""
+        events = [
+            event
+            for name, snapshot in snapshots.items()
+            for event in self._look(name, snapshot, now_s, _at_rest_s(snapshot, now_unix_s))
+        ]
         for name in [name for name in self._seen if name not in snapshots]:
             self._seen[name].absent += 1
             if self._seen[name].absent >= _GONE_AFTER:
@@ -85,24 +95,27 @@ class Tracker:
                 events.append(Gone(name))
         return events
 
-    def _look(self, name: str, snapshot: Snapshot, now_s: float) -> list[Event]:
+    def _look(self, name: str, snapshot: Snapshot, now_s: float, at_rest_s: float) -> list[Event]:
+        events: list[Event] = []
         seen = self._seen.get(name)
         if seen is None or seen.snapshot != snapshot:
             fresh = seen is None or seen.settled
             message = "being copied" if fresh or seen is None else seen.message
-            self._seen[name] = _Seen(snapshot, now_s, message)
-            return [Copying(name, message)] if fresh else []
+            # What is here already is changed in place or removed, file by file: only two looks tell that it is over.
+            seen = self._seen[name] = _Seen(snapshot, now_s if seen else now_s - at_rest_s, message)
+            if fresh:
+                events.append(Copying(name, message))
         seen.absent = 0
         if seen.settled or now_s - seen.changed_s < self._stable_s:
-            return []
+            return events
         lacks = self._missing(name)
         if lacks is None:
             seen.settled = True
-            return [Settled(name)]
-        if lacks != seen.message:
+            events.append(Settled(name))
+        elif lacks != seen.message:
             seen.message = lacks
-            return [Copying(name, lacks)]
-        return []
+            events.append(Copying(name, lacks))
+        return events
 
 
 def look(folder: Path) -> dict[str, Snapshot]:
@@ -158,7 +171,7 @@ class Watcher:
                     self._on_event(event)
                 if monotonic_s() - started_s > 3 * self._poll_s or (self._readable and not self._tracker.waiting):
                     self.settled.set()
-                await self._pause()
+                await self._pause(self._tracker.settles_in_s(monotonic_s()))
 
     def _step(self) -> list[Event]:
         try:
@@ -171,12 +184,13 @@ class Watcher:
         self._readable = True
         while self._again:
             self._tracker.look_again(self._again.pop())
-        return self._tracker.step(snapshots, monotonic_s())
+        return self._tracker.step(snapshots, monotonic_s(), unix_s())
 
-    async def _pause(self) -> None:
+    async def _pause(self, settles_in_s: float) -> None:
         await asyncio.sleep(_SHORTEST_POLL_S)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), max(0.0, self._poll_s - _SHORTEST_POLL_S))
+            rest_s = min(self._poll_s, settles_in_s) - _SHORTEST_POLL_S
+            await asyncio.wait_for(self._wake.wait(), max(0.0, rest_s))
         self._wake.clear()
 
     async def _wake_early(self) -> None:
@@ -187,11 +201,23 @@ class Watcher:
             _log.info("no file system events, polling alone path=%s error=%s", self._folder, type(error).__name__)
 
 
+def _at_rest_s(snapshot: Snapshot, now_unix_s: float) -> float:
+    """Say for how long nothing in a folder changed, by times of change that nobody can set; 0 where that can't be told.
+
+    A folder that is renamed in keeps them. Another machine's clock may be ahead; one that is behind makes a file look
+    older than it is, which the check that nothing changed while it was read answers for.
+    """
+    changed_ns = [max(mtime_ns, ctime_ns) for _, _, mtime_ns, ctime_ns, _ in snapshot]
+    return max(0.0, now_unix_s - max(changed_ns) / 1e9) if len(changed_ns) > 1 else 0.0
+
+
 def _snapshot(folder: Path) -> Snapshot:
     facts: list[tuple[str, int, int, int, int]] = []
     try:
+        at = folder.lstat()
         if folder.is_symlink():
-            return (("", 0, 0, 0, folder.lstat().st_ino),)
+            return (("", 0, 0, 0, at.st_ino),)
+        facts.append(("", 0, at.st_mtime_ns, 0, 0))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if len(facts) > MAX_FILES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from time import time
 
 import pytest
 
@@ -20,9 +21,12 @@ class Clocked:
         self.now_s = 0.0
         self._tracker = Tracker(stable_s=0.25, missing=lambda name: lacking(folder, name))
 
-    def step(self) -> list[Event]:
+    def step(self, now_unix_s: float = 0.0) -> list[Event]:
         self.now_s += 0.25
-        return self._tracker.step(look(self.folder), self.now_s)
+        return self._tracker.step(look(self.folder), self.now_s, now_unix_s)
+
+    def settles_in_s(self) -> float:
+        return self._tracker.settles_in_s(self.now_s)
 
 
 @pytest.fixture
@@ -106,3 +110,23 @@ def test_two_looks_in_quick_succession_do_not_count_as_stable(clocked: Clocked) 
     clocked.now_s -= 0.2
     assert clocked.step() == []
     assert clocked.step() == [Settled("legal")]
+
+
+def test_a_folder_that_was_at_rest_before_it_was_renamed_in_settles_at_the_first_look(clocked: Clocked) -> None:
+    write_adapter(clocked.folder / "legal.tmp")
+    changed_s = max(path.stat().st_ctime for path in (clocked.folder / "legal.tmp").iterdir())
+    (clocked.folder / "legal.tmp").rename(clocked.folder / "legal")
+    events = clocked.step(now_unix_s=changed_s + 0.1)
+    assert events == [Copying("legal", "being copied")]
+    assert clocked.settles_in_s() == pytest.approx(0.15, abs=0.01)
+    write_adapter(clocked.folder / "sql.tmp")
+    (clocked.folder / "sql.tmp").rename(clocked.folder / "sql")
+    changed_s = max(path.stat().st_ctime for path in (clocked.folder / "sql").iterdir())
+    assert Settled("sql") in clocked.step(now_unix_s=changed_s + 0.3)
+
+
+def test_a_folder_that_loses_its_card_while_it_is_removed_does_not_settle_without_it(clocked: Clocked) -> None:
+    (write_adapter(clocked.folder / "legal") / "card.yaml").write_text("tenants: [law]")
+    clocked.step(), clocked.step()
+    (clocked.folder / "legal" / "card.yaml").unlink()
+    assert Settled("legal") not in clocked.step(now_unix_s=time() + 60)
