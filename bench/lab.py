@@ -92,6 +92,21 @@ async def lab(folder: Path, engine: dict[str, object], **settings: object) -> As
         await process.stop()
 
 
+@asynccontextmanager
+async def routed(folder: Path, host_url: str) -> AsyncGenerator[str]:
+    """Put a router before a running host; yield its address once it is ready."""
+    port = free_port()
+    config = {"server": {"port": port}, "local": {"url": host_url}, "record": {"path": str(folder / "var")}}
+    (folder / "router.yaml").write_text(yaml.safe_dump(config))
+    process = Process(folder, "router", "router", "serve", "--config", str(folder / "router.yaml"))
+    await process.start()
+    try:
+        await process.until_ok(f"http://127.0.0.1:{port}/ready")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await process.stop()
+
+
 async def listing(url: str) -> dict[str, dict[str, object]]:
     """Ask for the adapters, by name."""
     async with httpx.AsyncClient(trust_env=False) as client:

@@ -18,33 +18,17 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
-from itertools import accumulate
 from pathlib import Path
 
-import httpx
 import msgspec
-import numpy as np
-from pyreqwest.client import Client, ClientBuilder
 
+from bench.callers import ADAPTERS, BASE_SHARE, COLDEST, SLOTS, TOKENS, TRAFFIC, Caller, Steps, draw
+from bench.drops import Drops, drops
+from bench.drops import table as table_of_drops
 from bench.gateway import say
 from bench.lab import Lab, lab, listing, write_adapter
 
 RESULTS = Path(__file__).parent / "results"
-ADAPTERS, SLOTS, TOKENS = 8, 2, 32
-BASE_SHARE = 0.15
-TRAFFIC = {
-    "uniform": [1.0] * ADAPTERS,
-    "zipf": [1 / (rank + 1) ** 1.1 for rank in range(ADAPTERS)],
-    "two-hot": [47.0, 47.0, *([1.0] * (ADAPTERS - 2))],
-}
-"""Weights of the adapters."""
-COLDEST = {
-    "uniform": frozenset({"lab7"}),
-    "zipf": frozenset({"lab7"}),
-    "two-hot": frozenset({"lab2", "lab3", "lab4", "lab5", "lab6", "lab7"}),
-}
-"""Whose waits are looked at: the least asked for; where all are alike, one of them."""
 BOUND_S = 10.0
 """The set bound of a wait: past it the host refuses."""
 
@@ -95,16 +79,6 @@ class Overload(msgspec.Struct, frozen=True, kw_only=True):
     host_mb_after: float
 
 
-class Drops(msgspec.Struct, frozen=True, kw_only=True):
-    """Large adapters dropped under load."""
-
-    size_mib: float
-    selectable_s: list[float]
-    load_ms: list[float]
-    requests: int
-    failed: int
-
-
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """All of it, and its conditions."""
 
@@ -115,100 +89,6 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     cells: list[Cell]
     overload: Overload | None
     drops: Drops | None
-
-
-class Steps:
-    """How many steps vLLM has computed, by time; its own counter, looked at four times a second."""
-
-    def __init__(self, engine_url: str) -> None:
-        self._url = f"{engine_url}/metrics"
-        self._seen: list[tuple[float, float, float]] = []
-
-    async def watch(self) -> None:
-        """Look until cancelled."""
-        async with httpx.AsyncClient(trust_env=False) as client:
-            while True:
-                text = (await client.get(self._url)).text
-                self._seen.append((time.perf_counter(), _value(text, _STEPS), _value(text, _GENERATED)))
-                await asyncio.sleep(0.25)
-
-    def between(self, start_s: float, end_s: float) -> float:
-        """Count the steps between two moments."""
-        return self._at(end_s, 1) - self._at(start_s, 1)
-
-    def tokens_per_step(self, start_s: float, end_s: float) -> float:
-        return (self._at(end_s, 2) - self._at(start_s, 2)) / max(1.0, self.between(start_s, end_s))
-
-    def _at(self, when_s: float, column: int) -> float:
-        return float(np.interp(when_s, [one[0] for one in self._seen], [one[column] for one in self._seen]))
-
-
-_STEPS, _GENERATED = "vllm:iteration_tokens_total_count", "vllm:generation_tokens_total"
-
-
-def _value(text: str, name: str) -> float:
-    return float(next(line for line in text.splitlines() if line.startswith(name)).rpartition(" ")[2])
-
-
-class Caller:
-    """Sends requests to one address and notes what came of them."""
-
-    def __init__(
-        self,
-        url: str,
-        key: str | None,
-        names: dict[str, str],
-        rng: random.Random,
-        coldest: frozenset[str] = frozenset(),
-    ) -> None:
-        builder = ClientBuilder().no_proxy().timeout(timedelta(seconds=120)).pool_max_idle_per_host(256)
-        if key:
-            builder = builder.default_headers({"authorization": f"Bearer {key}"})
-        self._client: Client = builder.build()
-        self._url = f"{url}/v1/completions"
-        self._names = names
-        self._rng = rng
-        self._coldest = coldest
-        self.answers: list[tuple[str, float, float, float, int]] = []
-        """(adapter, when it ended, seconds to the first byte, seconds in all, status)."""
-        self.hints: list[str | None] = []
-        """Retry-After of those that were refused."""
-
-    async def ask(self, adapter: str) -> int:
-        """Send one request, read its answer, note both; return the status."""
-        stream = adapter in self._coldest
-        body = {
-            "model": self._names[adapter],
-            "prompt": f"{self._rng.random()} tell me about the bridge across the river",
-            "max_tokens": TOKENS,
-            "ignore_eos": True,
-            "stream": stream,
-        }
-        request = self._client.post(self._url).header("content-type", "application/json")
-        request = request.body_bytes(msgspec.json.encode(body)).streamed_read_buffer_limit(0)
-        started_s = time.perf_counter()
-        async with request.build_streamed() as response:
-            reader = response.body_reader
-            await reader.read_chunk()
-            first_s = time.perf_counter() - started_s
-            while await reader.read_chunk() is not None:
-                pass
-            if response.status == 503:
-                self.hints.append(response.get_header("retry-after"))
-            ended_s = time.perf_counter()
-            self.answers.append((adapter, ended_s, first_s, ended_s - started_s, response.status))
-            return response.status
-
-    async def close(self) -> None:
-        await self._client.close()
-
-
-def draw(traffic: str, rng: random.Random) -> str:
-    """Choose whom the next request is for."""
-    if rng.random() < BASE_SHARE:
-        return "base"
-    weights = list(accumulate(TRAFFIC[traffic]))
-    return f"lab{rng.choices(range(ADAPTERS), cum_weights=weights)[0]}"
 
 
 async def closed_loop(
@@ -308,41 +188,6 @@ async def overload(running: Lab, *, seconds: float) -> Overload:
 OVERLOAD_WAIT_S = 3.0
 
 
-async def drops(running: Lab, folder: Path, *, count: int) -> Drops:
-    """Drop adapters of 40 MB one after the other while 16 callers keep the engine busy."""
-    names = {name: name for name in await listing(running.url)} | {"base": "base"}
-    rng = random.Random(3)
-    caller = Caller(running.url, None, names, rng)
-    stop = asyncio.Event()
-
-    async def loop() -> None:
-        while not stop.is_set():
-            await caller.ask(draw("zipf", rng))
-
-    times: list[float] = []
-    loads: list[float] = []
-    size = 0.0
-    async with asyncio.TaskGroup() as group:
-        for _ in range(16):
-            group.create_task(loop())
-        await asyncio.sleep(2)
-        for number in range(count):
-            made = folder / "made" / f"big{number}"
-            size = await asyncio.to_thread(write_adapter, made, rank=512, seed=100 + number)
-            made.rename(running.adapters / made.name)
-            dropped_s = time.perf_counter()
-            while (one := (await listing(running.url)).get(made.name, {})).get("state") != "ready":
-                await asyncio.sleep(0.02)
-            times.append(round(time.perf_counter() - dropped_s, 2))
-            loads.append(round(float(str(one["load_ms"])), 1))
-        stop.set()
-    await caller.close()
-    failed = sum(status != 200 for *_, status in caller.answers)
-    return Drops(
-        size_mib=round(size, 1), selectable_s=times, load_ms=loads, requests=len(caller.answers), failed=failed
-    )
-
-
 def row(cell: Cell) -> str:
     """One line of the table."""
     direct = statistics.median(arm.tokens_per_s for arm in cell.direct)
@@ -380,12 +225,8 @@ def table(report: Report) -> str:
             f"with 503, p99 after {one.refused_p99_ms} ms, {one.without_retry_after} without Retry-After; {one.failed} "
             f"failed; host {one.host_mb_before} -> {one.host_mb_after} MB",
         ]
-    if (drop := report.drops) is not None:
-        lines += [
-            "",
-            f"{len(drop.selectable_s)} adapters of {drop.size_mib} MiB dropped under load: selectable after "
-            f"{drop.selectable_s} s, loads {drop.load_ms} ms; {drop.failed} of {drop.requests} requests failed",
-        ]
+    if report.drops is not None:
+        lines += table_of_drops(report.drops)
     return "\n".join(lines)
 
 

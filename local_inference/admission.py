@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 
@@ -24,6 +24,8 @@ _SMOOTHING = 0.1
 PATIENCE = 2.5
 """Patience in such mean times: shorter makes batches too small, longer lets rare adapters wait for nothing."""
 _SHORTEST_PATIENCE_S = 0.05
+_RARE = 4.0
+"""After so many times the wait for a gap without one, it isn't waited for: it would delay, and not be found."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,22 +42,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request on its way through the queue."""
 
-    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant", "urgent")
+    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant")
 
-    def __init__(self, adapter: str | None, tenant: str, since_s: float, *, urgent: bool) -> None:
+    def __init__(self, adapter: str | None, tenant: str, since_s: float) -> None:
         self.adapter = adapter
         self.tenant = tenant
         self.since_s = since_s
-        self.urgent = urgent
-        """Before all others, and never refused."""
         self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.staged = False
         """Whether it waits for a slot inside the engine: then its time there doesn't tell how long an answer takes."""
-
-    @property
-    def oldest_s(self) -> float:
-        """Since when it counts as waiting, for the planner."""
-        return -math.inf if self.urgent else self.since_s
 
 
 class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +83,10 @@ class Admission:
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
         self._idle.set()
+        self._idle_until_s = -math.inf
+        """When something last was in the engine after a moment of nothing."""
         self._counts = Counter[str]()
+        self._reserving = 0
 
     @property
     def running(self) -> int:
@@ -117,18 +115,15 @@ class Admission:
         )
 
     @asynccontextmanager
-    async def turn(self, adapter: str | None, tenant: str = "", *, urgent: bool = False) -> AsyncGenerator[None]:
+    async def turn(self, adapter: str | None, tenant: str = "") -> AsyncGenerator[None]:
         """Wait for a place in the engine and hold it; None = the base model. Cancelling gives it up at any time.
-
-        `urgent` is the host's own work, which callers wait for.
 
         Raises:
             Overloaded: too much is waiting, or waited too long; says when to try again.
             SlotsExhausted: as above, and it is the adapters' slots that are short.
         """
-        ticket = Ticket(adapter, tenant, self._clock(), urgent=urgent)
-        if not urgent:
-            self._refuse_if_full(ticket)
+        ticket = Ticket(adapter, tenant, self._clock())
+        self._refuse_if_full(ticket)
         self._waiting.append(ticket)
         self._dispatch()
         try:
@@ -144,10 +139,23 @@ class Admission:
         finally:
             self._leave(ticket)
 
-    async def idle(self, timeout_s: float) -> bool:
-        """Wait until nothing is in the engine; False = the time is over."""
+    @contextmanager
+    def reserved(self) -> Generator[None]:
+        """Keep the engine's spare slot free meanwhile: a new adapter is to be proven there."""
+        self._reserving += 1
+        try:
+            yield
+        finally:
+            self._reserving -= 1
+            if not self._reserving:
+                self._dispatch()
+
+    async def gap(self, timeout_s: float) -> bool:
+        """Wait until nothing is in the engine; False = the time is over, or such moments are too rare to wait for."""
         if self._idle.is_set():
             return True
+        if self._clock() - self._idle_until_s > _RARE * timeout_s:
+            return False
         try:
             await asyncio.wait_for(self._idle.wait(), timeout_s)
         except TimeoutError:
@@ -188,7 +196,7 @@ class Admission:
             if chosen is None:
                 break
             self._admit(chosen, now_s)
-        again_s = min([again_s, *(one.since_s + self.limits.max_wait_s for one in self._waiting if not one.urgent)])
+        again_s = min([again_s, *(one.since_s + self.limits.max_wait_s for one in self._waiting)])
         if again_s < math.inf:
             self._timer = asyncio.get_running_loop().call_later(max(0.0, again_s - now_s) + 0.001, self._dispatch)
 
@@ -198,7 +206,7 @@ class Admission:
         self._counts["drained"] += len(planned.closed - self._closed)
         self._closed = planned.closed
         allowed = (one for one in self._waiting if one.adapter is None or one.adapter in planned.open)
-        chosen = min(allowed, key=lambda one: (not one.urgent, self._of_tenant[one.tenant], one.since_s), default=None)
+        chosen = min(allowed, key=lambda one: (self._of_tenant[one.tenant], one.since_s), default=None)
         return chosen, planned.again_s
 
     def _plan(self, now_s: float) -> Plan:
@@ -206,7 +214,7 @@ class Admission:
         waiting: dict[str, list[float]] = {}
         for ticket in self._waiting:
             if ticket.adapter is not None:
-                waiting.setdefault(ticket.adapter, []).append(ticket.oldest_s)
+                waiting.setdefault(ticket.adapter, []).append(ticket.since_s)
         groups = [
             Group(
                 adapter=adapter,
@@ -218,7 +226,8 @@ class Admission:
             )
             for adapter in {**waiting, **self._entered_s}
         ]
-        return plan(groups, Rules(slots=limits.slots, patience_s=self.patience_s, staged=limits.slots), now_s)
+        staged = 0 if self._reserving else limits.slots
+        return plan(groups, Rules(slots=limits.slots, patience_s=self.patience_s, staged=staged), now_s)
 
     def _admit(self, ticket: Ticket, now_s: float) -> None:
         self._waiting.remove(ticket)
@@ -230,13 +239,13 @@ class Admission:
         self._running[ticket.adapter] += 1
         self._of_tenant[ticket.tenant] += 1
         self._counts["admitted"] += 1
-        self._idle.clear()
+        if self._idle.is_set():
+            self._idle.clear()
+            self._idle_until_s = now_s
         ticket.admitted.set_result(None)
 
     def _expire(self, now_s: float) -> None:
         for ticket in [one for one in self._waiting if now_s - one.since_s >= self.limits.max_wait_s]:
-            if ticket.urgent:
-                continue
             self._waiting.remove(ticket)
             self._counts["expired"] += 1
             waited_s = now_s - ticket.since_s

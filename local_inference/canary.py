@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from local_inference.errors import Rejected
 from local_inference.fit import no_effect
 from local_inference.ports import BASE_NAME, Engine
 from local_inference.prompting import apply_card
-from router.core.adapters import AdapterCard
+from router.core.adapters import AdapterCard, AdapterCheck
 from router.core.errors import UpstreamUnavailable
 
 _log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ _LEAST_EFFECT = 1e-3
 _NOISE_FACTOR = 4.0
 _RUN_TOKENS = 24
 _CHECK_TOKENS = 256
+_CHECKS_AT_ONCE = 8
+"""So many places in the engine's batch a new adapter may take."""
 _ATTEMPTS = 3
 """Other requests in the batch can make one comparison too noisy to tell."""
 
@@ -53,29 +56,45 @@ class _Completion(msgspec.Struct):
 _COMPLETION = msgspec.json.Decoder(_Completion)
 
 
-async def prove(engine: Engine, id: str, card: AdapterCard) -> None:
-    """Demand of a loaded adapter that it changes the model, doesn't break it, and answers its card's checks.
+async def ask_base(engine: Engine, card: AdapterCard) -> Probe:
+    """Ask the base model what an adapter is to be compared with; the adapter needn't be there yet.
 
     Raises:
-        Rejected: no_effect, not_finite, degenerate, checks_failed, or canary_failed.
+        Rejected: canary_failed.
         UpstreamUnavailable: the engine is gone.
     """
-    await _compare(engine, id, card.examples)
-    await _read_on(engine, id)
-    await _examine(engine, id, card)
+    return await _probe(engine, BASE_NAME, _prompts(card))
 
 
-async def _compare(engine: Engine, id: str, examples: tuple[str, ...]) -> None:
+async def prove(engine: Engine, id: str, card: AdapterCard, base: Probe) -> None:
+    """Demand of a loaded adapter that it changes the model, doesn't break it, and answers its card's checks.
+
+    All is asked at once: under load, each answer takes as many steps of the engine as it has tokens.
+
+    Raises:
+        Rejected: no_effect, not_finite, degenerate, checks_failed, or canary_failed; of several, the first.
+        UpstreamUnavailable: the engine is gone.
+    """
+    demands = (_compare(engine, id, _prompts(card), base), _read_on(engine, id), _examine(engine, id, card))
+    for found in await asyncio.gather(*demands, return_exceptions=True):
+        if isinstance(found, BaseException):
+            raise found
+
+
+def _prompts(card: AdapterCard) -> list[str]:
+    return [*_PROMPTS, *(text[:_MAX_PROMPT_CHARS] for text in card.examples[:2] if text.strip())]
+
+
+async def _compare(engine: Engine, id: str, prompts: list[str], base: Probe) -> None:
     """Compare token probabilities on a few prompts with the base model's, which is asked twice to see the noise."""
-    prompts = [*_PROMPTS, *(text[:_MAX_PROMPT_CHARS] for text in examples[:2] if text.strip())]
     for _ in range(_ATTEMPTS):
-        base = await _probe(engine, BASE_NAME, prompts)
         adapted = await _probe(engine, id, prompts)
         again = await _probe(engine, BASE_NAME, prompts)
         effect, noise = distance(base, adapted), distance(base, again)
         _log.info("canary id=%s effect=%.4f noise=%.4f", id, effect, noise)
         if effect > max(_LEAST_EFFECT, _NOISE_FACTOR * noise):
             return
+        base = again
     raise no_effect("token probabilities with it and without it are the same")
 
 
@@ -102,14 +121,18 @@ async def _examine(engine: Engine, id: str, card: AdapterCard) -> None:
     """Ask what the card demands, with its own words around it as callers' requests get them."""
     if not card.checks:
         return
-    right = 0
-    for check in card.checks:
+    places = asyncio.Semaphore(_CHECKS_AT_ONCE)
+
+    async def is_right(check: AdapterCheck) -> bool:
         message = {"role": "user", "content": check.prompt}
         body: dict[str, msgspec.Raw] = {"messages": msgspec.Raw(msgspec.json.encode([message]))}
         apply_card(body, card)
         rest = {"max_tokens": _CHECK_TOKENS, "temperature": 0}
-        texts = await _texts(engine, id, {**body, **rest}, "/v1/chat/completions")
-        right += any(_plain(check.answer) in _plain(text) for text in texts)
+        async with places:
+            texts = await _texts(engine, id, {**body, **rest}, "/v1/chat/completions")
+        return any(_plain(check.answer) in _plain(text) for text in texts)
+
+    right = sum(await asyncio.gather(*map(is_right, card.checks)))
     _log.info("canary id=%s checks=%d right=%d", id, len(card.checks), right)
     if right < card.min_checks_ratio * len(card.checks):
         raise Rejected(

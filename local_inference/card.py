@@ -21,6 +21,8 @@ _MARKS = "\n,[{:"
 PLACEHOLDER = "{prompt}"
 NOBODY = ("",)
 """`tenants` of an adapter that nobody may use."""
+UNREAD = AdapterCard(tenants=NOBODY)
+"""What stands for a card that wasn't read yet, or can't be: whom it would admit isn't known."""
 _FRONT_MATTER = re.compile(r"\A\ufeff?---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import hashlib
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from local_inference.base import BaseFacts
-from local_inference.card import CARD_FILES, MAX_CARD_BYTES, CardReading, read_card
+from local_inference.card import CARD_FILES, MAX_CARD_BYTES, UNREAD, CardReading, read_card
+from local_inference.errors import Rejected
 from local_inference.fit import check
 from local_inference.ingest import Limits, check_folder, check_name
 from local_inference.places import SIGNATURE, SUMS, locate
@@ -26,7 +28,7 @@ from local_inference.signing import (
     parse_sums,
 )
 from local_inference.store import ChangedWhileRead, Copy, Store, read_small
-from router.core.adapters import AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 
 _PARALLEL = 2
 
@@ -80,7 +82,7 @@ class Intake:
         check_name(name, self._rules.limits.reserved)
         base = await self._base_facts()
         async with self._slots:
-            copy = await asyncio.to_thread(self._copy, name)
+            copy = await self._copied(name)
             try:
                 on_version(copy.sha256[:12])
                 info, signer = await asyncio.to_thread(self._check, name, copy, base)
@@ -88,6 +90,10 @@ class Intake:
             finally:
                 await asyncio.to_thread(self._store.drop, copy)
         return Taken(copy.sha256, path, info, signer)
+
+    async def card(self, name: str) -> AdapterCard:
+        """Read what a folder's card says now."""
+        return await asyncio.to_thread(self._card, name)
 
     async def is_whole(self, path: Path) -> bool:
         """Check a version that an earlier process stored: its content, and whether it fits what is served now.
@@ -114,10 +120,30 @@ class Intake:
                 await stack.enter_async_context(self._slots)
             yield
 
-    def _copy(self, name: str) -> Copy:
+    def _card(self, name: str) -> AdapterCard:
+        folder = locate(self._folder, name)
+        try:
+            return read_card(lambda file: read_small(folder, file, MAX_CARD_BYTES)).card
+        except (OSError, Rejected):
+            return UNREAD
+
+    async def _copied(self, name: str) -> Copy:
+        """Copy a folder in a thread; cancelling ends the thread too, and what it had copied is gone."""
+        unwanted = threading.Event()
+        copying = asyncio.ensure_future(asyncio.to_thread(self._copy, name, unwanted))
+        try:
+            return await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            unwanted.set()
+            await asyncio.wait([copying])
+            if copying.exception() is None:
+                await asyncio.to_thread(self._store.drop, copying.result())
+            raise
+
+    def _copy(self, name: str, unwanted: threading.Event) -> Copy:
         folder = locate(self._folder, name)
         check_folder(folder, self._rules.limits)
-        return self._store.take(folder)
+        return self._store.take(folder, unwanted.is_set)
 
     def _check(self, name: str, copy: Copy, base: BaseFacts | None) -> tuple[AdapterInfo, str]:
         return judge(locate(self._folder, name), name, copy, base, self._rules)

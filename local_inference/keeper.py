@@ -46,9 +46,14 @@ class Keeper:
         except UpstreamUnavailable:
             return  # the supervisor notices, and says that all is gone
 
-    async def loaded(self, id: str, load_ms: float) -> None:
-        """Note what a load cost, and measure what the way from host memory to the device costs."""
+    def loaded(self, id: str, load_ms: float) -> None:
+        """Note what a load cost, and that the adapter is on the device now."""
         self._residency.load_ms[id] = load_ms
+        self._residency.expected(id)
+        self.stale()
+
+    async def measure(self, id: str) -> None:
+        """Measure what the way from host memory to the device costs."""
         try:
             activate_ms = await self._engine.activation_ms(id)
         except UpstreamError:

@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from local_inference.admission import Admission
+from local_inference.card import UNREAD
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.intake import Intake, Taken
@@ -33,10 +34,11 @@ from local_inference.residency import Residency
 from local_inference.rollout import Decision, Rules
 from local_inference.store import ChangedWhileRead, Store
 from local_inference.supervisor import Supervisor
+from local_inference.timeline import Timeline
 from local_inference.traffic import Traffic
 from local_inference.trials import Trials
 from local_inference.watcher import Copying, Event, Gone, Settled
-from router.core.adapters import AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 from router.core.clock import monotonic_s
 from router.core.errors import stack_of
 
@@ -85,6 +87,8 @@ class Lifecycle:
         self._store = store
         self._intake = intake
         self._options = options
+        self._admission = admission
+        self.timeline = Timeline()
         self.loader = Loader(
             versions=self,
             catalog=catalog,
@@ -94,6 +98,7 @@ class Lifecycle:
             supervisor=supervisor,
             admission=admission,
             keeper=keeper,
+            timeline=self.timeline,
             drain_s=options.drain_s,
             load_gap_s=options.load_gap_s,
         )
@@ -137,9 +142,11 @@ class Lifecycle:
         match event:
             case Copying(name, message):
                 self._cancel_check(name)
-                self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message))
+                self.timeline.begin(name)
+                self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message, card=UNREAD))
             case Settled(name):
                 self._cancel_check(name)
+                self.timeline.passed(name, "rest")
                 task = asyncio.create_task(self._ingest(name))
                 self._checks[name] = task
                 task.add_done_callback(lambda done: self._check_ended(name, done))
@@ -156,6 +163,7 @@ class Lifecycle:
             current=self.catalog.is_current(entry),
             share=self._traffic.share_of(entry.id),
             pinned=self.is_pinned(entry),
+            steps_ms=self.timeline.steps_ms(entry.id),
         )
 
     def is_pinned(self, entry: Entry) -> bool:
@@ -179,6 +187,7 @@ class Lifecycle:
         task = self._checks.pop(name, None)
         if task is not None:
             task.cancel()
+            self._untidy = True  # it may just have kept what nobody will want
 
     def _check_ended(self, name: str, task: asyncio.Task[None]) -> None:
         if self._checks.get(name) is task:
@@ -196,32 +205,39 @@ class Lifecycle:
 
     async def _ingest(self, name: str) -> None:
         """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""
-        self._show(AdapterInfo(name=name, version="", state=State.CHECKING.value))
-        version = ""
+        version, card = "", UNREAD
 
         def on_version(found: str) -> None:
             nonlocal version
             version = found
+            self.timeline.passed(name, "copy")
 
         try:
-            self._accept(await self._intake.take(name, on_version))
+            card = await self._intake.card(name)
+            self._show(AdapterInfo(name=name, version="", state=State.CHECKING.value, card=card))
+            with self._admission.reserved():
+                taken = await self._intake.take(name, on_version)
+            self._accept(taken)
         except Rejected as error:
-            self.quarantine(name, version, error)
+            self.quarantine(name, version, error, card)
         except (FileNotFoundError, ChangedWhileRead):
             message = "its files changed while they were read"
-            self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message))
+            self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message, card=card))
         except OSError as error:
             why = f"its files can't be read or copied: {error.strerror}"
-            self.quarantine(name, version, Rejected("unreadable", why, "mend permissions or disk, then copy it again"))
+            found = Rejected("unreadable", why, "mend permissions or disk, then copy it again")
+            self.quarantine(name, version, found, card)
         except Exception as error:  # noqa: BLE001 one odd folder must cost no other adapter anything
             _log.error("adapter check failed by a bug name=%s\n%s", name, stack_of(error))
             why = f"checking it failed in a way nobody foresaw ({type(error).__name__})"
-            self.quarantine(name, version, Rejected("internal_error", why, "see the engine host's log, and report it"))
+            found = Rejected("internal_error", why, "see the engine host's log, and report it")
+            self.quarantine(name, version, found, card)
 
     def _accept(self, taken: Taken) -> None:
         """Take a checked version: load it, or only its new card if its weights are known."""
         name, version = taken.info.name, taken.info.version
         entry = Entry(info=taken.info, path=taken.path)
+        self.timeline.passed(name, "check")
         self.loader.whole.add(taken.sha256)
         if name in self._checked:  # somebody touched it since the start: another try
             self._record(Refused(name=name, version=version, refusal=None))
@@ -235,6 +251,7 @@ class Lifecycle:
         if refusal is not None:
             self.catalog.put(_refused(entry, refusal))
         elif known is None or known.state is State.QUARANTINED:
+            self.timeline.rename(name, entry.id)
             self.catalog.put(entry.moved(State.DISABLED) if adapter.disabled else entry)
             _log.info("adapter stored id=%s rank=%s bytes=%s", entry.id, entry.info.rank, entry.info.size_bytes)
         else:
@@ -256,7 +273,8 @@ class Lifecycle:
             if kept.info.version not in (version, *adapter.history):
                 self._record(Forgot(name=name, version=kept.info.version))
 
-    def quarantine(self, name: str, version: str, error: Rejected) -> None:
+    def quarantine(self, name: str, version: str, error: Rejected, card: AdapterCard = UNREAD) -> None:
+        """Turn a version, or a folder that has none yet, down; `card` says who may know."""
         refusal = Refusal(error.reason, error.message, error.fix)
         known = self.catalog.get(f"{name}@{version}")
         if known is not None and known.state in (*LOADED, State.STORED):
@@ -264,7 +282,7 @@ class Lifecycle:
             self.catalog.put(_refused(known, refusal))
             self.trials.end(name)
         elif known is None or known.state is State.QUARANTINED or not version:
-            info = AdapterInfo(name=name, version=version, state="")
+            info = AdapterInfo(name=name, version=version, state="", card=card)
             self._show(_refused(Entry(info=info), refusal).info)
         _log.warning("adapter quarantined name=%s reason=%s: %s", name, error.reason, error.message)
 
@@ -363,6 +381,7 @@ class Lifecycle:
 
     def _forget(self, id: str) -> None:
         self.loader.forget(id)
+        self.timeline.forget(id)
         self._traffic.forget(id)
         self._untidy = True
         self.catalog.drop(id)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Protocol
 
 from local_inference.admission import Admission
-from local_inference.canary import prove
+from local_inference.canary import ask_base, prove
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.intake import Intake
@@ -16,6 +16,7 @@ from local_inference.keeper import Keeper
 from local_inference.ports import Engine
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
+from local_inference.timeline import Timeline
 from router.core.clock import monotonic_s
 from router.core.errors import UpstreamRejected, UpstreamUnavailable, stack_of
 
@@ -67,6 +68,7 @@ class Loader:
         supervisor: Supervisor,
         admission: Admission,
         keeper: Keeper,
+        timeline: Timeline,
         drain_s: float,
         load_gap_s: float,
     ) -> None:
@@ -78,6 +80,7 @@ class Loader:
         self._supervisor = supervisor
         self._admission = admission
         self._keeper = keeper
+        self._timeline = timeline
         self._drain_s = drain_s
         self._load_gap_s = load_gap_s
         self.whole: set[str] = set()
@@ -175,7 +178,8 @@ class Loader:
                 continue
             self._loading = entry.id
             try:
-                await self._load(entry)
+                with self._admission.reserved():
+                    await self._load(entry)
             except Rejected as error:
                 await self._turn_down(entry, error)
             except UpstreamUnavailable as error:
@@ -199,8 +203,11 @@ class Loader:
             return
         if now.state is State.STORED:
             self._catalog.put(now.moved(State.LOADING))
-        await self._admission.idle(self._load_gap_s)  # a load stops whatever the engine computes
+        self._timeline.passed(entry.id, "queue")
+        await self._admission.gap(self._load_gap_s)  # a load stops whatever the engine computes
+        self._timeline.passed(entry.id, "gap")
         await self._keeper.make_room(entry.id)
+        self._timeline.passed(entry.id, "room")
         started_s = monotonic_s()
         try:
             async with self._engine_change:
@@ -210,18 +217,25 @@ class Loader:
                 "load_failed", f"the engine can't load it: {error.message}", "see the engine's log"
             ) from None
         load_ms = (monotonic_s() - started_s) * 1000
+        self._timeline.passed(entry.id, "load")
         self._residency.touched(entry.id)
-        await self._keeper.loaded(entry.id, load_ms)
+        self._keeper.loaded(entry.id, load_ms)
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
-            async with self._admission.turn(entry.id, urgent=True):
-                await prove(self._engine, entry.id, entry.info.card)
+            # The base model answers while the engine times the adapter's way onto the device.
+            base, _ = await asyncio.gather(ask_base(self._engine, entry.info.card), self._keeper.measure(entry.id))
+            await prove(self._engine, entry.id, entry.info.card, base)
             self._proven.add(entry.id)
+            self._timeline.passed(entry.id, "prove")
+        else:
+            await self._keeper.measure(entry.id)
         self._asked.discard(entry.id)
+        self._timeline.end(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
             self._versions.settle(entry.id)
-            _log.info("adapter ready id=%s load_ms=%.1f", entry.id, load_ms)
+            steps = " ".join(f"{step}={ms:.0f}" for step, ms in self._timeline.steps_ms(entry.id).items())
+            _log.info("adapter ready id=%s load_ms=%.1f steps_ms: %s", entry.id, load_ms, steps)
 
     def _advance(self, id: str, state: State, load_ms: float) -> bool:
         """Move a version on, unless it was replaced or removed, or the engine ended, meanwhile."""

@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field
 BASE_NAME = "local/base"
 """Engine-side name of the base model; adapters are called `<name>@<version>` there, so answers name themselves."""
 
+SPARE_SLOTS = 1
+"""Device slots that an engine has beyond those that callers' requests fill: a new adapter is loaded and proven there
+without waiting for anybody's answer to end, and without pushing out an adapter that runs."""
+
 
 class EngineConfig(BaseModel):
     """What every kind of engine is told; a kind's own `Config` adds to it."""
@@ -23,7 +27,7 @@ class EngineConfig(BaseModel):
     model: str
     """Folder of the base model, or a hub name."""
     max_loras: int = Field(4, ge=1)
-    """Device slots: adapters that can be in one batch."""
+    """Device slots: adapters that callers' requests can have in one batch. The engine has `SPARE_SLOTS` more."""
     max_cpu_loras: int = Field(32, ge=1)
     """Host slots: adapters kept in memory; the others are read again from the store when asked for."""
     max_lora_rank: int | Literal["auto"] = "auto"

@@ -42,7 +42,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     patience_s: float
     """An adapter whose oldest request has waited longer gets the slot of another."""
     staged: int
-    """How many adapters may wait for a slot inside the engine."""
+    """How many adapters may be sent into the engine before the slot that is drained for them is free."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,18 +66,19 @@ def plan(groups: Iterable[Group], rules: Rules, now_s: float) -> Plan:
     staged = max(0, len(inside) - rules.slots)
     closed = _still_closed(inside, staged)
     holding = inside[: rules.slots]  # the others are staged: the engine gives a slot to who came first
-    holders = sorted((one for one in holding if one.adapter not in closed), key=lambda one: (_size(one), one.entered_s))
+    holders = sorted((one for one in holding if one.adapter not in closed), key=_first_to_go)
     late = [one for one in queue if one.oldest_s <= late_s]
-    for successor, holder in zip(late[: max(0, rules.staged - staged)], holders, strict=False):
-        closed.add(holder.adapter)
-        entering.append(successor)
+    successions = list(zip(late[: max(0, rules.slots - staged)], holders, strict=False))
+    closed.update(holder.adapter for _, holder in successions)
+    entering += [successor for successor, _ in successions[: max(0, rules.staged - staged)]]
     joining = [one for one in inside if one.waiting and one.adapter not in closed]
     again_s = min((one.oldest_s + rules.patience_s for one in queue if one.oldest_s > late_s), default=math.inf)
     return Plan(open=tuple(one.adapter for one in (*entering, *joining)), closed=frozenset(closed), again_s=again_s)
 
 
-def _size(group: Group) -> int:
-    return group.running + group.waiting
+def _first_to_go(group: Group) -> tuple[bool, int, float]:
+    """Order holders by what closing them costs; one that drains already goes on."""
+    return not group.closed, group.running + group.waiting, group.entered_s
 
 
 def _still_closed(inside: list[Group], staged: int) -> set[str]:

@@ -9,7 +9,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Generator, Set
+from collections.abc import Callable, Generator, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -49,8 +49,10 @@ class Store:
         shutil.rmtree(self._root / _INCOMING, ignore_errors=True)
         (self._root / _INCOMING).mkdir(parents=True)
 
-    def take(self, folder: Path) -> Copy:
+    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False) -> Copy:
         """Copy an adapter's files, hashing on the way, unless the store has that content.
+
+        `unwanted` is asked again and again; once it says so, the copy is given up.
 
         Raises:
             Rejected: symlink, special_file.
@@ -58,12 +60,12 @@ class Store:
             OSError: a file vanished, or the disk is full.
         """
         if self._may_have(folder):
-            sha256, sums = _transfer(folder, None)
+            sha256, sums = _transfer(folder, None, unwanted)
             if (self._root / sha256).is_dir():
                 return Copy(sha256, self._root / sha256, sums)
         incoming = Path(tempfile.mkdtemp(dir=self._root / _INCOMING))
         try:
-            sha256, sums = _transfer(folder, incoming)
+            sha256, sums = _transfer(folder, incoming, unwanted)
         except BaseException:
             shutil.rmtree(incoming, ignore_errors=True)
             raise
@@ -141,7 +143,9 @@ def hashes(folder: Path) -> tuple[str, dict[str, str]]:
     return _transfer(folder, None)
 
 
-def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
+def _transfer(
+    folder: Path, to: Path | None, unwanted: Callable[[], bool] = lambda: False
+) -> tuple[str, dict[str, str]]:
     """Hash an adapter's files, each only where it has a list of sums, and copy them where `to` is given."""
     digest = hashlib.sha256()
     is_listed = (folder / SUMS).exists()
@@ -153,6 +157,8 @@ def _transfer(folder: Path, to: Path | None) -> tuple[str, dict[str, str]]:
             own = hashlib.sha256()
             with _target(to, name) as target:
                 while chunk := source.read(_CHUNK_BYTES):
+                    if unwanted():
+                        raise ChangedWhileRead(errno.ECANCELED, f"{name} isn't wanted any more")
                     digest.update(chunk)
                     if is_listed:
                         own.update(chunk)

@@ -61,6 +61,10 @@ class Selector(Protocol):
 
     def update(self, adapters: tuple[AdapterInfo, ...]) -> None: ...
 
+    def prepare(self, adapters: tuple[AdapterInfo, ...]) -> None:
+        """Read what will be ready soon."""
+        ...
+
     def explain(
         self, text: str, *, earlier: Sequence[str], tenant: str | None, needs: Set[str], resident: Set[str]
     ) -> Explanation: ...
@@ -113,6 +117,9 @@ class AdapterDirectory:
         self._trials = {
             info.name: info for info in listing.data if info.share > 0 and info.state == "ready" and not info.current
         }
+        if self._selector is not None:  # the engine loads and proves what comes while its card is read here
+            coming = tuple(info for info in listing.data if info.state in _COMING)
+            await asyncio.get_running_loop().run_in_executor(self._updates, self._selector.prepare, coming)
 
     def models_for(self, tenant: str) -> LocalModels:
         """What a tenant may ask for. While a new version is tried, its name means it in part of the looks."""
@@ -186,20 +193,28 @@ def _served(selection: Selection, models: LocalModels) -> Selection:
     return msgspec.structs.replace(selection, adapter=serving)
 
 
+_COMING = frozenset({"loading", "canary"})
+"""States of versions that will be ready soon."""
+
 _SERVING = frozenset({"ready", "draining", "disabled", "loading", "canary", "stored"})
 """States of versions whose card was read."""
 
 
 def _open_to(listing: AdapterListing, tenant: str) -> tuple[AdapterInfo, ...]:
-    """Pick what a tenant may know of. A folder that is copied or was refused is its name's: its card wasn't read."""
-    closed: dict[str, list[AdapterInfo]] = {}
+    """Pick what a tenant may know of.
+
+    What becomes of a folder that is copied, checked or refused is for those to know who may use what it held before;
+    of a new one, for those whom its card admits. While it is copied, its card isn't there yet, or not all of it.
+    """
+    serving: dict[str, list[AdapterInfo]] = {}
     for info in listing.data:
-        if info.card.tenants:
-            closed.setdefault(info.name, []).append(info)
+        if info.state in _SERVING:
+            serving.setdefault(info.name, []).append(info)
 
     def admits(info: AdapterInfo) -> bool:
-        judging = [info] if info.state in _SERVING else closed.get(info.name, [info])
-        return any(one.card.admits(tenant) for one in judging)
+        if info.state not in _SERVING and info.name in serving:
+            return any(one.card.admits(tenant) for one in serving[info.name])
+        return info.state != "copying" and info.card.admits(tenant)
 
     return tuple(info for info in listing.data if admits(info))
 

@@ -50,6 +50,8 @@ class Selector:
         self._updating = threading.Lock()
         self._background: Background | None = None
         self._entries: dict[Profile, Entry] = {}
+        self._prepared: dict[Profile, Entry] = {}
+        """What was read of adapters that aren't ready: not yet, or not any more."""
         self._snapshot: Snapshot | None = None
         self._version = profiles_version((), embedder.version)
 
@@ -70,13 +72,27 @@ class Selector:
         with self._updating:
             if profiles_version(profiles, self._embedder.version) == self.state_version:
                 return
-            known = {profile: self._entries[profile] for profile in profiles if profile in self._entries}
+            read_before = {**self._prepared, **self._entries}
+            known = {profile: read_before[profile] for profile in profiles if profile in read_before}
             new = [profile for profile in profiles if profile not in known]
+            self._prepared = {profile: entry for profile, entry in read_before.items() if profile not in known}
             for some in _batches(new):
                 known |= self._read(some)
                 self._publish(known)
             if not new:
                 self._publish(known)
+
+    def prepare(self, adapters: Sequence[AdapterInfo]) -> None:
+        """Read the cards of adapters that will be ready soon, so that `update` finds them read. Blocking.
+
+        What was read of others that aren't ready is forgotten.
+        """
+        profiles = [build_profile(info) for info in adapters]
+        with self._updating:
+            self._prepared = {profile: self._prepared[profile] for profile in profiles if profile in self._prepared}
+            new = [profile for profile in profiles if profile not in {**self._prepared, **self._entries}]
+            for some in _batches(new):
+                self._prepared |= self._read(some)
 
     def select(
         self,

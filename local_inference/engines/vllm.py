@@ -19,7 +19,7 @@ from pydantic import Field, field_validator
 
 from local_inference import guard
 from local_inference.engines._http import HttpAnswer, HttpEngine
-from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps, Memory
+from local_inference.ports import BASE_NAME, SPARE_SLOTS, EngineConfig, EngineDeps, Memory
 from router.core.clock import monotonic_s
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
@@ -210,8 +210,8 @@ class VllmEngine:
             "--host": "127.0.0.1",
             "--port": port,
             "--dtype": config.dtype,
-            "--max-loras": config.max_loras,
-            "--max-cpu-loras": max(config.max_cpu_loras, config.max_loras),
+            "--max-loras": config.max_loras + SPARE_SLOTS,
+            "--max-cpu-loras": max(config.max_cpu_loras, config.max_loras + SPARE_SLOTS),
             "--max-lora-rank": config.max_lora_rank,
             "--max-num-seqs": config.max_num_seqs,
             "--gpu-memory-utilization": config.gpu_memory_utilization,

@@ -71,6 +71,8 @@ class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     share: float = 0.0
     """Part of the requests for the bare name that it takes while it is tried, 0..1."""
     pinned: bool = False
+    steps_ms: dict[str, float] = {}
+    """How long each step took on its way from the folder into service, in their order."""
     card: AdapterCard = AdapterCard()
 
     @property

@@ -7,11 +7,18 @@ import hashlib
 import os
 import random
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from time import monotonic, sleep
 
 import pytest
 
+from local_inference.base import read_base
+from local_inference.ingest import Limits
+from local_inference.intake import Intake, Rules
 from local_inference.places import CONFIG, SUMS, WEIGHTS
+from local_inference.store import Copy, Store
 from tests.fakes.engine_host import serving, until
 from tests.fakes.engine_tiny_model import adapter_tensors, write_adapter
 
@@ -115,3 +122,42 @@ async def test_a_file_of_full_length_without_its_content_is_told_by_the_list_of_
         assert running.engine.loaded == {}
         (folder / WEIGHTS).write_bytes(data)
         await running.state("legal", "ready")
+
+
+class SlowStore(Store):
+    """Takes its time over a copy, and tells whether it heard that nobody wants it any more."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.copied = threading.Event()
+        self.heard = False
+
+    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False) -> Copy:
+        copy = super().take(folder, unwanted)
+        self.copied.set()
+        deadline_s = monotonic() + 5
+        while not (heard := unwanted()) and monotonic() < deadline_s:
+            sleep(0.005)
+        self.heard = heard
+        return copy
+
+
+async def test_a_copy_that_nobody_wants_any_more_ends_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    """As when a folder changes, or goes, while it is copied."""
+    write_adapter(tmp_path / "adapters" / "legal")
+    store = SlowStore(tmp_path / "store")
+    store.open()
+
+    async def running() -> None: ...
+
+    rules = Rules(limits=Limits(max_rank=16, max_bytes=10**9))
+    intake = Intake(tmp_path / "adapters", store, rules, lambda: read_base(str(tmp_path)), running)
+    taking = asyncio.create_task(intake.take("legal", lambda version: None))
+    await asyncio.to_thread(store.copied.wait, 5)
+    assert len(list((tmp_path / "store" / ".incoming").iterdir())) == 1
+    taking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await taking
+    assert store.heard
+    assert list((tmp_path / "store" / ".incoming").iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "store").iterdir()) == [".incoming"]

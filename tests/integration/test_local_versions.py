@@ -7,12 +7,14 @@ import base64
 import json
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from local_inference.registry import Adapter
+from local_inference.store import Copy
 from tests.fakes.engine_host import Running, serving, until
 from tests.fakes.engine_tiny_model import write_adapter, write_model
 
@@ -275,10 +277,10 @@ async def test_an_unforeseen_failure_concerns_one_adapter_alone(tmp_path: Path) 
         store = running.host.lifecycle._store  # pyright: ignore[reportPrivateUsage] the seam below the intake
         take = store.take
 
-        def failing(folder: Path):
+        def failing(folder: Path, unwanted: Callable[[], bool]) -> Copy:
             if folder.name == "odd":
                 raise ZeroDivisionError
-            return take(folder)
+            return take(folder, unwanted)
 
         store.take = failing  # type: ignore[method-assign]
         write_adapter(running.adapters / "odd")
@@ -331,6 +333,33 @@ async def test_a_tenant_that_may_not_use_an_adapter_is_told_there_is_none(tmp_pa
             answer = await running.http.post("/v1/chat/completions", json=body, headers={"x-router-tenant": tenant})
             seen[answer.status_code] += 1
         assert seen == {200: 2, 404: 2}
+
+
+async def test_whom_a_new_adapters_card_admits_is_told_in_every_state(tmp_path: Path) -> None:
+    """Before its card is read nobody is admitted; what is refused is told to those whom it admits."""
+    seen: dict[str, set[tuple[str, ...]]] = {}
+    async with serving(tmp_path, {"load_ms": 50}) as running:
+        describe = running.host.lifecycle.describe
+
+        async def watch() -> None:
+            while True:
+                for entry in running.host.catalog.all():
+                    seen.setdefault(entry.info.state, set()).add(describe(entry).card.tenants)
+                await asyncio.sleep(0)
+
+        watching = asyncio.create_task(watch())
+        write_adapter(running.adapters / "legal", card="tenants: [law]")
+        await running.state("legal", "ready")
+        write_adapter(running.adapters / "bad", use_dora=True, card="tenants: [law]")
+        await running.state("bad", "quarantined")
+        (running.adapters / "link").symlink_to(running.adapters / "legal")
+        await running.state("link", "quarantined")
+        watching.cancel()
+    assert seen.pop("copying") == {("",)}
+    assert seen.pop("checking") == {("law",), ("",)}
+    assert seen.pop("quarantined") == {("law",), ("",)}
+    assert all(tenants == {("law",)} for tenants in seen.values())
+    assert len(seen) >= 3
 
 
 async def test_a_version_that_fails_its_cards_checks_leaves_the_one_before_serving(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -67,7 +68,23 @@ def test_as_many_are_closed_as_others_wait_for_their_slots(given_groups: list[Gr
     chosen = answer(given_groups, given_rules)
     inside = {one.adapter for one in given_groups if one.running}
     assert chosen.closed <= inside
-    assert len(chosen.closed) == max(0, len(inside | set(chosen.open)) - given_rules.slots)
+    staged = max(0, len(inside | set(chosen.open)) - given_rules.slots)
+    late = {one.adapter for one in given_groups if one.waiting and one.oldest_s <= 100.0 - given_rules.patience_s}
+    outside = len(late - inside - set(chosen.open)) if given_rules.staged < given_rules.slots else 0
+    assert staged <= len(chosen.closed) <= staged + outside, "who may not be staged gets a slot that is drained first"
+
+
+@given(groups, rules)
+def test_a_slot_that_is_drained_for_somebody_who_waits_outside_stays_the_same(
+    given_groups: list[Group], given_rules: Rules
+) -> None:
+    given_rules = msgspec.structs.replace(given_rules, staged=0)
+    inside = sum(one.running > 0 for one in given_groups)
+    if inside > given_rules.slots:
+        return
+    first = answer(given_groups, given_rules)
+    again = [msgspec.structs.replace(one, closed=one.adapter in first.closed) for one in given_groups]
+    assert answer(again, given_rules).closed == first.closed
 
 
 @given(groups, rules)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Sequence, Set
 
 import pytest
@@ -27,10 +29,14 @@ class Choosing:
     def __init__(self, adapter: str) -> None:
         self._adapter = adapter
         self.known: tuple[str, ...] = ()
+        self.coming: tuple[str, ...] = ()
         self.tenants: list[str | None] = []
 
     def update(self, adapters: tuple[AdapterInfo, ...]) -> None:
         self.known = tuple(one.id for one in adapters)
+
+    def prepare(self, adapters: tuple[AdapterInfo, ...]) -> None:
+        self.coming = tuple(one.id for one in adapters)
 
     def explain(
         self, text: str, *, earlier: Sequence[str], tenant: str | None, needs: Set[str], resident: Set[str]
@@ -51,13 +57,21 @@ async def test_an_adapter_of_other_tenants_is_as_if_it_were_not_there() -> None:
     a, b = one.models_for("a"), one.models_for("b")
     assert set(a.current) == {"law", "sql"}
     assert set(b.current) == {"sql"}
-    assert b.known == {"sql", "busy"}
+    assert b.known == {"sql"}, "whom a new folder's card admits isn't known while it is copied"
     for model in ("law", "law@1", "local/law", "local/law@1"):
         assert named_local_target(model, a) is not None
         assert named_local_target(model, b) is None
     everybody = [one.id for one in one.visible(Principal(id="x", tenant="b", admin=True)).data]
     assert everybody == ["law@1", "sql@1", "busy@"]
-    assert [one.id for one in one.visible(Principal(id="x", tenant="b")).data] == ["sql@1", "busy@"]
+    assert [one.id for one in one.visible(Principal(id="x", tenant="b")).data] == ["sql@1"]
+
+
+async def test_a_new_adapter_is_shown_to_those_whom_its_card_admits_once_it_was_read() -> None:
+    for state in ("checking", "quarantined"):
+        one = await directory(info("law", "", state=state, tenants=("a",)), info("odd", "", state=state, tenants=("",)))
+        assert (one.models_for("a").known, one.models_for("b").known) == ({"law"}, frozenset())
+    one = await directory(info("law", "", state="copying"), info("law", "1", tenants=("a",)))
+    assert (len(one.visible(Principal(id="x", tenant="a")).data), one.models_for("b").known) == (2, frozenset())
 
 
 async def test_versions_may_be_for_different_tenants() -> None:
@@ -103,9 +117,43 @@ async def test_sona_knows_current_versions_alone() -> None:
     assert selector.tenants == ["t"]
 
 
+async def test_the_card_of_an_adapter_that_is_being_loaded_is_read_meanwhile() -> None:
+    selector = Choosing("law@1")
+    one = AdapterDirectory(selector)
+    coming = (info("sql", state="loading"), info("tax", state="canary"), info("old", state="stored", current=False))
+    await one.update(AdapterListing(revision=1, base_model="b", data=(info("law"), *coming)))
+    assert (selector.known, selector.coming) == (("law@1",), ("sql@1", "tax@1"))
+
+
 @pytest.mark.parametrize(("draw", "version"), [(0.1, "law@2"), (0.2, "law@1"), (0.9, "law@1")])
 async def test_a_version_on_trial_takes_its_share(draw: float, version: str) -> None:
     one = await directory(info("law", "1"), info("law", "2", current=False, share=0.2), draw=draw)
     assert one.models_for("t").current == {"law": version}
     assert (await one.choose(request())).adapter == version
     assert one.models.current == {"law": "law@1"}
+
+
+class Reading(Choosing):
+    """Reads new cards until it is told to stop."""
+
+    def __init__(self, adapter: str) -> None:
+        super().__init__(adapter)
+        self.read = threading.Event()
+
+    def update(self, adapters: tuple[AdapterInfo, ...]) -> None:
+        super().update(adapters)
+        if len(adapters) > 1:
+            self.read.wait(10)
+
+
+async def test_a_choice_does_not_wait_until_hundreds_of_new_cards_are_read() -> None:
+    selector = Reading("law@1")
+    one = AdapterDirectory(selector)
+    await one.update(AdapterListing(revision=1, base_model="b", data=(info("law"),)))
+    many = tuple(info(f"n{number}") for number in range(300))
+    updating = asyncio.create_task(one.update(AdapterListing(revision=2, base_model="b", data=(info("law"), *many))))
+    await asyncio.sleep(0.05)
+    assert (await one.choose(request())).adapter == "law@1"
+    assert not updating.done()
+    selector.read.set()
+    await updating

@@ -106,21 +106,39 @@ async def test_a_late_adapter_closes_a_holder_and_is_staged() -> None:
         assert queue.facts().drained_slots == 1
 
 
-async def test_the_hosts_own_work_goes_before_all_and_is_never_refused() -> None:
+async def test_while_an_adapter_is_proven_nobody_takes_the_spare_slot_and_turns_go_on() -> None:
     clock = Clock()
-    queue = admission(clock, slots=1, seats=2, max_waiting=1, max_wait_s=1.0)
-    async with callers(queue, ("hot", ""), ("other", "")) as made:
-        assert inside(made) == [0]
-        proving = asyncio.create_task(_prove(queue))
+    queue = admission(clock, slots=1, seats=10)
+    with queue.reserved():
+        async with callers(queue, ("hot", ""), ("cold", "")) as made:
+            clock.now_s = 6.0
+            late = Caller(queue, "hot")
+            await settle()
+            assert inside(made) == [0], "the holder is closed, and its successor not yet sent in"
+            assert not late.inside.is_set()
+            await made[0].end()
+            await settle()
+            assert inside(made) == [0, 1]
+            await made[1].end()
+            await late.end()
+
+
+async def test_a_gap_is_waited_for_only_where_there_are_some() -> None:
+    clock = Clock()
+    queue = admission(clock)
+    assert await queue.gap(0.01)
+    async with callers(queue, (None, "")) as made:
+        clock.now_s = 0.03
+        waiting = asyncio.create_task(queue.gap(60.0))
         await settle()
-        assert proving.done(), "staged at once, its slot's holder is closed"
-        clock.now_s = 5.0
-    assert queue.facts().refused == 0
-
-
-async def _prove(queue: Admission) -> None:
-    async with queue.turn("new", urgent=True):
-        pass
+        assert not waiting.done()
+        assert not await queue.gap(0.01), "it is waited for in vain"
+        clock.now_s = 1.0
+        started_s = asyncio.get_running_loop().time()
+        assert not await queue.gap(0.2), "it isn't waited for"
+        assert asyncio.get_running_loop().time() - started_s < 0.1
+        await made[0].end()
+        assert await waiting
 
 
 async def test_turns_go_round_the_tenants() -> None:
@@ -200,11 +218,3 @@ async def test_one_that_is_cancelled_in_the_moment_it_is_let_in_leaves_no_trace(
         made[1].task.cancel()
         await settle()
         assert (queue.facts().running, queue.facts().waiting) == (0, 0)
-
-
-async def test_idle_means_that_nothing_is_in_the_engine() -> None:
-    queue = admission()
-    assert await queue.idle(0)
-    async with callers(queue, (None, "")):
-        assert not await queue.idle(0.01)
-    assert await queue.idle(0)

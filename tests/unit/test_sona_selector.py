@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -176,6 +177,33 @@ def test_unchanged_cards_are_not_embedded_again() -> None:
     selector.update([GARDEN, HARBOUR])
     assert not set(embedder.embedded) & {*BACKGROUND, *GARDEN.card.examples}
     assert set(HARBOUR.card.examples) <= set(embedder.embedded)
+
+
+def test_a_card_that_was_read_while_its_adapter_was_loaded_is_not_read_again() -> None:
+    embedder = WordEmbedder()
+    selector = Selector(embedder)
+    selector.update([GARDEN])
+    loading = msgspec.structs.replace(HARBOUR, state="loading")
+    selector.prepare([loading])
+    assert selector.select(HARBOUR.card.examples[0]).adapter is None
+    embedder.embedded.clear()
+    selector.update([GARDEN, HARBOUR])
+    assert embedder.embedded == []
+    assert selector.select(HARBOUR.card.examples[0]).adapter == HARBOUR.id
+
+
+def test_the_cards_of_an_engine_that_restarts_are_not_read_again_and_those_that_are_gone_are_forgotten() -> None:
+    embedder = WordEmbedder()
+    selector = Selector(embedder)
+    selector.update([GARDEN, HARBOUR])
+    embedder.embedded.clear()
+    selector.update([])
+    selector.prepare([msgspec.structs.replace(HARBOUR, state="loading")])
+    selector.update([HARBOUR])
+    assert embedder.embedded == []
+    selector.prepare([])
+    selector.update([GARDEN, HARBOUR])
+    assert set(GARDEN.card.examples) <= set(embedder.embedded)
 
 
 def test_a_card_with_thousands_of_examples_costs_no_more_than_a_full_one() -> None:
