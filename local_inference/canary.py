@@ -23,7 +23,8 @@ _TOP = 5
 _LEAST_EFFECT = 1e-3
 """Natural logarithm of a probability; a real adapter moves some token by far more."""
 _NOISE_FACTOR = 4.0
-_RUN_TOKENS = 24
+_RUN_TOKENS = 16
+"""Each costs a step of the engine, and an adapter that repeats itself does so from the first on."""
 _CHECK_TOKENS = 256
 _CHECKS_AT_ONCE = 8
 """So many places in the engine's batch a new adapter may take."""

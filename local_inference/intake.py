@@ -72,8 +72,10 @@ class Intake:
         self._base: BaseFacts | None = None
         self._slots = asyncio.Semaphore(_PARALLEL)
 
-    async def take(self, name: str, on_version: Callable[[str], None]) -> Taken:
+    async def take(self, name: str, on_version: Callable[[str], None], *, known: bool) -> Taken:
         """Check and store what a folder holds now; `on_version` hears its version as soon as that is known.
+
+        `known` says whether the store may have it already.
 
         Raises:
             Rejected: why it can't be served.
@@ -82,7 +84,7 @@ class Intake:
         check_name(name, self._rules.limits.reserved)
         base = await self._base_facts()
         async with self._slots:
-            copy = await self._copied(name)
+            copy = await self._copied(name, known=known)
             try:
                 on_version(copy.sha256[:12])
                 info, signer = await asyncio.to_thread(self._check, name, copy, base)
@@ -127,10 +129,10 @@ class Intake:
         except (OSError, Rejected):
             return UNREAD
 
-    async def _copied(self, name: str) -> Copy:
+    async def _copied(self, name: str, *, known: bool) -> Copy:
         """Copy a folder in a thread; cancelling ends the thread too, and what it had copied is gone."""
         unwanted = threading.Event()
-        copying = asyncio.ensure_future(asyncio.to_thread(self._copy, name, unwanted))
+        copying = asyncio.ensure_future(asyncio.to_thread(self._copy, name, unwanted, known))
         try:
             return await asyncio.shield(copying)
         except asyncio.CancelledError:
@@ -140,10 +142,10 @@ class Intake:
                 await asyncio.to_thread(self._store.drop, copying.result())
             raise
 
-    def _copy(self, name: str, unwanted: threading.Event) -> Copy:
+    def _copy(self, name: str, unwanted: threading.Event, known: bool) -> Copy:
         folder = locate(self._folder, name)
         check_folder(folder, self._rules.limits)
-        return self._store.take(folder, unwanted.is_set)
+        return self._store.take(folder, unwanted.is_set, known=known)
 
     def _check(self, name: str, copy: Copy, base: BaseFacts | None) -> tuple[AdapterInfo, str]:
         return judge(locate(self._folder, name), name, copy, base, self._rules)

@@ -36,6 +36,7 @@ class Keeper:
             await self._stale.wait()
             await self._supervisor.wait_running()
             await self.refresh()
+            await self._fetch_pinned()
             await asyncio.sleep(_INTERVAL_S)
 
     async def refresh(self) -> None:
@@ -60,7 +61,7 @@ class Keeper:
             return  # the engine went, or can't say
         if activate_ms is not None:
             self._residency.activate_ms[id] = activate_ms
-        await self.refresh()
+        self.stale()
 
     async def make_room(self, id: str) -> None:
         """See to it that loading or activating an adapter pushes out what is worth least."""
@@ -74,6 +75,20 @@ class Keeper:
                 if (chosen := choose(id)) is not None:
                     await self._evict(chosen, from_host=from_host)
             residency.expected(id)
+        self.stale()
+
+    async def _fetch_pinned(self) -> None:
+        """Bring a pinned adapter back that went: pinned only now, or pushed out where nothing else could go."""
+        id = self._residency.to_fetch()
+        if id is None:
+            return
+        await self.make_room(id)
+        try:
+            await self._engine.fetch(id)
+        except UpstreamError as error:
+            _log.info("pinned adapter not fetched id=%s: %s", id, error.message)
+            return
+        _log.info("pinned adapter fetched id=%s", id)
         self.stale()
 
     async def _evict(self, id: str, *, from_host: bool) -> None:

@@ -28,6 +28,7 @@ from local_inference.registry import (
     Removed,
     RolledBack,
     Stored,
+    Tried,
     surplus,
 )
 from local_inference.residency import Residency
@@ -36,7 +37,7 @@ from local_inference.store import ChangedWhileRead, Store
 from local_inference.supervisor import Supervisor
 from local_inference.timeline import Timeline
 from local_inference.traffic import Traffic
-from local_inference.trials import Trials
+from local_inference.trials import Trials, is_of
 from local_inference.watcher import Copying, Event, Gone, Settled
 from router.core.adapters import AdapterCard, AdapterInfo
 from router.core.clock import monotonic_s
@@ -44,6 +45,8 @@ from router.core.errors import stack_of
 
 _log = logging.getLogger(__name__)
 _TEND_S = 0.25
+_WRITE_TRIALS_S = 1.0
+"""So much of what a trial counted may be lost when the host is killed."""
 _GRACE_S = 2.0
 """A version that is given up still takes requests this long: callers may not have seen the change yet."""
 
@@ -88,6 +91,7 @@ class Lifecycle:
         self._intake = intake
         self._options = options
         self._admission = admission
+        self._keeper = keeper
         self.timeline = Timeline()
         self.loader = Loader(
             versions=self,
@@ -136,6 +140,7 @@ class Lifecycle:
         finally:
             for task in list(self._checks.values()):
                 task.cancel()
+            self._write_trials()
 
     def on_event(self, event: Event) -> None:
         """Take what the watcher saw."""
@@ -170,6 +175,11 @@ class Lifecycle:
         """Say whether a version is kept in memory: by order, else as its card says."""
         ordered = self.journal.get(entry.info.name).pinned
         return entry.info.card.pin if ordered is None else ordered
+
+    def pins_changed(self) -> None:
+        """Note that somebody ordered another adapter to be kept in memory."""
+        self._keeper.stale()
+        self.catalog.told()
 
     def is_spare(self, entry: Entry) -> bool:
         """Say whether a version is only kept for a way back."""
@@ -216,7 +226,7 @@ class Lifecycle:
             card = await self._intake.card(name)
             self._show(AdapterInfo(name=name, version="", state=State.CHECKING.value, card=card))
             with self._admission.reserved():
-                taken = await self._intake.take(name, on_version)
+                taken = await self._intake.take(name, on_version, known=bool(self.journal.get(name).versions))
             self._accept(taken)
         except Rejected as error:
             self.quarantine(name, version, error, card)
@@ -280,7 +290,10 @@ class Lifecycle:
         if known is not None and known.state in (*LOADED, State.STORED):
             self._record(Refused(name=name, version=version, refusal=refusal))
             self.catalog.put(_refused(known, refusal))
-            self.trials.end(name)
+            trial = self.trials.end(name)
+            new = self.catalog.get(trial.id) if trial is not None and trial.old_id == known.id else None
+            if new is not None and new.state is State.READY:
+                self.settle(new.id)  # nothing is left that it could be tried against
         elif known is None or known.state is State.QUARANTINED or not version:
             info = AdapterInfo(name=name, version=version, state="", card=card)
             self._show(_refused(Entry(info=info), refusal).info)
@@ -305,10 +318,15 @@ class Lifecycle:
         if version == adapter.current:
             self._make_current(id)
         elif version == adapter.wanted and not adapter.held:
-            old = self.catalog.current(name)
-            serves = old is not None and old.state is State.READY
-            if old is None or not serves or not self.trials.begin(id, old.id, monotonic_s()):
+            old = self.catalog.get(f"{name}@{adapter.current}")
+            if old is None or not self._tried_against(id, old, adapter.trial):
                 self._make_current(id)
+
+    def _tried_against(self, id: str, old: Entry, before: Tried | None) -> bool:
+        """Begin a version's trial, or go on with it, if there is a current one; after a restart that may still load."""
+        goes_on = before is not None and is_of(before, id, old.id)
+        serves = old.state is State.READY or (goes_on and old.state in (State.STORED, State.LOADING, State.CANARY))
+        return serves and self.trials.begin(id, old.id, monotonic_s(), before)
 
     def _make_current(self, id: str) -> None:
         name, _, version = id.partition("@")
@@ -345,6 +363,11 @@ class Lifecycle:
             else:
                 self._record(RolledBack(name=name, version=trial.old_id.partition("@")[2]))
                 self.trials.end(name)
+
+    def _write_trials(self) -> None:
+        """Write down what was counted: a restart must not begin a trial anew."""
+        for tried in self.trials.news(monotonic_s()):
+            self._record(tried)
 
     def give_up_surplus(self, name: str) -> None:
         """Give up the versions that are more than are kept."""
@@ -405,9 +428,13 @@ class Lifecycle:
 
     async def _tend_all(self) -> None:
         """Judge what is on trial, tidy the store."""
+        written_s = monotonic_s()
         while True:
             await asyncio.sleep(_TEND_S)
             self._judge_trials()
+            if monotonic_s() - written_s >= _WRITE_TRIALS_S:
+                self._write_trials()
+                written_s = monotonic_s()
             if self._untidy and not self._checks:
                 self._untidy = False
                 await self._tidy()

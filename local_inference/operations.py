@@ -57,7 +57,7 @@ class Operations:
     async def pin(self, target: str, *, pinned: bool) -> None:
         """Keep an adapter in memory, or don't any more."""
         await self._order(Ordered(name=self._known(target)[0].name, pinned=pinned))
-        self._catalog.told()
+        self._lifecycle.pins_changed()
 
     async def disable(self, target: str) -> None:
         """Serve an adapter no more, whatever its folder holds, until it is enabled. Running requests end first."""

@@ -124,6 +124,15 @@ class Engine(Protocol):
         """
         ...
 
+    async def fetch(self, name: str) -> None:
+        """Bring the weights of a loaded adapter back into memory and onto the device.
+
+        Raises:
+            UpstreamRejected: the engine can't.
+            UpstreamUnavailable: the engine is gone.
+        """
+        ...
+
     async def activation_ms(self, name: str) -> float | None:
         """Measure how long an adapter in memory takes onto the device; None = that can't be had.
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import msgspec
 from msgspec.structs import replace
 
+from local_inference.rollout import Tally
 from router.core.adapters import AdapterInfo
 
 
@@ -28,6 +29,18 @@ class Refusal(msgspec.Struct, frozen=True):
     fix: str
 
 
+class Tried(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A version is on trial against the current one, and this was counted so far."""
+
+    name: str
+    version: str
+    old: str
+    elapsed_s: float
+    """How long it is on trial, the host's own absences left out."""
+    new_tally: Tally = Tally()
+    old_tally: Tally = Tally()
+
+
 class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """All that is known under one name."""
 
@@ -44,6 +57,7 @@ class Adapter(msgspec.Struct, frozen=True, kw_only=True):
     """None = as the card says."""
     disabled: bool = False
     refusals: dict[str, Refusal] = {}
+    trial: Tried | None = None
 
     @property
     def current(self) -> str:
@@ -106,7 +120,7 @@ class Removed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     name: str
 
 
-Record: TypeAlias = Stored | BecameCurrent | RolledBack | Ordered | Refused | Forgot | Removed
+Record: TypeAlias = Stored | BecameCurrent | RolledBack | Ordered | Refused | Forgot | Removed | Tried
 Adapters: TypeAlias = Mapping[str, Adapter]
 
 
@@ -131,32 +145,48 @@ def _stored(adapter: Adapter, kept: Kept, *, wanted: bool) -> Adapter:
     versions = (*others, kept) if same is None else tuple(kept if one is same else one for one in adapter.versions)
     if not wanted:
         return replace(adapter, versions=versions)
-    return replace(adapter, versions=versions, wanted=version, held=adapter.held and adapter.wanted == version)
+    held = adapter.held and adapter.wanted == version
+    trial = adapter.trial if adapter.trial is not None and adapter.trial.version == version else None
+    return replace(adapter, versions=versions, wanted=version, held=held, trial=trial)
 
 
-def _next(adapter: Adapter, record: BecameCurrent | RolledBack | Ordered | Refused | Forgot) -> Adapter:
+def _next(adapter: Adapter, record: BecameCurrent | RolledBack | Ordered | Refused | Forgot | Tried) -> Adapter:
+    if isinstance(record, Tried):
+        return replace(adapter, trial=record) if {record.version, record.old} <= _known(adapter) else adapter
     if isinstance(record, Ordered):
         pinned = adapter.pinned if record.pinned is None else record.pinned
         disabled = adapter.disabled if record.disabled is None else record.disabled
-        return replace(adapter, pinned=pinned, disabled=disabled)
+        return replace(adapter, pinned=pinned, disabled=disabled, trial=None if disabled else adapter.trial)
     version = record.version
     if isinstance(record, Refused):
         refusals = {key: value for key, value in adapter.refusals.items() if key != version}
         if record.refusal is not None:
             refusals[version] = record.refusal
+            adapter = _without_trial_of(adapter, version)
         return replace(adapter, refusals=refusals)
     others = tuple(one for one in adapter.history if one != version)
     if isinstance(record, Forgot):
         return replace(
-            adapter,
+            _without_trial_of(adapter, version),
             versions=tuple(one for one in adapter.versions if one.info.version != version),
             history=others,
             refusals={key: value for key, value in adapter.refusals.items() if key != version},
         )
     if adapter.kept(version) is None:
         return adapter
+    if isinstance(record, BecameCurrent) and version == adapter.current:
+        return adapter  # it is so again, after a restart
     held = adapter.wanted != version if isinstance(record, RolledBack) else adapter.held
-    return replace(adapter, history=(*others, version), held=held)
+    return replace(adapter, history=(*others, version), held=held, trial=None)
+
+
+def _known(adapter: Adapter) -> set[str]:
+    return {one.info.version for one in adapter.versions}
+
+
+def _without_trial_of(adapter: Adapter, version: str) -> Adapter:
+    trial = adapter.trial
+    return replace(adapter, trial=None) if trial is not None and version in (trial.version, trial.old) else adapter
 
 
 def before(adapter: Adapter) -> str:
@@ -187,4 +217,6 @@ def records_of(adapter: Adapter) -> tuple[Record, ...]:
     made += [
         Refused(name=name, version=version, refusal=refusal) for version, refusal in sorted(adapter.refusals.items())
     ]
+    if adapter.trial is not None:
+        made.append(adapter.trial)
     return tuple(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Set
 from contextlib import asynccontextmanager
 
 from local_inference.eviction import DecayedUse, victim, worth
@@ -17,7 +17,7 @@ class Residency:
     def __init__(
         self, *, device_slots: int, host_slots: int, is_pinned: Callable[[str], bool] = lambda id: False
     ) -> None:
-        """`is_pinned` says which ids are never evicted by us."""
+        """`is_pinned` says which ids are to be kept in memory, and on the device where a slot is left for others."""
         self.device_slots = device_slots
         self.host_slots = max(host_slots, device_slots)
         self.memory = Memory()
@@ -72,17 +72,37 @@ class Residency:
         full = len(self.memory.host) + self.memory.unnamed >= self.host_slots
         if id in self.memory.host or not full:
             return None
-        return victim(self._idle(self.memory.host), self._use, self.load_ms)
+        kept = self._kept(self.memory.host, self.host_slots)
+        return victim(self._idle(self.memory.host) - kept, self._use, self.load_ms)
 
     def to_vacate(self, id: str) -> str | None:
         """Choose who leaves the device so that an adapter fits in; None = it is there, or there is room or no choice."""
-        free_after = self._idle(self.memory.device)
-        if id in self.memory.device or len(self.memory.device) < self.device_slots or len(free_after) < 2:
+        device = self.memory.device
+        idle = self._idle(device)
+        if id in device or len(device) < self.device_slots or len(idle) < 2:
             return None
-        return victim(free_after, self._use, self.activate_ms)
+        return victim(idle - self._kept(device, self.device_slots), self._use, self.activate_ms)
 
-    def _idle(self, among: tuple[str, ...]) -> list[str]:
-        return [id for id in among if not self._is_pinned(id) and not self._leases.get(id)]
+    def to_fetch(self) -> str | None:
+        """Choose a pinned adapter that memory lacks, or the device though it has room."""
+        memory = self.memory
+        pinned = [id for id in self.load_ms if self._is_pinned(id)]
+        lost = [id for id in pinned if id not in memory.host]
+        if lost and len(pinned) - len(lost) < self.host_slots - 1:
+            return lost[0]
+        apart = [id for id in pinned if id in memory.host and id not in memory.device]
+        there = sum(self._is_pinned(id) for id in memory.device)
+        room = len(memory.device) < self.device_slots and there < self.device_slots - 1
+        return apart[0] if apart and room else None
+
+    def _kept(self, among: tuple[str, ...], slots: int) -> Set[str]:
+        """Pick the pinned ones, those worth most, so many that one slot is left for the others."""
+        pinned = sorted((id for id in among if self._is_pinned(id)), key=self.need, reverse=True)
+        return dict.fromkeys(pinned[: slots - 1]).keys()
+
+    def _idle(self, among: tuple[str, ...]) -> Set[str]:
+        """Pick those that nobody uses, in their order."""
+        return dict.fromkeys(id for id in among if not self._leases.get(id)).keys()
 
     @asynccontextmanager
     async def lease(self, id: str) -> AsyncGenerator[None]:

@@ -61,7 +61,7 @@ class Settings(BaseModel):
     adapters_dir: FilePath = Path("../adapters")
     store_dir: FilePath = Path("../var/store")
     poll_s: float = Field(0.25, gt=0, le=10)
-    """How often the folder is looked at; a copy counts as finished when nothing changed between two looks."""
+    """How often the folder is looked at, and how long nothing may have changed in a copy that is finished."""
     ready_wait_s: float = Field(10.0, ge=0)
     """How long a request waits for an adapter that is being loaded."""
     drain_s: float = Field(60.0, ge=0)
@@ -72,7 +72,7 @@ class Settings(BaseModel):
     adapter_patience_s: float = Field(10.0, gt=0)
     """An adapter whose requests have waited this long for a slot gets another's; less where answers are short."""
     load_gap_s: float = Field(0.5, ge=0)
-    """How long a load waits for a moment in which the engine computes nothing."""
+    """How long a load waits for a moment in which the engine computes nothing; not at all where those are rare."""
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)
     max_adapter_gib: float = Field(8.0, gt=0)
     keep_versions: int = Field(3, ge=1, le=100)

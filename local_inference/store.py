@@ -1,4 +1,9 @@
-"""Keeps immutable copies of adapters, each under the hash of its content; the engine reads nothing else."""
+"""Keeps immutable copies of adapters, each under the hash of its content; the engine reads nothing else.
+
+Nobody waits until the disk has a copy: on a busy disk that takes seconds. A killed process loses nothing by it; where the
+whole machine fails, what was stored in the last half minute may be incomplete. Its hash, looked at before another process
+loads it, tells, and it is copied again.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +25,8 @@ from local_inference.errors import Rejected
 from local_inference.places import CONFIG, SUMS, WEIGHTS
 
 _FILES = (CONFIG, WEIGHTS)
-_CHUNK_BYTES = 1024 * 1024
+_CHUNK_BYTES = 8 * 1024 * 1024
+"""Large, for after each step of a chunk this thread has to wait for its turn beside a busy event loop."""
 _INCOMING = ".incoming"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -49,17 +55,18 @@ class Store:
         shutil.rmtree(self._root / _INCOMING, ignore_errors=True)
         (self._root / _INCOMING).mkdir(parents=True)
 
-    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False) -> Copy:
+    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False, *, known: bool = True) -> Copy:
         """Copy an adapter's files, hashing on the way, unless the store has that content.
 
-        `unwanted` is asked again and again; once it says so, the copy is given up.
+        `unwanted` is asked again and again; once it says so, the copy is given up. What isn't `known` is copied
+        without looking first whether the store has it: that costs a reading more.
 
         Raises:
             Rejected: symlink, special_file.
             ChangedWhileRead: it isn't finished after all.
             OSError: a file vanished, or the disk is full.
         """
-        if self._may_have(folder):
+        if known and self._may_have(folder):
             sha256, sums = _transfer(folder, None, unwanted)
             if (self._root / sha256).is_dir():
                 return Copy(sha256, self._root / sha256, sums)
@@ -111,7 +118,6 @@ class Store:
             if not final.is_dir():
                 raise
             self.drop(copy)  # another folder brought the same content a moment ago
-        _sync(self._root)
         return final
 
     def drop(self, copy: Copy) -> None:
@@ -168,8 +174,6 @@ def _transfer(
                 raise ChangedWhileRead(errno.EAGAIN, f"{name} changed while it was read")
             if is_listed:
                 sums[name] = own.hexdigest()
-    if to is not None:
-        _sync(to)
     return digest.hexdigest(), sums
 
 
@@ -210,14 +214,4 @@ def _target(to: Path | None, name: str) -> Generator[BinaryIO | None]:
         return
     with (to / name).open("xb") as file:
         yield file
-        file.flush()
-        os.fsync(file.fileno())
     (to / name).chmod(0o444)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -31,9 +31,9 @@ class Traffic:
     def tally(self, id: str) -> Tally:
         return self._tallies.get(id, Tally())
 
-    def restart(self, id: str) -> None:
-        """Count from zero again."""
-        self._tallies.pop(id, None)
+    def restart(self, id: str, tally: Tally = Tally()) -> None:  # noqa: B008 a frozen value
+        """Count from zero again, or from what was counted before."""
+        self._tallies[id] = tally
 
     def share(self, name: str, id: str, ratio: float) -> None:
         """Let a version answer a part of the requests for its bare name."""

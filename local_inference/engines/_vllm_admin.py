@@ -45,6 +45,7 @@ class Client(Protocol):
 
     output_processor: Outputs
 
+    async def add_lora(self, lora_request: Lora) -> bool: ...
     async def remove_lora(self, lora_id: int) -> bool: ...
     async def list_loras(self) -> set[int]: ...
     async def collective_rpc(self, method: str, *, args: tuple[object, ...] = ()) -> list[object]: ...
@@ -120,6 +121,9 @@ class AdminRoutes:
                 return await self._free(client, name, number)
             case "POST", "evict":
                 return await self._free(client, name, number)
+            case "POST", "fetch":
+                lora = models.lora_requests.get(name)
+                return 200, {"fetched": lora is not None and await client.add_lora(lora)}
             case "POST", "vacate":
                 freed = number is not None and all(await client.collective_rpc("free_adapter_slot", args=(number,)))
                 return 200, {"freed": freed}

@@ -99,6 +99,7 @@ class FakeEngine:
         self.users: Counter[str] = Counter()
         """Running requests of each adapter."""
         self.evictions: list[tuple[str, bool]] = []
+        self.fetches: list[str] = []
         self.starts = 0
         self.running = 0
         self.cancelled = 0
@@ -155,6 +156,13 @@ class FakeEngine:
             raise UpstreamRejected(f"requests still use '{name}'")
         self.evictions.append((name, from_host))
         self._forget(name, from_host=from_host)
+
+    async def fetch(self, name: str) -> None:
+        self._check_alive()
+        await asyncio.sleep(self._config.load_ms / 1000)
+        if name in self.loaded:
+            self.fetches.append(name)
+            self._touch(name)
 
     async def activation_ms(self, name: str) -> float | None:
         self._check_alive()

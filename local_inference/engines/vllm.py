@@ -151,6 +151,9 @@ class VllmEngine:
     async def evict(self, name: str, *, from_host: bool) -> None:
         await self._admin("evict" if from_host else "vacate", name)
 
+    async def fetch(self, name: str) -> None:
+        await self._admin("fetch", name)
+
     async def activation_ms(self, name: str) -> float | None:
         return _decoded(await self._admin("time", name), _Timed).activate_ms
 

@@ -48,8 +48,8 @@ class DyingStore(Store):
         super().__init__(root)
         self._moment = moment
 
-    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False) -> Copy:
-        copy = super().take(folder, unwanted)
+    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False, *, known: bool = True) -> Copy:
+        copy = super().take(folder, unwanted, known=known)
         self._moment("copied")
         return copy
 

@@ -132,8 +132,8 @@ class SlowStore(Store):
         self.copied = threading.Event()
         self.heard = False
 
-    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False) -> Copy:
-        copy = super().take(folder, unwanted)
+    def take(self, folder: Path, unwanted: Callable[[], bool] = lambda: False, *, known: bool = True) -> Copy:
+        copy = super().take(folder, unwanted, known=known)
         self.copied.set()
         deadline_s = monotonic() + 5
         while not (heard := unwanted()) and monotonic() < deadline_s:
@@ -152,7 +152,7 @@ async def test_a_copy_that_nobody_wants_any_more_ends_at_once_and_leaves_nothing
 
     rules = Rules(limits=Limits(max_rank=16, max_bytes=10**9))
     intake = Intake(tmp_path / "adapters", store, rules, lambda: read_base(str(tmp_path)), running)
-    taking = asyncio.create_task(intake.take("legal", lambda version: None))
+    taking = asyncio.create_task(intake.take("legal", lambda version: None, known=False))
     await asyncio.to_thread(store.copied.wait, 5)
     assert len(list((tmp_path / "store" / ".incoming").iterdir())) == 1
     taking.cancel()

@@ -141,6 +141,24 @@ async def test_a_pinned_adapter_stays_in_memory_when_others_come(tmp_path: Path)
         assert (await running.infos("legal"))[0].residency == "disk"
 
 
+async def test_an_adapter_that_is_pinned_while_it_is_on_the_disk_comes_back(tmp_path: Path) -> None:
+    names = ("legal", "sql", "json")
+    for seed, name in enumerate(names):
+        write_adapter(tmp_path / "adapters" / name, seed=seed)
+    async with serving(tmp_path, {"max_loras": 1, "max_cpu_loras": 2}) as running:
+        for name in ("sql", "json") * 4:
+            assert (await running.ask(name)).status_code == 200
+        await running.host.keeper.refresh()
+        assert (await running.infos("legal"))[0].residency == "disk"
+        await running.http.post("/v1/adapters/legal:pin")
+
+        async def back() -> bool:
+            return (await running.infos("legal"))[0].residency != "disk"
+
+        await until(back)
+        assert [id.partition("@")[0] for id in running.engine.fetches] == ["legal"]
+
+
 # -- several hosts
 
 

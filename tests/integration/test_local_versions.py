@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from local_inference.errors import Rejected
 from local_inference.registry import Adapter
 from local_inference.store import Copy
 from tests.fakes.engine_host import Running, serving, until
@@ -277,10 +278,10 @@ async def test_an_unforeseen_failure_concerns_one_adapter_alone(tmp_path: Path) 
         store = running.host.lifecycle._store  # pyright: ignore[reportPrivateUsage] the seam below the intake
         take = store.take
 
-        def failing(folder: Path, unwanted: Callable[[], bool]) -> Copy:
+        def failing(folder: Path, unwanted: Callable[[], bool], *, known: bool) -> Copy:
             if folder.name == "odd":
                 raise ZeroDivisionError
-            return take(folder, unwanted)
+            return take(folder, unwanted, known=known)
 
         store.take = failing  # type: ignore[method-assign]
         write_adapter(running.adapters / "odd")
@@ -467,3 +468,41 @@ async def test_a_version_that_fails_or_displeases_is_rolled_back(tmp_path: Path)
         adapter: Adapter = running.host.journal.adapters["legal"]
         assert (adapter.current, adapter.held) == (old.partition("@")[2], True)
         assert await served(running, new) == new  # still there to look into
+
+
+async def test_what_a_trial_counted_outlives_a_restart(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    rollout = {**TRIAL, "window_s": 60}
+    async with serving(tmp_path, rollout=rollout) as running:
+        old, new = await _on_trial(running)
+        for _ in range(6):
+            await served(running, new)
+            await served(running, old)
+        await running.http.post(f"/v1/adapters/{new}:vote?good=false")
+        counted = [running.host.traffic.tally(id) for id in (new, old)]
+    async with serving(tmp_path, rollout=rollout) as running:
+
+        async def goes_on() -> bool:
+            return any(info.share for info in await running.infos("legal"))
+
+        await until(goes_on)
+        assert [running.host.traffic.tally(id) for id in (new, old)] == counted
+        assert running.host.journal.adapters["legal"].current == old.partition("@")[2]
+        running.engine.crash()
+
+        async def back() -> bool:
+            found = await running.infos("legal")
+            return [info.state for info in found] == ["ready", "ready"] and running.host.supervisor.running
+
+        await until(back, 10)
+        assert [running.host.traffic.tally(id) for id in (new, old)] == counted
+        assert running.host.lifecycle.trials.of("legal") == new, "an engine's restart ends no trial"
+
+
+async def test_a_version_on_trial_serves_once_the_one_before_it_is_refused(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path, rollout={**TRIAL, "window_s": 60}) as running:
+        old, new = await _on_trial(running)
+        why = Rejected("load_failed", "the engine can't load it", "see its log")
+        running.host.lifecycle.quarantine("legal", old.partition("@")[2], why)
+        assert {await served(running) for _ in range(5)} == {new}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.residency import POLICIES, Belady, Live, Lru, costs_of, replay, traces
+from bench.residency import POLICIES, Belady, Live, Lru, costs_of, replay, replay_ahead, traces
 
 USES = 6000
 TRACES = traces(uses=USES)
@@ -16,6 +16,27 @@ def test_the_live_policy_costs_no_more_than_age_alone_and_much_less_with_many_sl
     costs = costs_of("spread")
     live, age = (replay(TRACES[name], slots, costs, policy) for policy in (Live, Lru))
     assert live <= age * (0.85 if slots >= 16 else 1.0)
+
+
+LONG = [traces(seed, uses=20_000) for seed in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    ("name", "most"),
+    [("zipf 1.1", 0.85), ("bursts", 0.85), ("drifting", 0.85), ("scan", 0.85), ("two hot", 1.005), ("uniform", 1.005)],
+)
+def test_where_all_loads_cost_the_same_it_costs_less_than_age_alone_or_as_much(name: str, most: float) -> None:
+    """Where all, or all but two, are asked for alike no policy is better but by chance: hence the sum over seeds."""
+    costs = costs_of("equal")
+    live, age = (sum(replay(one[name], 16, costs, policy) for one in LONG) for policy in (Live, Lru))
+    assert live <= age * most
+
+
+def test_loads_ahead_of_need_are_counted_apart_from_those_that_are_waited_for() -> None:
+    trace, costs = TRACES["zipf 1.1"][:2000], costs_of("equal")
+    waited_ms, ahead_ms = replay_ahead(trace, 8, costs)
+    assert 0 < waited_ms <= replay(trace, 8, costs, Live)
+    assert ahead_ms > 0
 
 
 @pytest.mark.parametrize("name", ["zipf 1.1", "scan", "drifting"])

@@ -140,6 +140,9 @@ def test_the_store_keeps_equal_content_once_and_clears_leftovers(tmp_path: Path)
     assert other.path == path
     assert other.sha256 == one.sha256
     store.drop(other)
+    twice = store.take(tmp_path / "two", known=False)
+    assert twice.path != path, "copied without a look"
+    assert store.keep(twice) == path
     assert sorted(entry.name for entry in root.iterdir()) == [".incoming", one.sha256]
     assert list((root / ".incoming").iterdir()) == []
     assert (path / "adapter_config.json").stat().st_mode & 0o222 == 0

@@ -23,6 +23,7 @@ from local_inference.registry import (
     Removed,
     RolledBack,
     Stored,
+    Tried,
     apply,
     before,
     records_of,
@@ -57,6 +58,15 @@ records = st.one_of(
     ),
     st.builds(lambda name, version: Forgot(name=name, version=version), names, versions),
     st.builds(lambda name: Removed(name=name), names),
+    st.builds(
+        lambda name, version, old, answers: Tried(
+            name=name, version=version, old=old, elapsed_s=1.5, new_tally=Tally(answers=answers)
+        ),
+        names,
+        versions,
+        versions,
+        st.integers(0, 9),
+    ),
 )
 
 
@@ -79,6 +89,7 @@ def test_what_is_written_down_short_makes_the_same_registry(steps: list[Record])
             assert again[name].wanted == wanted
             assert (again[name].pinned, again[name].disabled) == (adapter.pinned, adapter.disabled)
             assert again[name].refusals == adapter.refusals
+            assert again[name].trial == adapter.trial
 
 
 @given(st.lists(records, max_size=30), st.integers(1, 4))
@@ -99,6 +110,23 @@ def test_a_rolled_back_version_stays_held_until_the_folder_changes() -> None:
     assert apply({"law": state}, second)["law"].held, "the same content again"
     assert not apply({"law": state}, Stored(name="law", kept=kept("law", "3")))["law"].held
     assert not apply({"law": state}, RolledBack(name="law", version="2"))["law"].held
+
+
+def test_a_trial_is_over_once_one_of_its_versions_is_current_held_refused_gone_or_replaced() -> None:
+    first, second, third = (Stored(name="law", kept=kept("law", version)) for version in "123")
+    tried = Tried(name="law", version="2", old="1", elapsed_s=3.0, new_tally=Tally(answers=7, errors=1))
+    on_trial = told(first, BecameCurrent(name="law", version="1"), second, tried)
+    assert on_trial["law"].trial == tried
+    assert apply(on_trial, second)["law"].trial == tried, "the same content again, or a new card"
+    ends: tuple[Record, ...] = (
+        BecameCurrent(name="law", version="2"),
+        RolledBack(name="law", version="1"),
+        Refused(name="law", version="2", refusal=Refusal("not_finite", "no", "retrain")),
+        Forgot(name="law", version="2"),
+        Ordered(name="law", disabled=True),
+        third,
+    )
+    assert [apply(on_trial, end)["law"].trial for end in ends] == [None] * len(ends)
 
 
 def test_a_journal_that_is_cut_at_any_byte_holds_all_whole_lines(tmp_path: Path) -> None:

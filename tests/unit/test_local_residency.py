@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 import pytest
 from hypothesis import given
@@ -57,6 +58,35 @@ async def test_what_is_in_use_or_pinned_is_never_chosen() -> None:
         assert residency.to_evict("new@1") is None
 
 
+def test_pinned_adapters_leave_one_slot_to_the_others() -> None:
+    residency = Residency(device_slots=2, host_slots=3, is_pinned=lambda id: id.startswith("p"))
+    residency.load_ms = dict.fromkeys(("p1@1", "p2@1", "p3@1", "a@1"), 10.0)
+    for id in ("p1@1", "p1@1", "a@1", "p2@1", "p1@1", "a@1", "p2@1", "p1@1", "p3@1"):
+        residency.touched(id)
+    residency.told(Memory(host=("p1@1", "p2@1", "p3@1"), device=("p1@1", "p2@1")))
+    assert residency.to_evict("new@1") == "p3@1", "of more pinned ones than fit, the one worth least goes"
+    assert residency.to_vacate("new@1") == "p2@1", "on the device one slot fewer is kept than there are"
+    residency.told(Memory(host=("p1@1", "a@1"), device=("p1@1", "a@1")))
+    assert residency.to_vacate("new@1") == "a@1", "a choice by us, before the engine lets the pinned one go by its age"
+
+
+def test_a_pinned_adapter_that_went_is_fetched_where_there_is_room_for_it() -> None:
+    pinned = {"p@1"}
+    residency = Residency(device_slots=2, host_slots=3, is_pinned=pinned.__contains__)
+    residency.load_ms = dict.fromkeys(("p@1", "a@1", "b@1", "c@1"), 10.0)
+    residency.told(Memory(host=("a@1", "b@1", "c@1"), device=("a@1", "b@1")))
+    assert residency.to_fetch() == "p@1"
+    residency.told(Memory(host=("a@1", "b@1", "p@1"), device=("a@1", "b@1")))
+    assert residency.to_fetch() is None, "no slot of the device is free"
+    residency.told(Memory(host=("a@1", "p@1"), device=("a@1",)))
+    assert residency.to_fetch() == "p@1"
+    residency.told(Memory(host=("a@1", "p@1"), device=("a@1", "p@1")))
+    assert residency.to_fetch() is None
+    residency.told(Memory(host=("a@1", "b@1", "c@1"), device=("a@1", "b@1")))
+    pinned |= {"a@1", "b@1"}
+    assert residency.to_fetch() is None, "the others' slot isn't taken"
+
+
 async def test_leases_are_counted_and_end_with_the_request() -> None:
     residency = Residency(device_slots=1, host_slots=1)
     async with residency.lease("a@1"), residency.lease("a@1"):
@@ -94,8 +124,24 @@ def test_of_equal_costs_what_was_used_in_every_way_more_is_kept(uses: list[str])
         use.used(id)
     chosen = victim("abcdef", use, {})
     assert chosen is not None
-    assert all(use.rate(chosen) <= use.rate(id) for id in "abcdef")
+    assert not any(use.rate(id) < use.rate(chosen) and use.age(id) > use.age(chosen) for id in "abcdef")
+    assert all(use.rate(chosen) <= use.rate(id) + 0.5 * math.sqrt(use.rate(id) + 1) for id in "abcdef")
     assert use.rate("never") == 0
+
+
+def test_where_counts_tell_nothing_age_decides_by_cost() -> None:
+    use = DecayedUse()
+    for id in ("a", "a", "b", "c"):
+        use.used(id)
+    assert victim("bca", use, {}) == "a", "twice at once or once: that tells nothing yet"
+    assert victim("bca", use, {"a": 9.0, "b": 1.0, "c": 1.0}) == "b"
+
+
+def test_a_burst_counts_less_than_as_many_uses_apart() -> None:
+    use = DecayedUse()
+    for id in ["burst"] * 10 + ["apart", "other"] * 10:
+        use.used(id)
+    assert use.rate("burst") < use.rate("apart") / 2
 
 
 def test_an_old_favourite_loses_to_a_new_one() -> None:
