@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import os
 import re
@@ -138,6 +139,31 @@ def test_a_dropped_adapter_is_ready_within_two_seconds(host: HostProcess) -> Non
     sys.stderr.write(f"\ndrop to ready: {seconds:.2f} s, load: {host.infos()['new']['load_ms']} ms\n")
 
 
+def test_an_adapter_is_proven_while_all_slots_are_held_by_answers_that_do_not_end(host: HostProcess) -> None:
+    def drop() -> None:
+        wait_for(lambda: running(host) == 2)
+        write_adapter(host.adapters / "meanwhile", seed=13)
+        wait_for(lambda: host.infos().get("meanwhile", {}).get("state") == "ready")
+
+    async def ended_before_it_was_ready() -> list[bool]:
+        async with httpx.AsyncClient(base_url=host.http.base_url, timeout=60, trust_env=False) as http:
+            long = {"prompt": "hello", "max_tokens": 1900, "ignore_eos": True}
+            asking = [
+                asyncio.create_task(http.post("/v1/completions", json={"model": model, **long}))
+                for model in ("legal", "medical")
+            ]
+            await asyncio.to_thread(drop)
+            ended = [one.done() for one in asking]
+            for one in asking:
+                one.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            return ended
+
+    assert asyncio.run(ended_before_it_was_ready()) == [False, False], host.infos()["meanwhile"]["steps_ms"]
+    shutil.rmtree(host.adapters / "meanwhile")
+    wait_for(lambda: "meanwhile" not in host.infos())
+
+
 def test_an_edit_changes_the_answers_of_its_name(host: HostProcess) -> None:
     before, old = answer_of(host.ask("new")), host.infos()["new"]["version"]
     write_adapter(host.adapters / "new", seed=12)
@@ -213,6 +239,17 @@ def test_where_adapters_are_is_what_vllm_says(host: HostProcess) -> None:
 
     wait_for(told)
     assert all(info["load_ms"] and info["activate_ms"] for info in host.infos().values() if info["state"] == "ready")
+
+
+def test_an_adapter_that_is_pinned_while_it_is_on_the_disk_is_fetched(host: HostProcess) -> None:
+    for name in ("medical", "sql", "poetry"):
+        assert host.ask(name).status_code == 200
+    held = memory_of(host)["host"]
+    gone = next(name for name in ("legal", "medical", "sql", "poetry") if not any(name in id for id in held))
+    host.http.post(f"/v1/adapters/{gone}:pin")
+    wait_for(lambda: any(id.startswith(f"{gone}@") for id in memory_of(host)["host"]))
+    assert len(memory_of(host)["host"]) == 3
+    host.http.post(f"/v1/adapters/{gone}:unpin")
 
 
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
