@@ -170,7 +170,7 @@ class Host:
             raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
         self.lifecycle.restore()
         watcher = self._watcher = Watcher(
-            self.settings.adapters_dir, self.settings.poll_s, self.lifecycle.on_event, self.journal.adapters
+            self.settings.adapters_dir, self.settings.poll_s, self.lifecycle.arrivals.on_event, self.journal.adapters
         )
         try:
             async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""Drives adapters through their life: takes them in, tries, replaces and gives them up; `loading` has them loaded."""
+"""Drives adapters through their life: tries, replaces and gives them up; `arrivals` brings them, `loading` has them loaded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from local_inference.admission import Admission
+from local_inference.arrivals import Arrivals
 from local_inference.card import UNREAD
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
@@ -33,15 +34,13 @@ from local_inference.registry import (
 )
 from local_inference.residency import Residency
 from local_inference.rollout import Decision, Rules
-from local_inference.store import ChangedWhileRead, Store
+from local_inference.store import Store
 from local_inference.supervisor import Supervisor
 from local_inference.timeline import Timeline
 from local_inference.traffic import Traffic
 from local_inference.trials import Trials, is_of
-from local_inference.watcher import Copying, Event, Gone, Settled
 from router.core.adapters import AdapterCard, AdapterInfo
 from router.core.clock import monotonic_s
-from router.core.errors import stack_of
 
 _log = logging.getLogger(__name__)
 _TEND_S = 0.25
@@ -90,7 +89,6 @@ class Lifecycle:
         self._store = store
         self._intake = intake
         self._options = options
-        self._admission = admission
         self._keeper = keeper
         self.timeline = Timeline()
         self.loader = Loader(
@@ -106,7 +104,7 @@ class Lifecycle:
             drain_s=options.drain_s,
             load_gap_s=options.load_gap_s,
         )
-        self._checks: dict[str, asyncio.Task[None]] = {}
+        self.arrivals = Arrivals(self, intake, admission, self.timeline, lambda name: bool(journal.get(name).versions))
         self._checked: set[str] = set()
         self.trials = Trials(options.rollout, traffic, catalog.told)
         self._untidy = True
@@ -115,7 +113,7 @@ class Lifecycle:
     @property
     def idle(self) -> bool:
         """Whether nothing is being checked or loaded."""
-        return not self._checks and self.loader.idle
+        return self.arrivals.idle and self.loader.idle
 
     def restore(self) -> None:
         """Take over what the journal says; its versions are loaded from the store, whatever the folder holds."""
@@ -138,26 +136,8 @@ class Lifecycle:
                 group.create_task(self.loader.run())
                 group.create_task(self._tend_all())
         finally:
-            for task in list(self._checks.values()):
-                task.cancel()
+            self.arrivals.close()
             self._write_trials()
-
-    def on_event(self, event: Event) -> None:
-        """Take what the watcher saw."""
-        match event:
-            case Copying(name, message):
-                self._cancel_check(name)
-                self.timeline.begin(name)
-                self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message, card=UNREAD))
-            case Settled(name):
-                self._cancel_check(name)
-                self.timeline.passed(name, "rest")
-                task = asyncio.create_task(self._ingest(name))
-                self._checks[name] = task
-                task.add_done_callback(lambda done: self._check_ended(name, done))
-            case Gone(name):
-                self._cancel_check(name)
-                self._remove(name)
 
     def describe(self, entry: Entry) -> AdapterInfo:
         """Tell all that is known of a version now."""
@@ -193,19 +173,7 @@ class Lifecycle:
 
     # -- what a folder holds
 
-    def _cancel_check(self, name: str) -> None:
-        task = self._checks.pop(name, None)
-        if task is not None:
-            task.cancel()
-            self._untidy = True  # it may just have kept what nobody will want
-
-    def _check_ended(self, name: str, task: asyncio.Task[None]) -> None:
-        if self._checks.get(name) is task:
-            del self._checks[name]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("adapter check failed name=%s\n%s", name, stack_of(error))
-
-    def _show(self, info: AdapterInfo) -> None:
+    def show(self, info: AdapterInfo) -> None:
         """List a folder whose content has no version yet, or was turned down; one such entry a name."""
         pending = Entry(info=info)
         for entry in self.catalog.versions(info.name):
@@ -213,41 +181,10 @@ class Lifecycle:
                 self.catalog.drop(entry.id)
         self.catalog.put(pending)
 
-    async def _ingest(self, name: str) -> None:
-        """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""
-        version, card = "", UNREAD
-
-        def on_version(found: str) -> None:
-            nonlocal version
-            version = found
-            self.timeline.passed(name, "copy")
-
-        try:
-            card = await self._intake.card(name)
-            self._show(AdapterInfo(name=name, version="", state=State.CHECKING.value, card=card))
-            with self._admission.reserved():
-                taken = await self._intake.take(name, on_version, known=bool(self.journal.get(name).versions))
-            self._accept(taken)
-        except Rejected as error:
-            self.quarantine(name, version, error, card)
-        except (FileNotFoundError, ChangedWhileRead):
-            message = "its files changed while they were read"
-            self._show(AdapterInfo(name=name, version="", state=State.COPYING.value, message=message, card=card))
-        except OSError as error:
-            why = f"its files can't be read or copied: {error.strerror}"
-            found = Rejected("unreadable", why, "mend permissions or disk, then copy it again")
-            self.quarantine(name, version, found, card)
-        except Exception as error:  # noqa: BLE001 one odd folder must cost no other adapter anything
-            _log.error("adapter check failed by a bug name=%s\n%s", name, stack_of(error))
-            why = f"checking it failed in a way nobody foresaw ({type(error).__name__})"
-            found = Rejected("internal_error", why, "see the engine host's log, and report it")
-            self.quarantine(name, version, found, card)
-
-    def _accept(self, taken: Taken) -> None:
+    def accept(self, taken: Taken) -> None:
         """Take a checked version: load it, or only its new card if its weights are known."""
         name, version = taken.info.name, taken.info.version
         entry = Entry(info=taken.info, path=taken.path)
-        self.timeline.passed(name, "check")
         self.loader.whole.add(taken.sha256)
         if name in self._checked:  # somebody touched it since the start: another try
             self._record(Refused(name=name, version=version, refusal=None))
@@ -296,16 +233,21 @@ class Lifecycle:
                 self.settle(new.id)  # nothing is left that it could be tried against
         elif known is None or known.state is State.QUARANTINED or not version:
             info = AdapterInfo(name=name, version=version, state="", card=card)
-            self._show(_refused(Entry(info=info), refusal).info)
+            self.show(_refused(Entry(info=info), refusal).info)
         _log.warning("adapter quarantined name=%s reason=%s: %s", name, error.reason, error.message)
 
-    def _remove(self, name: str) -> None:
+    def removed(self, name: str) -> None:
+        """Give up all versions of a name, whose folder is gone."""
         self._record(Removed(name=name))
         self.trials.end(name)
         self.catalog.retire_name(name)
         for entry in self.catalog.versions(name):
             self._give_up(entry, 0.0)
         _log.info("adapter removed name=%s", name)
+
+    def given_up(self, name: str) -> None:
+        """Look later whether a check that was given up left something in the store."""
+        self._untidy = True
 
     # -- which version a name means
 
@@ -330,8 +272,9 @@ class Lifecycle:
 
     def _make_current(self, id: str) -> None:
         name, _, version = id.partition("@")
-        self._record(BecameCurrent(name=name, version=version))
-        self.trials.end(name)
+        if version != self.journal.get(name).current:  # else it is so again: what is tried against it still is
+            self._record(BecameCurrent(name=name, version=version))
+            self.trials.end(name)
         self.catalog.promote(id)
         self.give_up_surplus(name)
 
@@ -435,7 +378,7 @@ class Lifecycle:
             if monotonic_s() - written_s >= _WRITE_TRIALS_S:
                 self._write_trials()
                 written_s = monotonic_s()
-            if self._untidy and not self._checks:
+            if self._untidy and self.arrivals.idle:
                 self._untidy = False
                 await self._tidy()
 

@@ -130,7 +130,7 @@ class Life:
 
     async def drop(self, name: str, seed: int) -> None:
         write_adapter(self.adapters / name, seed=seed)
-        self.lifecycle.on_event(Settled(name))
+        self.lifecycle.arrivals.on_event(Settled(name))
         await self.idle()
 
     async def stop(self) -> None:
@@ -156,7 +156,7 @@ async def history(make: Callable[[], Life]) -> None:
     await life.operations.enable("sql")
     await life.idle()
     await life.drop("legal", 4)
-    life.lifecycle.on_event(Gone("sql"))
+    life.lifecycle.arrivals.on_event(Gone("sql"))
     await life.stop()
 
 
