@@ -215,6 +215,25 @@ def test_where_adapters_are_is_what_vllm_says(host: HostProcess) -> None:
     assert all(info["load_ms"] and info["activate_ms"] for info in host.infos().values() if info["state"] == "ready")
 
 
+def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostProcess) -> None:
+    enough = threading.Event()
+
+    def keep_asking(name: str, tokens: int) -> None:
+        while not enough.is_set():
+            assert host.ask(name, max_tokens=tokens, ignore_eos=True).status_code == 200
+
+    with ThreadPoolExecutor(12) as pool:
+        asking = [pool.submit(keep_asking, ("legal", "medical")[n % 2], 60 + 8 * n) for n in range(12)]
+        try:
+            wait_for(lambda: running(host) == 12)
+            assert host.ask("sql").status_code == 200
+            assert not any(one.done() for one in asking), "the others still ask: left alone, vLLM would let it wait"
+        finally:
+            enough.set()
+        for one in asking:
+            one.result()
+
+
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
     text = host.ask("legal", stream=True, stream_options={"include_usage": True}).text
     assert text.endswith("data: [DONE]\n\n")
