@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -217,21 +218,27 @@ def test_where_adapters_are_is_what_vllm_says(host: HostProcess) -> None:
 
 def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostProcess) -> None:
     enough = threading.Event()
+    took_s: list[float] = []
+
+    def timed(name: str, **fields: object) -> float:
+        started_s = time.monotonic()
+        assert host.ask(name, **fields).status_code == 200
+        return time.monotonic() - started_s
 
     def keep_asking(name: str, tokens: int) -> None:
         while not enough.is_set():
-            assert host.ask(name, max_tokens=tokens, ignore_eos=True).status_code == 200
+            took_s.append(timed(name, max_tokens=tokens, ignore_eos=True))
 
     with ThreadPoolExecutor(12) as pool:
         asking = [pool.submit(keep_asking, ("legal", "medical")[n % 2], 60 + 8 * n) for n in range(12)]
         try:
             wait_for(lambda: running(host) == 12)
-            assert host.ask("sql").status_code == 200
-            assert not any(one.done() for one in asking), "the others still ask: left alone, vLLM would let it wait"
+            rare_s = [timed("sql") for _ in range(8)]
         finally:
             enough.set()
         for one in asking:
             one.result()
+    assert max(rare_s) < 8 * statistics.median(took_s), "left alone, vLLM lets it wait for tens of answers"
 
 
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
