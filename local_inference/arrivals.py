@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
-from local_inference.admission import Admission
 from local_inference.card import UNREAD
 from local_inference.catalog import State
 from local_inference.errors import Rejected
@@ -52,13 +51,11 @@ class Arrivals:
         self,
         versions: Versions,
         intake: Intake,
-        admission: Admission,
         timeline: Timeline,
         is_known: Callable[[str], bool],
     ) -> None:
         self._versions = versions
         self._intake = intake
-        self._admission = admission
         self._timeline = timeline
         self._is_known = is_known
         self._checks: dict[str, asyncio.Task[None]] = {}
@@ -115,8 +112,7 @@ class Arrivals:
         try:
             card = await self._intake.card(name)
             self._show(name, State.CHECKING, card)
-            with self._admission.reserved():
-                taken = await self._intake.take(name, on_version, known=self._is_known(name))
+            taken = await self._intake.take(name, on_version, known=self._is_known(name))
             self._timeline.passed(name, "check")
             self._versions.accept(taken)
         except Rejected as error:

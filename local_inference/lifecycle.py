@@ -104,7 +104,7 @@ class Lifecycle:
             drain_s=options.drain_s,
             load_gap_s=options.load_gap_s,
         )
-        self.arrivals = Arrivals(self, intake, admission, self.timeline, lambda name: bool(journal.get(name).versions))
+        self.arrivals = Arrivals(self, intake, self.timeline, lambda name: bool(journal.get(name).versions))
         self._checked: set[str] = set()
         self.trials = Trials(options.rollout, traffic, catalog.told)
         self._untidy = True

@@ -178,8 +178,7 @@ class Loader:
                 continue
             self._loading = entry.id
             try:
-                with self._admission.reserved():
-                    await self._load(entry)
+                await self._load(entry)
             except Rejected as error:
                 await self._turn_down(entry, error)
             except UpstreamUnavailable as error:
@@ -223,9 +222,10 @@ class Loader:
         if entry.id not in self._proven:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
-            # The base model answers while the engine times the adapter's way onto the device.
-            base, _ = await asyncio.gather(ask_base(self._engine, entry.info.card), self._keeper.measure(entry.id))
-            await prove(self._engine, entry.id, entry.info.card, base)
+            async with self._admission.turn(entry.id, urgent=True):
+                # The base model answers while the engine times the adapter's way onto the device.
+                base, _ = await asyncio.gather(ask_base(self._engine, entry.info.card), self._keeper.measure(entry.id))
+                await prove(self._engine, entry.id, entry.info.card, base)
             self._proven.add(entry.id)
             self._timeline.passed(entry.id, "prove")
         else:

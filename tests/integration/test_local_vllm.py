@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -250,6 +251,31 @@ def test_an_adapter_that_is_pinned_while_it_is_on_the_disk_is_fetched(host: Host
     wait_for(lambda: any(id.startswith(f"{gone}@") for id in memory_of(host)["host"]))
     assert len(memory_of(host)["host"]) == 3
     host.http.post(f"/v1/adapters/{gone}:unpin")
+
+
+def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostProcess) -> None:
+    enough = threading.Event()
+    took_s: list[float] = []
+
+    def timed(name: str, **fields: object) -> float:
+        started_s = time.monotonic()
+        assert host.ask(name, **fields).status_code == 200
+        return time.monotonic() - started_s
+
+    def keep_asking(name: str, tokens: int) -> None:
+        while not enough.is_set():
+            took_s.append(timed(name, max_tokens=tokens, ignore_eos=True))
+
+    with ThreadPoolExecutor(12) as pool:
+        asking = [pool.submit(keep_asking, ("legal", "medical")[n % 2], 60 + 8 * n) for n in range(12)]
+        try:
+            wait_for(lambda: running(host) == 12)
+            rare_s = [timed("sql") for _ in range(8)]
+        finally:
+            enough.set()
+        for one in asking:
+            one.result()
+    assert max(rare_s) < 8 * statistics.median(took_s), "left alone, vLLM lets it wait for tens of answers"
 
 
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:

@@ -25,11 +25,10 @@ class Clock:
 
 
 def admission(clock: Callable[[], float] | None = None, **changes: float) -> Admission:
-    values = {"slots": 2, "seats": 4, "max_patience_s": 5.0, "max_wait_s": 30.0, "max_waiting": 100, **changes}
+    values = {"slots": 2, "seats": 4, "max_wait_s": 30.0, "max_waiting": 100, **changes}
     limits = Limits(
         slots=int(values["slots"]),
         seats=int(values["seats"]),
-        max_patience_s=values["max_patience_s"],
         max_wait_s=values["max_wait_s"],
         max_waiting=int(values["max_waiting"]),
     )
@@ -76,69 +75,30 @@ def inside(made: list[Caller]) -> list[int]:
     return [index for index, one in enumerate(made) if one.inside.is_set()]
 
 
-async def test_base_requests_need_no_slot_and_adapters_beyond_the_slots_wait() -> None:
-    queue = admission()
-    async with callers(queue, ("a", ""), ("b", ""), ("c", ""), (None, "")) as made:
-        assert inside(made) == [0, 1, 3]
+async def test_what_waits_for_a_slot_waits_in_the_engine() -> None:
+    queue = admission(slots=1, seats=4)
+    async with callers(queue, ("a", ""), ("b", ""), ("c", ""), (None, ""), ("a", "")) as made:
+        assert inside(made) == [0, 1, 2, 3]
         await made[0].end()
         await settle()
-        assert 2 in inside(made)
+        assert 4 in inside(made)
 
 
-async def test_a_late_adapter_closes_a_holder_and_is_staged() -> None:
+async def test_the_hosts_own_work_goes_before_all_and_is_never_refused() -> None:
     clock = Clock()
-    queue = admission(clock, slots=1, seats=10)
-    async with callers(queue, ("hot", ""), ("hot", ""), ("cold", "")) as made:
-        assert inside(made) == [0, 1]
-        clock.now_s = 6.0
-        late = Caller(queue, "hot")
+    queue = admission(clock, slots=1, seats=1, max_waiting=1, max_wait_s=1.0)
+    async with callers(queue, ("hot", ""), ("other", "")) as made:
+        assert inside(made) == [0]
+        proving = asyncio.create_task(_prove(queue))
         await settle()
-        assert inside(made) == [0, 1, 2], "the cold one is staged in the engine"
-        assert not late.inside.is_set(), "the holder is closed"
-        for one in made[:2]:
-            await one.end()
-        await settle()
-        assert not late.inside.is_set(), "the slot is the cold one's now"
-        await made[2].end()
-        await settle()
-        assert late.inside.is_set()
-        await late.end()
-        assert queue.facts().drained_slots == 1
+        assert proving.done(), "it needs no seat"
+        clock.now_s = 5.0
+    assert queue.facts().refused == 0
 
 
-async def test_while_an_adapter_is_proven_nobody_takes_the_spare_slot_and_turns_go_on() -> None:
-    clock = Clock()
-    queue = admission(clock, slots=1, seats=10)
-    with queue.reserved():
-        async with callers(queue, ("hot", ""), ("cold", "")) as made:
-            clock.now_s = 6.0
-            late = Caller(queue, "hot")
-            await settle()
-            assert inside(made) == [0], "the holder is closed, and its successor not yet sent in"
-            assert not late.inside.is_set()
-            await made[0].end()
-            await settle()
-            assert inside(made) == [0, 1]
-            await made[1].end()
-            await late.end()
-
-
-async def test_a_gap_is_waited_for_only_where_there_are_some() -> None:
-    clock = Clock()
-    queue = admission(clock)
-    assert await queue.gap(0.01)
-    async with callers(queue, (None, "")) as made:
-        clock.now_s = 0.03
-        waiting = asyncio.create_task(queue.gap(60.0))
-        await settle()
-        assert not waiting.done()
-        assert not await queue.gap(0.01), "it is waited for in vain"
-        clock.now_s = 1.0
-        started_s = asyncio.get_running_loop().time()
-        assert not await queue.gap(0.2), "it isn't waited for"
-        assert asyncio.get_running_loop().time() - started_s < 0.1
-        await made[0].end()
-        assert await waiting
+async def _prove(queue: Admission) -> None:
+    async with queue.turn("new", urgent=True):
+        pass
 
 
 async def test_turns_go_round_the_tenants() -> None:
@@ -188,13 +148,15 @@ async def test_a_modest_tenant_is_not_refused_for_anothers_queue() -> None:
 
 async def test_what_waited_too_long_is_refused_by_what_is_short() -> None:
     clock = Clock()
-    queue = admission(clock, slots=1, seats=2, max_wait_s=10.0, max_patience_s=100.0)
-    async with callers(queue, ("a", ""), ("b", "")) as made:
+    queue = admission(clock, slots=1, seats=2, max_wait_s=10.0)
+    async with callers(queue, ("a", ""), ("b", ""), ("a", ""), (None, "")) as made:
         clock.now_s = 11.0
         another = Caller(queue, None)
         await settle()
         with pytest.raises(SlotsExhausted):
-            await made[1].task
+            await made[2].task
+        with pytest.raises(Overloaded):
+            await made[3].task
         another.task.cancel()
         await asyncio.gather(another.task, return_exceptions=True)
 
@@ -218,3 +180,21 @@ async def test_one_that_is_cancelled_in_the_moment_it_is_let_in_leaves_no_trace(
         made[1].task.cancel()
         await settle()
         assert (queue.facts().running, queue.facts().waiting) == (0, 0)
+
+
+async def test_a_gap_is_waited_for_only_where_there_are_some() -> None:
+    clock = Clock()
+    queue = admission(clock)
+    assert await queue.gap(0.01)
+    async with callers(queue, (None, "")) as made:
+        clock.now_s = 0.03
+        waiting = asyncio.create_task(queue.gap(60.0))
+        await settle()
+        assert not waiting.done()
+        assert not await queue.gap(0.01), "it is waited for in vain"
+        clock.now_s = 1.0
+        started_s = asyncio.get_running_loop().time()
+        assert not await queue.gap(0.2), "it isn't waited for"
+        assert asyncio.get_running_loop().time() - started_s < 0.1
+        await made[0].end()
+        assert await waiting
