@@ -57,17 +57,7 @@ class _Completion(msgspec.Struct):
 _COMPLETION = msgspec.json.Decoder(_Completion)
 
 
-async def ask_base(engine: Engine, card: AdapterCard) -> Probe:
-    """Ask the base model what an adapter is to be compared with; the adapter needn't be there yet.
-
-    Raises:
-        Rejected: canary_failed.
-        UpstreamUnavailable: the engine is gone.
-    """
-    return await _probe(engine, BASE_NAME, _prompts(card))
-
-
-async def prove(engine: Engine, id: str, card: AdapterCard, base: Probe) -> None:
+async def prove(engine: Engine, id: str, card: AdapterCard) -> None:
     """Demand of a loaded adapter that it changes the model, doesn't break it, and answers its card's checks.
 
     All is asked at once: under load, each answer takes as many steps of the engine as it has tokens.
@@ -76,18 +66,16 @@ async def prove(engine: Engine, id: str, card: AdapterCard, base: Probe) -> None
         Rejected: no_effect, not_finite, degenerate, checks_failed, or canary_failed; of several, the first.
         UpstreamUnavailable: the engine is gone.
     """
-    demands = (_compare(engine, id, _prompts(card), base), _read_on(engine, id), _examine(engine, id, card))
+    demands = (_compare(engine, id, card.examples), _read_on(engine, id), _examine(engine, id, card))
     for found in await asyncio.gather(*demands, return_exceptions=True):
         if isinstance(found, BaseException):
             raise found
 
 
-def _prompts(card: AdapterCard) -> list[str]:
-    return [*_PROMPTS, *(text[:_MAX_PROMPT_CHARS] for text in card.examples[:2] if text.strip())]
-
-
-async def _compare(engine: Engine, id: str, prompts: list[str], base: Probe) -> None:
+async def _compare(engine: Engine, id: str, examples: tuple[str, ...]) -> None:
     """Compare token probabilities on a few prompts with the base model's, which is asked twice to see the noise."""
+    prompts = [*_PROMPTS, *(text[:_MAX_PROMPT_CHARS] for text in examples[:2] if text.strip())]
+    base = await _probe(engine, BASE_NAME, prompts)
     for _ in range(_ATTEMPTS):
         adapted = await _probe(engine, id, prompts)
         again = await _probe(engine, BASE_NAME, prompts)

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Protocol
 
 from local_inference.admission import Admission
-from local_inference.canary import ask_base, prove
+from local_inference.canary import prove
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.intake import Intake
@@ -223,9 +223,9 @@ class Loader:
             if not self._advance(entry.id, State.CANARY, load_ms):
                 return
             async with self._admission.turn(entry.id, urgent=True):
-                # The base model answers while the engine times the adapter's way onto the device.
-                base, _ = await asyncio.gather(ask_base(self._engine, entry.info.card), self._keeper.measure(entry.id))
-                await prove(self._engine, entry.id, entry.info.card, base)
+                # The engine times the adapter's way onto the device between two steps.
+                proof = prove(self._engine, entry.id, entry.info.card)
+                await asyncio.gather(proof, self._keeper.measure(entry.id))
             self._proven.add(entry.id)
             self._timeline.passed(entry.id, "prove")
         else:
