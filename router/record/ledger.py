@@ -32,6 +32,9 @@ _T = TypeVar("_T")
 BATCH_S = 0.25
 """How long usage is collected before it is written; a killed process loses no more than this."""
 
+_MOST_PICOUSD = 10**18
+"""A million dollars: no attempt counts as more, so that whatever price stands in a configuration, the database can hold it."""
+
 _NOTHING = SpentPicousd()
 _RETRY_S = 0.5
 _SNAPSHOT_S = 60.0
@@ -348,7 +351,7 @@ def _count(tally: Tally, attempt: Attempt, cost_picousd: int) -> None:
 
 def _picousd(usd: Decimal) -> int:
     """Count a cost in 10^-12 dollars, rounded up."""
-    return int((usd * PICO).to_integral_value(ROUND_CEILING))
+    return min(int((usd * PICO).to_integral_value(ROUND_CEILING)), _MOST_PICOUSD)
 
 
 def _read(path: Path, kind: type[_T], default: _T) -> _T:

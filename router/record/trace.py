@@ -27,7 +27,7 @@ from router.core.types import (
     Usage,
     Verdict,
 )
-from router.record.estimate import billed
+from router.record.estimate import billed, credible
 from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
@@ -146,7 +146,7 @@ class Trace:
         """A piece of the answer came."""
         if self._ttft_ms is None:
             self._ttft_ms = self.elapsed_ms()
-        self._usage = delta.usage or self._usage
+        self._usage = credible(delta.usage) or self._usage
         if delta.dropped:
             self._dropped += delta.dropped
 

@@ -13,11 +13,13 @@ import pytest
 
 from router.core import clock
 from router.core.periods import periods
-from router.core.types import Attempt, Budget, Limits, Locality, Principal, Usage
+from router.core.types import Attempt, Budget, Limits, Locality, Price, Principal, Usage
 from router.record.databases import Row, Sqlite, StoreDown, Value
 from router.record.keys import StoredKey, digest, fingerprint
 from router.record.ledger import LEFT, Ledger
+from router.record.pricing import Tariff
 from router.record.store import Batch, Place, SpentPicousd, Store, Tally
+from router.record.trace import Trace
 
 pytestmark = pytest.mark.anyio
 
@@ -139,6 +141,27 @@ async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the
     await again.aclose()
     assert totals(tmp_path) == (200, Decimal("0.2"))
     assert not (tmp_path / LEFT).exists()
+
+
+@pytest.mark.parametrize("count", [-(10**6), 10**18, 10**23])
+async def test_counts_that_an_upstream_made_up_neither_stop_the_store_nor_give_money_back(
+    tmp_path: Path, count: int
+) -> None:
+    tariff = Tariff(Price(input_usd=Decimal(3), output_usd=Decimal(15)))
+    trace = Trace("r", lambda _: tariff)
+    made_up = Usage(input_tokens=count, output_tokens=count)
+    trace.attempted(Attempt(target="cloud/m", locality=Locality.ANY, elapsed_ms=1.0, usage=made_up, pieces=1))
+    one = ledger_at(tmp_path)
+    await one.start()
+    one.add(WHO, "m", trace.attempts)
+    one.add(WHO, "m", [attempt("0.1"), attempt("1e18", "cloud/of-a-mad-price")])
+    async with asyncio.timeout(5):
+        while one.state().waiting:
+            await asyncio.sleep(0.02)
+    assert one.state().trouble == ""
+    assert one.spent("someone").day_usd >= Decimal("0.1")
+    await one.aclose()
+    assert trace.outcome().usage is None
 
 
 async def test_a_long_outage_keeps_no_more_rows_than_there_are_places(tmp_path: Path) -> None:
