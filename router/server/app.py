@@ -12,10 +12,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.accounts import Accounts
-from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, stack_of
+from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, Unauthenticated, stack_of
 from router.core.types import Dialect, Limits, Principal
 from router.runtime import Runtime
-from router.server.auth import Authenticator
+from router.server.auth import ANONYMOUS, Authenticator, is_foreign_page
 from router.server.exchange import Exchange
 from router.server.routes import adapters, decisions, models, operations, responses
 from router.server.routes.decisions import Feedback
@@ -62,7 +62,8 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.include_router(responses.build(runtime))
-    authenticator = Authenticator(runtime.config.server.keys, runtime.secret, runtime.ledger)
+    server = runtime.config.server
+    authenticator = Authenticator(server.keys, runtime.secret, runtime.ledger, host=server.host)
     app.add_middleware(Guard, authenticator=authenticator, accounts=runtime.accounts)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(HTTPException, _http_error)
@@ -100,6 +101,10 @@ class Guard:
                 principal = scope["sona.principal"] = self._authenticator.principal(
                     exchange.headers.get("authorization"), exchange.headers.get("x-api-key")
                 )
+                if principal is ANONYMOUS and is_foreign_page(exchange.headers):
+                    raise Unauthenticated(
+                        "web pages from elsewhere need a key; make one with `sona-router keys create`"
+                    )
                 who = principal if principal.limits != _UNLIMITED else None
             await self._app(scope, receive, noting)
         except RouterError as error:
