@@ -80,7 +80,7 @@ class LiveAttempt:
         self._usage: Usage | None = None
         self._pieces = self._chars = 0
         self._reached = True
-        self._since_s = clock.monotonic_s()
+        self._since_s = self._begun_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
 
@@ -157,7 +157,7 @@ class LiveAttempt:
     def _send(self, cleared: Cleared) -> None:
         """Begin to send, under the step's clocks, none of which outlasts the request's deadline."""
         step, deployment = self._step, self._step.target.deployment
-        self._health.begin(deployment, step.ttft_s)
+        self._begun_s = self._health.begin(deployment, step.ttft_s)
         self._is_begun = True
         self._notes.calling(self.target)
         self._since_s = now_s = clock.monotonic_s()
@@ -189,12 +189,12 @@ class LiveAttempt:
         if delta is not None:
             if self._ttft_ms is None and (delta.content or delta.finish_reason is not None):
                 self._ttft_ms = self._since_ms()
-                is_whole = self.cleared is not None and not self.cleared.stream
-                self._health.answered(self._step.target.deployment, self._ttft_ms, whole=is_whole)
+                deployment = self._step.target.deployment
+                self._health.answered(deployment, self._ttft_ms, whole=self._is_whole, since_s=self._begun_s)
             self._usage = delta.usage or self._usage
             self._pieces += not delta.usage_only and delta.content
             self._chars += delta.chars
-            if delta.usage is None and self.cleared is not None and not self.cleared.stream:
+            if delta.usage is None and self._is_whole:
                 self._chars += len(delta.payload)  # a whole answer that doesn't say what it used
         return delta
 
@@ -220,20 +220,26 @@ class LiveAttempt:
         match error:
             case None:
                 self._error_code = None
-                health.finished(deployment, self._elapsed_ms)
+                health.finished(deployment, self._elapsed_ms, since_s=self._begun_s)
             case RouterError():
                 self._error_code = error.code
                 self._reached = not isinstance(error, UpstreamConnectTimeout | UpstreamUnreachable)
                 if self._is_begun and self._had_too_little(error):
-                    health.released(deployment)
+                    health.released(deployment, since_s=self._begun_s)
                 elif self._is_begun:
-                    health.failed(deployment, error)
+                    health.failed(deployment, error, since_s=self._begun_s)
             case _:
                 gone = isinstance(error, asyncio.CancelledError | GeneratorExit)
                 left = HEDGED if self.is_beaten else CLIENT_GONE
                 self._error_code = left if gone else InternalError.code
                 if self._is_begun:
-                    health.released(deployment)
+                    waited_ms = self._elapsed_ms if gone and self._ttft_ms is None else None
+                    health.released(deployment, since_s=self._begun_s, waited_ms=waited_ms, whole=self._is_whole)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the answer comes as one piece."""
+        return self.cleared is not None and not self.cleared.stream
 
     def _had_too_little(self, error: RouterError) -> bool:
         """Whether others had used up the request's time, so that being late says nothing of this target."""
