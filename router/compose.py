@@ -429,7 +429,10 @@ def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
     rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
     deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
     return {
-        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        name: Cascade(
+            *(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)),
+            most_bytes=cascade.max_bytes,
+        )
         for name, (cascade, loc) in rows.items()
         if cascade is not None
     }

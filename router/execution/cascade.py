@@ -16,10 +16,17 @@ from router.execution.gates import Asked, Gate
 _log = logging.getLogger(__name__)
 
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Of an answer that is held for gates, unless the configuration says otherwise: some 40,000 tokens of a stream."""
+
+
 class Cascade:
     """Gates by their kinds; all of them must accept an answer."""
 
-    def __init__(self, *gates: tuple[str, Gate]) -> None:
+    def __init__(self, *gates: tuple[str, Gate], most_bytes: int = MOST_BYTES) -> None:
+        """An answer that grows larger than `most_bytes` is accepted unseen: so much can't be held for every request at once,
+        half of it would fail a gate for being half, and it isn't what a model says that can't answer."""
+        self.most_bytes = most_bytes
         self._gates = gates
         self._asks = {name: value for _, gate in gates for name, value in gate.asks.items()}
 

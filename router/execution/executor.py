@@ -98,7 +98,7 @@ class Executor:
                 for delta in answer.pieces:
                     yield delta
                 while (delta := await answer.attempt.next()) is not None:
-                    yield delta
+                    yield without_logprobs((delta,))[0] if answer.strips else delta
             except RouterError as error:
                 raise StreamInterrupted(f"the answer broke off: {error.message}") from error
             finally:
@@ -132,6 +132,8 @@ class _Answer(NamedTuple):
 
     attempt: LiveAttempt
     pieces: Sequence[Delta]
+    strips: bool = False
+    """Whether the others hold log-probabilities that the caller didn't ask for."""
 
 
 class _TurnedDown(NamedTuple):
@@ -257,7 +259,7 @@ class _Run:
             pieces = without_logprobs(pieces)
         attempt = tried.attempt
         if gate is None or attempt.cleared is None:
-            return _Answer(attempt, pieces)
+            return _Answer(attempt, pieces, strips=bool(asking))
         attempt.gate = gate
         await attempt.close()
         self._kept = _TurnedDown(attempt.cleared, pieces)
@@ -265,10 +267,15 @@ class _Run:
         return None
 
     async def _judged(self, tried: _Try, cascade: Cascade) -> tuple[Sequence[Delta], str | None]:
-        """Read a whole answer; return it with the gate that turns it down."""
+        """Read a whole answer; return it with the gate that turns it down. Of one that grows too large, return the beginning,
+        accepted: the rest follows as it comes."""
         pieces = [*await tried.begin()]
-        while (piece := await tried.attempt.next()) is not None:
+        size = sum(len(piece.payload) for piece in pieces)
+        while size <= cascade.most_bytes and (piece := await tried.attempt.next()) is not None:
             pieces.append(piece)
+            size += len(piece.payload)
+        if size > cascade.most_bytes:
+            return pieces, None
         cleared = tried.attempt.cleared
         assert cleared is not None
         asked = Asked(body=cleared.body, ask=self._ask)

@@ -16,6 +16,7 @@ from router.core.errors import (
     AllTargetsFailed,
     ConfigError,
     LocalityViolation,
+    StreamInterrupted,
     UpstreamRejected,
     UpstreamUnavailable,
 )
@@ -85,6 +86,34 @@ async def test_a_stream_is_read_whole_before_any_of_it_is_given() -> None:
     cut = gated(("a", ScriptedProvider([*good[:2], DOWN])), ("b", ScriptedProvider([LONG])))
     await cut(TWO)
     assert cut.deltas == [LONG], "it broke before it was given, so nothing broke for the caller"
+
+
+async def test_an_answer_that_grows_too_large_to_be_held_is_given_unseen() -> None:
+    said = [piece(content="n"), piece(content="o"), piece(content="p" * 500), piece(content="e"), piece("stop")]
+    tried = ScriptedProvider(said)
+    small = Cascade(("length", length.build(length.Config(min_chars=9_999), DEPS)), most_bytes=400)
+    run = gated(("a", tried), ("b", ScriptedProvider([LONG])), cascade=small)
+    await run(TWO)
+    assert run.deltas == said
+    assert run.notes.attempts[0].gate is None
+    cut = gated(("a", ScriptedProvider([*said[:4], DOWN])), ("b", ScriptedProvider([LONG])), cascade=small)
+    with pytest.raises(StreamInterrupted):
+        await cut(TWO)
+    assert cut.deltas == said[:4], "what was let through stays, and nothing else follows it"
+    large = whole("p" * 500)
+    all_at_once = gated(("a", ScriptedProvider([large])), ("b", ScriptedProvider([LONG])), cascade=small)
+    await all_at_once(TWO, stream=False)
+    assert all_at_once.deltas == [large]
+
+
+async def test_of_an_answer_that_is_given_unseen_log_probabilities_are_left_out_to_its_end() -> None:
+    sure: dict[str, object] = {"content": [{"token": "x", "logprob": -0.1}]}
+    said = [piece(content="x" * 200, logprobs=sure), piece(content="y", logprobs=sure), piece("stop")]
+    gates = Cascade(("logprob", logprob.build(logprob.Config(), DEPS)), most_bytes=100)
+    run = gated(("a", ScriptedProvider(said)), ("b", ScriptedProvider([LONG])), cascade=gates)
+    await run(TWO)
+    assert len(run.deltas) == 3
+    assert b'logprob"' not in b"".join(delta.payload for delta in run.deltas)
 
 
 async def test_the_same_model_elsewhere_is_not_asked_for_what_it_said_already() -> None:
