@@ -6,7 +6,8 @@ which what the budgets leave was looked at; and both are settled by the truth ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 from router.core import clock
@@ -96,6 +97,19 @@ class Accounts:
             account.tokens = limits.taken(account.tokens, tokens, own.tokens_per_minute)
         account.in_flight += 1
         return Ticket(who, account, tokens)
+
+    @contextmanager
+    def visit(self, who: Principal) -> Generator[None]:
+        """Let a question in that is answered here, by no model: it counts as a request while the block lasts, and costs nothing.
+
+        Raises:
+            RateLimited: as `admit`.
+        """
+        ticket = self.admit(who, 0)
+        try:
+            yield
+        finally:
+            self.settle(ticket, who, "", ())
 
     def left(self, who: Principal) -> Left | None:
         """Return what the key's tightest budget leaves now; None = it has none."""
