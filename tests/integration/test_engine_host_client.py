@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from types import SimpleNamespace
+from typing import cast
 
+import httpx
+import msgspec
 import pytest
+from starlette.routing import Route, Router
 
 from router.core.errors import LocalityViolation
 from router.core.ports import Clocks
@@ -14,9 +19,13 @@ from router.core.types import Cleared, JsonObject, Masking, Principal, ScanRepor
 from router.policy.clearance import clear
 from router.providers._http import Egress
 from router.providers.local import EngineHost
+from router.record.feedback import FeedbackBook
+from router.record.recent import Recent
 from router.routing.candidates import local_target
-from router.server.routes.decisions import vote
+from router.runtime import Runtime
+from router.server.routes.decisions import Feedback, vote
 from tests.fakes.cloud import Cloud
+from tests.fakes.outcomes import outcome
 from tests.fakes.values import request
 
 pytestmark = pytest.mark.anyio
@@ -91,5 +100,20 @@ async def test_what_a_caller_thinks_of_an_adapters_answer_is_told_to_the_host(cl
     for target, good in (("local/law@3f2a", False), ("local/base", True), ("openai/gpt", True), (None, True)):
         await vote(host, json.dumps({"target": target, "status": 200}).encode(), good=good)
     await vote(host, None, good=True)
+    assert [one.url for one in cloud.requests] == [b"/v1/adapters/law@3f2a:vote?good=false"]
+    await host.aclose()
+
+
+async def test_who_rates_an_answer_again_and_again_has_one_vote(cloud: Cloud) -> None:
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
+    recent, book = Recent(), FeedbackBook(None, lambda _group, _target, _score: None)
+    said = msgspec.structs.replace(outcome(1), decision_id="d", principal_id="nobody", target="local/law@3f2a")
+    for sink in (recent, book):
+        sink.write(said)
+    endpoint = Feedback(cast(Runtime, SimpleNamespace(feedback=book, recent=recent, host=host)))
+    router = Router([Route("/{decision}", endpoint, methods=["POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(router), base_url="http://router") as http:
+        for number in range(6):
+            assert (await http.post("/d", json={"score": number / 10})).status_code == 200
     assert [one.url for one in cloud.requests] == [b"/v1/adapters/law@3f2a:vote?good=false"]
     await host.aclose()
