@@ -196,7 +196,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars for one million tokens. What is None has no price of its own: see `record.pricing`."""
 
     input_usd: Decimal
-    output_usd: Decimal
+    output_usd: Decimal | None
+    """None = it makes no text: its answers are vectors."""
     cached_input_usd: Decimal | None = None
     cache_write_usd: Decimal | None = None
     reasoning_usd: Decimal | None = None
