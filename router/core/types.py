@@ -495,6 +495,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The gate that turned its answer down."""
     hedge: bool = False
     """Whether it was started because another was late."""
+    question: bool = False
+    """Whether it asked a gate's question about an answer, of the engine here: it isn't a try of the request."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

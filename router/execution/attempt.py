@@ -53,8 +53,10 @@ class LiveAttempt:
         asking: Mapping[str, JsonValue] = NOTHING,
         is_hedge: bool = False,
         is_first: bool = True,
+        is_question: bool = False,
     ) -> None:
-        """`is_first`: none was tried before it, so that it has all of the request's time."""
+        """`is_first`: none was tried before it, so that it has all of the request's time. `is_question`: what `permit` permits
+        is the router's own question about an answer."""
         self.target = target
         self.cleared: Cleared | None = None
         """What was sent; None until it is."""
@@ -73,6 +75,7 @@ class LiveAttempt:
         self._asking = asking
         self._is_hedge = is_hedge
         self._is_first = is_first
+        self._is_question = is_question
         self._has_place = self._is_begun = self._is_over = False
         self._error_code: str | None = None
         self._deltas: AsyncGenerator[Delta, None] | None = None
@@ -159,7 +162,8 @@ class LiveAttempt:
         step, deployment = self._step, self._step.target.deployment
         self._begun_s = self._health.begin(deployment, step.ttft_s)
         self._is_begun = True
-        self._notes.calling(self.target)
+        if not self._is_question:
+            self._notes.calling(self.target)
         self._since_s = now_s = clock.monotonic_s()
         self._total_s = min(step.total_s, self._request.deadline_s - now_s)
         self._first_s = min(step.ttft_s, self._total_s) if cleared.stream else self._total_s
@@ -266,6 +270,7 @@ class LiveAttempt:
                 queue_ms=self._queue_ms,
                 gate=self.gate,
                 hedge=self._is_hedge,
+                question=self._is_question,
             )
         )
 

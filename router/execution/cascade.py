@@ -1,15 +1,12 @@
-"""The gates that one model group's cheap answers must pass, and the question that one of them may ask the engine here."""
+"""The gates that one model group's cheap answers must pass."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 
-from router.core.errors import InternalError, RouterError, stack_of
-from router.core.ports import Clocks, Permit, Provider
-from router.core.types import Delta, JsonObject, JsonValue, Target
+from router.core.errors import stack_of
+from router.core.types import Delta, JsonObject, JsonValue
 from router.execution.fold import fold
 from router.execution.gates import Asked, Gate
 
@@ -46,21 +43,3 @@ class Cascade:
                 if not accepted:
                     return kind
         return None
-
-
-async def ask(engine: Provider, target: Target, permit: Permit, question: JsonObject, within_s: float) -> str | None:
-    """Ask the engine on this machine; None = it didn't answer in time, or with an error.
-
-    Raises:
-        LocalityViolation: it isn't on this machine; nothing was sent.
-    """
-    try:
-        async with asyncio.timeout(within_s):
-            clocks = Clocks(ttft_s=within_s, total_s=within_s)
-            async with aclosing(engine.send(permit(target, question=question), clocks)) as deltas:
-                answers = fold([delta async for delta in deltas])
-    except InternalError:
-        raise
-    except (TimeoutError, RouterError):
-        return None
-    return answers[0].text if answers else None

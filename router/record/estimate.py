@@ -49,7 +49,9 @@ def billed(attempt: Attempt, features: Features | None) -> tuple[Usage | None, b
     """
     usage, code = credible(attempt.usage), attempt.error_code
     is_doubted = usage != attempt.usage
-    if not attempt.sent or not attempt.reached or features is None or features.dialect is Dialect.COUNT_TOKENS:
+    if features is None or attempt.question or features.dialect is Dialect.COUNT_TOKENS:
+        return usage, is_doubted and usage is not None
+    if not attempt.sent or not attempt.reached:
         return usage, is_doubted and usage is not None
     if code is None and usage is not None:
         return usage, is_doubted

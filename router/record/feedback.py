@@ -64,7 +64,8 @@ class FeedbackBook:
 
     def write(self, outcome: Outcome) -> None:
         """See `core.ports.Sink`. What brought no answer can't be rated."""
-        answer = next((one for one in reversed(outcome.attempts) if one.error_code is None), None)
+        tries = [one for one in outcome.attempts if one.error_code is None and not one.question]
+        answer = tries[-1] if tries else None
         if answer is None:
             return
         self._answers[outcome.decision_id] = _Answer(outcome.principal_id, answer.group, answer.target)
