@@ -123,6 +123,10 @@ class Accounts:
         found = ((who.id, self.left(who)) for who in self._seen.values())
         return {key: left.usd for key, left in found if left is not None}
 
+    def keys_of(self, tenant: str) -> frozenset[str]:
+        """Return the ids of a tenant's keys that were seen and have limits."""
+        return frozenset(who.id for who in self._seen.values() if who.tenant == tenant)
+
     def hold(self, ticket: Ticket | None, most_usd: Decimal | None) -> None:
         """Set aside what a request may cost; nothing may be awaited between the look at what is left and this.
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 from math import nan
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 from router.core.ports import SinkState
 from router.core.types import Attempt, BreakerState, Health, Outcome
@@ -121,12 +122,29 @@ class Metrics:
         """Counting never fails."""
         return SinkState()
 
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, may_see: Callable[[Mapping[str, str]], bool] | None = None) -> bytes:
+        """Write metrics in Prometheus' text format: all, or the samples whose labels somebody `may_see`."""
+        if may_see is None:
+            return generate_latest(self.registry)
+        part = CollectorRegistry()
+        part.register(_Part(self.registry, may_see))
+        return generate_latest(part)
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class _Part(Collector):
+    """The samples that somebody may see."""
+
+    def __init__(self, whole: CollectorRegistry, may_see: Callable[[Mapping[str, str]], bool]) -> None:
+        self._whole = whole
+        self._may_see = may_see
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._whole.collect():
+            family.samples = [sample for sample in family.samples if self._may_see(sample.labels)]
+            yield family
 
 
 class _Clouds:
