@@ -50,8 +50,7 @@ class EngineProcess:
         """End the child and all that it started; returns when they are gone."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait((self._watcher,))
         process = self._process
         if process is None or process.returncode is not None:
             return

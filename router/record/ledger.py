@@ -19,6 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from router.core import clock
+from router.core.errors import stack_of
 from router.core.periods import Periods, Spent, periods
 from router.core.types import Attempt, Locality, Principal
 from router.record.databases import StoreDown
@@ -210,8 +211,9 @@ class Ledger:
                         saved = known.keys
             except (StoreDown, OSError) as error:
                 self._say(str(error))
-            except Exception:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
-                _log.exception("the ledger can't be written")
+            except Exception as error:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
+                if not self._trouble:
+                    _log.error("the ledger can't be written by a bug of the router\n%s", stack_of(error))
                 self._say("a bug of the router; its log says where")
             else:
                 self._say("")

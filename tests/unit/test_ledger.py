@@ -187,6 +187,32 @@ async def test_counts_that_an_upstream_made_up_neither_stop_the_store_nor_give_m
     assert trace.outcome().usage is None
 
 
+async def test_a_bug_in_the_store_is_logged_once_by_its_place_and_the_thread_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(Sqlite):
+        tries = 0
+
+        def execute_all(self, sql: str, rows: Sequence[Mapping[str, Value]]) -> None:
+            Buggy.tries += 1
+            if Buggy.tries < 3:
+                raise ValueError("what somebody wrote")
+            super().execute_all(sql, rows)
+
+    store = Store(lambda: Buggy(tmp_path / "ledger.sqlite"), Sqlite.begin)
+    one = Ledger(store, tmp_path, SECRET, refresh_s=0.05, max_waiting=10)
+    await one.start()
+    one.add(WHO, "m", [attempt("0.1")])
+    async with asyncio.timeout(10):
+        while one.state().waiting:
+            await asyncio.sleep(0.02)
+    await one.aclose()
+    assert totals(tmp_path) == (1, Decimal("0.1"))
+    assert caplog.text.count("execute_all") == 1
+    assert "ValueError" in caplog.text
+    assert "what somebody wrote" not in caplog.text
+
+
 async def test_a_long_outage_keeps_no_more_rows_than_there_are_places(tmp_path: Path) -> None:
     faults = ["down"]
     one = ledger_at(tmp_path, faults)
