@@ -131,6 +131,7 @@ class Gateway:
         entry = None if fields.model in self._base_names else await self._found(fields.model, tenant)
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
+        body.pop(_ENGINE_ID, None)
         if entry is not None:
             apply_card(body, entry.info.card)
         lease: AbstractAsyncContextManager[None] = self._residency.lease(name) if entry else nullcontext()
@@ -250,6 +251,9 @@ def _ending(problem: RouterError | None) -> Message:
     return {"type": "http.response.body", "body": tail}
 
 
+_ENGINE_ID = "request_id"
+"""A field in which vLLM lets callers name their requests. The engine's names are ours: one of them means that a request goes
+before all others, and two of the same would be taken for one."""
 _MAX_MODEL_CHARS = 256
 _MAX_TURN_CHARS = 128
 """Tenants whose names begin with the same so many share their turns; who may use what is told by all of a name."""
