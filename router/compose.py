@@ -267,10 +267,13 @@ def _has_stored_keys(config: RouterConfig) -> bool:
         return False
     if known_keys(config.record.path):
         return True
+    store = store_of(config.ledger.url, config.record.path)
     try:
-        return bool(store_of(config.ledger.url, config.record.path).keys())
+        return bool(store.keys())
     except StoreDown:
         return False
+    finally:
+        store.close()
 
 
 def _check_sinks(config: RouterConfig, source: Source) -> None:

@@ -135,6 +135,7 @@ class Ledger:
         now_s = self._now_unix_s()
         self._roll(now_s)
         hour, spent, last = int(now_s) // 3600 * 3600, 0, billed[-1]
+        lost_before = self._lost
         with self._lock:
             for attempt in billed:
                 cost = 0
@@ -151,6 +152,8 @@ class Ledger:
                     tally = self._open[place] = Tally()
                 _count(tally, attempt, cost)
                 tally.requests += attempt is last
+        if self._lost > lost_before == 0:
+            _log.error("%d rows of usage wait for the ledger's store: from now on, others are lost", self._max_waiting)
         if spent:
             day, week, month = self._spent.get(who.id, _NOTHING)
             self._spent[who.id] = SpentPicousd(day + spent, week + spent, month + spent)

@@ -128,7 +128,9 @@ async def test_the_report_tells_requests_attempts_estimates_and_what_has_no_pric
     assert (estimated.requests, estimated.attempts, estimated.cost_picousd) == (0, 1, 20_000_000_000)
 
 
-async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the_end(tmp_path: Path) -> None:
+async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     faults = ["down"]
     one = ledger_at(tmp_path, faults, max_waiting=2)
     await one.start()
@@ -136,6 +138,7 @@ async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the
         one.add(WHO, "m", [attempt("0.001", f"cloud/{number % 3}")])
     state = one.state()
     assert (state.waiting, state.lost) == (2, 100)
+    assert caplog.text.count("others are lost") == 1
     assert state.trouble
     assert one.spent("someone").day_usd == Decimal("0.3")  # what is lost to the store still counts here
     await one.aclose()
