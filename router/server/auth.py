@@ -68,11 +68,19 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
     loopback, and reads the answers too where its own name is made to mean loopback. Pages of this machine's own servers and
     of desktop programs (`app://`, `file://`) are its users' programs.
     """
-    host, origin = urlsplit(f"//{headers.get('host', '')}").hostname, headers.get("origin")
-    if host is not None and not is_loopback(host):
+    host, origin = headers.get("host"), headers.get("origin")
+    if host is not None and not _is_here(f"//{host}"):
         return True
-    page = urlsplit(origin or "")
-    return origin == "null" or (page.scheme in ("http", "https") and not is_loopback(page.hostname or ""))
+    return origin == "null" or (origin is not None and origin.startswith("http") and not _is_here(origin))
+
+
+def _is_here(url: str) -> bool:
+    """Say whether a URL's host is this machine: loopback, a name below `localhost`, or the address that means any of its own."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # no URL at all
+        return False
+    return is_loopback(host) or host == "0.0.0.0" or host.endswith(".localhost")
 
 
 def principal(key: KeyConfig) -> Principal:

@@ -81,6 +81,11 @@ async def test_on_a_public_address_nobody_comes_in_without_a_key_though_the_stor
         ({"host": "127.0.0.1:8080", "origin": "app://notes.example"}, False),
         ({"host": "127.0.0.1:8080", "origin": "https://evil.example.com"}, True),
         ({"host": "127.0.0.1:8080", "origin": "null"}, True),
+        ({"host": "0.0.0.0:8080"}, False),
+        ({"host": "chat.localhost:8080", "origin": "http://chat.localhost:8080"}, False),
+        ({"host": "[::1"}, True),
+        ({"host": ""}, True),
+        ({"host": "127.0.0.1:8080", "origin": "http://[::1"}, True),
         ({"host": "evil.example.com:8080"}, True),  # a name that was made to mean loopback
         ({"host": "evil.example.com:8080", "origin": "http://evil.example.com:8080"}, True),
     ],
