@@ -8,6 +8,7 @@ from functools import partial
 
 from router.config.schema import CommitConfig
 from router.core import clock
+from router.core.alarm import Alarm
 from router.core.errors import (
     InternalError,
     RouterError,
@@ -17,7 +18,6 @@ from router.core.errors import (
 )
 from router.core.ports import NOTHING, Clocks, Notes, Permit, Provider
 from router.core.types import Attempt, Cleared, Delta, Dialect, JsonValue, Request, Step, Target, Usage
-from router.execution.alarm import Alarm
 from router.execution.commit import Piece, drop, hold
 from router.execution.health import HealthMonitor
 from router.execution.slots import Slots
@@ -179,7 +179,7 @@ class LiveAttempt:
         now_s = self._loop.time()
         self._start_s += now_s - self._handed_s
         until_s = self._start_s + (self._first_s if self._ttft_ms is None else self._total_s)
-        if self._ttft_ms is not None:
+        if self._ttft_ms is not None and not self._is_whole:
             until_s = min(until_s, now_s + self._step.stall_s)
         self._alarm.set(until_s)
         try:
@@ -204,12 +204,12 @@ class LiveAttempt:
 
     def _timeout(self, waiting_since_s: float) -> UpstreamTimeout:
         """Say which clock ran out."""
-        cleared, step = self.cleared, self._step
+        stall_s = self._step.stall_s
         which, limit_s = "total", self._total_s
-        if self._ttft_ms is None and cleared is not None and cleared.stream:
+        if self._ttft_ms is None and not self._is_whole:
             which, limit_s = "first token", self._first_s
-        elif self._ttft_ms is not None and waiting_since_s + step.stall_s < self._start_s + self._total_s:
-            which, limit_s = "stall", step.stall_s
+        elif not self._is_whole and waiting_since_s + stall_s < self._start_s + self._total_s:
+            which, limit_s = "stall", stall_s
         return UpstreamTimeout(f"{self.target.label}: {which} time of {limit_s:.3g} s is over")
 
     def _end(self, error: BaseException | None) -> None:

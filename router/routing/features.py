@@ -115,7 +115,9 @@ def text_size(body: JsonObject) -> tuple[int, int]:
                 chars += len(value)
                 size += len(value) if is_ascii else len(value.encode(errors="replace"))
         elif isinstance(value, dict):
-            left.extend(one for name, one in value.items() if name not in ("role", "type"))
+            for name, one in value.items():
+                if name != "role" and name != "type":
+                    left.append(one)
         elif isinstance(value, list):
             left.extend(value)
     return chars, size

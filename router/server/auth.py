@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from router.config.schema import KeyConfig
@@ -74,6 +75,7 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
     return origin == "null" or (origin is not None and origin.startswith("http") and not _is_here(origin))
 
 
+@lru_cache(maxsize=256)
 def _is_here(url: str) -> bool:
     """Say whether a URL's host is this machine: loopback, a name below `localhost`, or the address that means any of its own."""
     try:
