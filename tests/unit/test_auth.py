@@ -95,7 +95,7 @@ def test_a_web_page_from_elsewhere_is_known_by_its_headers(headers: dict[str, st
 
 
 async def test_nothing_but_probes_is_answered_to_a_web_page_from_elsewhere() -> None:
-    guard = Guard(PlainTextResponse("here"), Authenticator((), SECRET), Accounts(None, lambda _key, _limit: None))
+    guard = Guard(PlainTextResponse("here"), Authenticator((), SECRET), Accounts(None, lambda _key, _limit: None), {})
     transport = httpx.ASGITransport(guard)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8080") as http:
         evil = {"origin": "https://evil.example.com"}
