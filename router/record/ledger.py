@@ -212,8 +212,10 @@ class Ledger:
                         saved_s = read_s
                         write_whole(self._folder / SNAPSHOT, msgspec.json.encode(known), 0o600)
                         saved = known.keys
-            except (StoreDown, OSError) as error:
+            except StoreDown as error:
                 self._say(str(error))
+            except OSError as error:
+                self._say(f"its folder can't be written: {error.strerror}")
             except Exception as error:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
                 if not self._trouble:
                     _log.error("the ledger can't be written by a bug of the router\n%s", stack_of(error))

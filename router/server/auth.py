@@ -67,21 +67,27 @@ def is_foreign_page(headers: Mapping[str, str]) -> bool:
 
     A router without keys trusts its machine's users, not the web pages they look at: such a page can send requests to
     loopback, and reads the answers too where its own name is made to mean loopback. Pages of this machine's own servers and
-    of desktop programs (`app://`, `file://`) are its users' programs.
+    of desktop programs (`app://`, `file://`) are its users' programs. A name without a dot is nobody's on the internet.
     """
     host, origin = headers.get("host"), headers.get("origin")
-    if host is not None and not _is_here(f"//{host}"):
+    asked = None if host is None else _host_of(f"//{host}")
+    if asked is not None and not _is_here(asked) and ("." in asked or ":" in asked or not asked):
         return True
-    return origin == "null" or (origin is not None and origin.startswith("http") and not _is_here(origin))
+    return origin == "null" or (origin is not None and origin.startswith("http") and not _is_here(_host_of(origin)))
 
 
 @lru_cache(maxsize=256)
-def _is_here(url: str) -> bool:
-    """Say whether a URL's host is this machine: loopback, a name below `localhost`, or the address that means any of its own."""
+def _host_of(url: str) -> str:
+    """Return the host of a URL; empty = it is none."""
     try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:  # no URL at all
-        return False
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+@lru_cache(maxsize=256)
+def _is_here(host: str) -> bool:
+    """Say whether a host is this machine: loopback, a name below `localhost`, or the address that means any of its own."""
     return is_loopback(host) or host == "0.0.0.0" or host.endswith(".localhost")
 
 
