@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from router.core.adapters import AdapterInfo, Selection, SelectionCandidate
+from sona.admission import Admission
 from sona.background import BACKGROUND
 from sona.calibrate import Evidence, confidence
-from sona.decide import TEXT_ONLY, TIE_MARGIN, Decision, Wanted, decide, refusal
+from sona.decide import TIE_MARGIN, Decision, Wanted, decide
 from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile, build_profile, profiles_version
@@ -39,6 +40,19 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     tie_margin: float = TIE_MARGIN
     floor: float = 0.0
     """What score a prompt that fits no adapter still gets."""
+
+
+class _Weighed(NamedTuple):
+    """What one turn of a chat asks for."""
+
+    reading: Reading
+    candidates: tuple[SelectionCandidate, ...]
+    decision: Decision
+
+    def as_earlier(self) -> _Weighed:
+        """Say in the reason that it isn't the latest turn."""
+        reason = f"{self.decision.reason}, by an earlier turn"
+        return self._replace(decision=Decision(adapter=self.decision.adapter, reason=reason))
 
 
 class Selector:
@@ -110,33 +124,22 @@ class Selector:
         snapshot = self._snapshot
         if snapshot is None:
             return self._nothing(self._version, "no adapter is ready")
-        wanted = Wanted(tenant=tenant, language=language, needs=frozenset(needs))
-        refused = _refused(snapshot, wanted)
-        ruled_out = {snapshot.entries[index].profile.adapter: why for index, why in refused.items() if why != "tenant"}
-        allowed = np.ones(len(snapshot.entries), dtype=np.bool_)
-        allowed[list(refused)] = False
-        if not text.strip():
-            return self._nothing(snapshot.version, "no text", snapshot, ruled_out)
-        if not allowed.any():
-            return self._nothing(snapshot.version, _why(refused), snapshot, ruled_out)
-        reading = read(self._embedder, [text])[0]
-        candidates = _candidates(snapshot, snapshot.score(reading, allowed), int(allowed.sum()), resident)
-        decision = decide(candidates, self.min_confidence, resident)
-        for turn in earlier if snapshot.generic(reading) < SELF_CONTAINED else ():
-            if decision.adapter is not None:
-                break
-            past = snapshot.score(read(self._embedder, [turn])[0], allowed)
-            found = _candidates(snapshot, past, int(allowed.sum()), resident)
-            made = decide(found, self.min_confidence, resident)
-            if made.adapter is not None:
-                candidates, decision = (
-                    found,
-                    Decision(adapter=made.adapter, reason=f"{made.reason}, by an earlier turn"),
-                )
-        selection = self._selection(snapshot.version, candidates, decision)
+        admitted = snapshot.admit(Wanted(tenant=tenant, language=language, needs=frozenset(needs)))
+        if reason := admitted.reason if text.strip() else "no text":
+            return self._nothing(snapshot.version, reason, snapshot, admitted.ruled_out)
+        weighed = self._weigh(snapshot, text, admitted, resident)
+        if weighed.decision.adapter is None and snapshot.generic(weighed.reading) < SELF_CONTAINED:
+            turns = (self._weigh(snapshot, turn, admitted, resident) for turn in earlier)
+            weighed = next((turn.as_earlier() for turn in turns if turn.decision.adapter is not None), weighed)
+        selection = self._selection(snapshot.version, weighed.candidates, weighed.decision)
         return Explanation(
-            selection=selection, adapters=len(snapshot.entries), ruled_out=ruled_out, floor=snapshot.floor
+            selection=selection, adapters=len(snapshot.entries), ruled_out=admitted.ruled_out, floor=snapshot.floor
         )
+
+    def _weigh(self, snapshot: Snapshot, text: str, admitted: Admission, resident: Set[str]) -> _Weighed:
+        reading = read(self._embedder, [text])[0]
+        candidates = _candidates(snapshot, snapshot.score(reading, admitted.allowed), admitted.count, resident)
+        return _Weighed(reading, candidates, decide(candidates, self.min_confidence, resident))
 
     def _selection(self, version: str, candidates: Sequence[SelectionCandidate], decision: Decision) -> Selection:
         sure = [one.confidence for one in candidates]
@@ -223,18 +226,6 @@ def _candidates(snapshot: Snapshot, scores: Scores, allowed: int, resident: Set[
             )
         )
     return tuple(candidates)
-
-
-def _refused(snapshot: Snapshot, wanted: Wanted) -> dict[int, str]:
-    """Say which adapters are ruled out, and by which filter. Few cards restrict anything: only those are looked at."""
-    looked_at = range(len(snapshot.entries)) if wanted.needs & TEXT_ONLY else snapshot.restricted
-    found = ((index, refusal(snapshot.entries[index].profile, wanted)) for index in looked_at)
-    return {index: why for index, why in found if why is not None}
-
-
-def _why(refused: Mapping[int, str]) -> str:
-    filters = set(refused.values())
-    return f"no adapter for the {filters.pop()}" if len(filters) == 1 else "no adapter passes the filters"
 
 
 def _batches(profiles: Sequence[Profile]) -> Iterator[Sequence[Profile]]:

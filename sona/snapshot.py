@@ -6,15 +6,19 @@ one copy of arrays, and it doesn't matter in which order the adapters came.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sona.admission import Admission, build_admission
 from sona.calibrate import floor
-from sona.duel import Side, duel
-from sona.entry import Background, Entry, Halves
+from sona.decide import Wanted
+from sona.duel import Contender, duel
+from sona.entry import Background, Entry
+from sona.kernel import gram
 from sona.reading import TERM_SPACE, Integers, Reading
 
 Floats = NDArray[np.float32]
@@ -33,6 +37,8 @@ DUEL_SIZE = 4
 """Of the best so many, the examples themselves may decide, one against the other."""
 SHORTLIST = 5
 """How many are looked at closely."""
+PAIRS_KEPT = 2048
+"""Pairs of adapters of which is kept how alike their texts are: 2 KiB each with 20 examples."""
 # The examples decide for a prompt of their own kind; they say nothing of prompts put in a way that none of them is.
 NEAR = 0.5
 """It is of their kind if it is this much like some example of the winner's,"""
@@ -90,10 +96,12 @@ class Snapshot:
     term_weights: Floats
     idf: Floats
     """(TERM_SPACE,)."""
-    restricted: tuple[int, ...]
-    """Indexes of those that some requests may not have."""
+    admit: Callable[[Wanted], Admission]
+    """Which adapters a request may have."""
     floor: float
     """What score a prompt that fits no adapter still gets."""
+    pair_gram: Callable[[int, int], Floats]
+    """How alike the texts of two adapters are, by their indexes. It remembers cards' texts, nothing of a prompt."""
 
     def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> Scores:
         """Return the best of the allowed adapters, best first, at most `SHORTLIST`."""
@@ -104,9 +112,9 @@ class Snapshot:
             total = np.where(allowed, total, -np.inf)
         best = _best(total, SHORTLIST)
         own = self.background.centred_whole(text.vector[None])[0]
-        scored = [self._look(int(index), own, total, meaning, words) for index in best]
-        scored.sort(key=lambda one: (-one.score, one.index))
-        return self._duel(own, text, scored)
+        looks = [self._look(int(index), own, total, meaning, words) for index in best]
+        looks.sort(key=lambda look: (-look[0].score, look[0].index))
+        return self._duel(own, text, [scored for scored, _ in looks], [look for _, look in looks])
 
     def generic(self, text: Reading) -> float:
         """Return the cosine to the most similar generic prompt."""
@@ -128,12 +136,13 @@ class Snapshot:
         sums = np.bincount(adapters, weights=products, minlength=len(self.entries))
         return (sums / max(float(length), 1e-9)).astype(np.float32)
 
-    def _look(self, index: int, own: Floats, total: Floats, meaning: Floats, words: Floats) -> Scored:
+    def _look(self, index: int, own: Floats, total: Floats, meaning: Floats, words: Floats) -> tuple[Scored, Contender]:
         entry = self.entries[index]
-        nearest = _nearest(entry.positives, own)
-        trap = _nearest(entry.negatives, own) if len(entry.negatives) else -1.0
+        cosines = entry.texts.meaning(own)
+        nearest = float(cosines[: entry.positives].max())
+        trap = float(cosines[entry.positives :].max(initial=-1.0))
         against = NEGATIVE_SHARE * max(0.0, trap - nearest)
-        return Scored(
+        scored = Scored(
             index=index,
             score=float(total[index]) - against,
             meaning=float(meaning[index]),
@@ -141,23 +150,29 @@ class Snapshot:
             nearest=nearest - against,
             against=against + float(self.common[index]),
         )
+        return scored, Contender(entry.texts, entry.positives, cosines)
 
-    def _duel(self, own: Floats, text: Reading, scored: list[Scored]) -> Scores:
+    def _duel(self, own: Floats, text: Reading, scored: list[Scored], contenders: list[Contender]) -> Scores:
         """Measure what the examples of the best explain, and let them decide which comes first where they can."""
-        front = [self.entries[one.index] for one in scored[:DUEL_SIZE]]
-        sides = [Side(entry.positives, entry.positive_terms) for entry in front]
-        traps = [entry for entry in front if len(entry.negatives)]
-        none = Side(
-            np.concatenate([self.background.rows, *(entry.negatives.astype(np.float32) for entry in traps)]),
-            [*self.background.weighed_terms, *(terms for entry in traps for terms in entry.negative_terms)],
-        )
-        *shares, generic = duel(own, self.background.weighed(text.terms), [*sides, none]).tolist()
+        front = [one.index for one in scored[:DUEL_SIZE]]
+        generic = Contender(self.background.texts, 0, self.background.rows @ own)
+
+        def alike(left: int, right: int) -> Floats:
+            if right == len(front):
+                return self.background.gram if left == right else self.entries[front[left]].generic_gram
+            if left == right:
+                return self.entries[front[left]].gram
+            one, other = front[left], front[right]
+            return self.pair_gram(one, other) if one < other else self.pair_gram(other, one).T
+
+        terms = self.background.weighed(text.terms)
+        *shares, none = duel(terms, [*contenders[:DUEL_SIZE], generic], alike).tolist()
         told = [replace(one, explained=share) for one, share in zip(scored, shares, strict=False)]
         told += scored[len(told) :]
         winner = max(range(len(shares)), key=shares.__getitem__)
-        if winner > 0 and _decides(told, winner, front[winner].alike):
+        if winner > 0 and _decides(told, winner, self.entries[front[winner]].alike):
             told.insert(0, told.pop(winner))
-        return Scores(best=tuple(told), generic=generic)
+        return Scores(best=tuple(told), generic=none)
 
 
 def _decides(scored: Sequence[Scored], winner: int, alike: float) -> bool:
@@ -186,6 +201,11 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
     directions = np.stack([entry.direction for entry in ordered])
     likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
     common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
+
+    @lru_cache(PAIRS_KEPT)
+    def pair_gram(one: int, other: int) -> Floats:
+        return gram(ordered[one].texts, ordered[other].texts)
+
     return Snapshot(
         version=version,
         entries=ordered,
@@ -196,8 +216,9 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
         term_adapters=owners[order],
         term_weights=(term_weights / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
         idf=idf,
-        restricted=tuple(index for index, entry in enumerate(ordered) if entry.profile.restricted),
+        admit=build_admission([entry.profile for entry in ordered]),
         floor=floor(directions, common, background.directions),
+        pair_gram=pair_gram,
     )
 
 
@@ -205,7 +226,3 @@ def _best(total: Floats, count: int) -> NDArray[np.int64]:
     """Return the indexes of the highest finite scores, in no order."""
     best = np.argpartition(-total, count - 1)[:count] if len(total) > count else np.arange(len(total))
     return best[np.isfinite(total[best])]
-
-
-def _nearest(rows: Halves, own: Floats) -> float:
-    return float((rows.astype(np.float32) @ own).max())
