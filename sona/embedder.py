@@ -134,6 +134,11 @@ class OnnxEmbedder:
         means = [hidden[0].mean(axis=0) for hidden in self._session.run(outputs, {"ids": rows})]
         return [mean / np.float32(np.linalg.norm(mean)) for mean in means]
 
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens that there are; their ids count from 0."""
+        return self._tokenizer.get_vocab_size()
+
     def all_token_ids(self, text: str) -> list[int]:
         """Return the tokens of all of a text, with the marks at both ends, however many they are."""
         return self._tokenizer.encode(text).ids

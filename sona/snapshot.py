@@ -18,6 +18,7 @@ from sona.calibrate import floor
 from sona.decide import Wanted
 from sona.duel import Contender, duel
 from sona.entry import Background, Entry
+from sona.glance import Glance
 from sona.kernel import gram
 from sona.reading import TERM_SPACE, Integers, Reading
 
@@ -103,10 +104,10 @@ class Snapshot:
     pair_gram: Callable[[int, int], Floats]
     """How alike the texts of two adapters are, by their indexes. It remembers cards' texts, nothing of a prompt."""
 
-    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> Scores:
-        """Return the best of the allowed adapters, best first, at most `SHORTLIST`."""
+    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None, words: Floats | None = None) -> Scores:
+        """Return the best of the allowed adapters, best first, at most `SHORTLIST`; `words` if they are known."""
         meaning = self.directions @ self.background.centred(text.vector[None])[0]
-        words = self.words(text)
+        words = self.words(text) if words is None else words
         total = meaning + WORDS_SHARE * words - self.common
         if allowed is not None:
             total = np.where(allowed, total, -np.inf)
@@ -115,6 +116,23 @@ class Snapshot:
         looks = [self._look(int(index), own, total, meaning, words) for index in best]
         looks.sort(key=lambda look: (-look[0].score, look[0].index))
         return self._duel(own, text, [scored for scored, _ in looks], [look for _, look in looks])
+
+    def glance(self, text: Reading, words: Floats, allowed: NDArray[np.bool_]) -> tuple[Scored, Scored, Glance]:
+        """Look at the two best of the allowed adapters, of which there are two or more, without a duel."""
+        own = self.background.centred_whole(text.vector[None])[0]
+        meaning = self.directions @ self.background.centred(text.vector[None])[0]
+        total = np.where(allowed, meaning + WORDS_SHARE * words - self.common, -np.inf)
+        looks = [self._look(int(index), own, total, meaning, words)[0] for index in _best(total, 2)]
+        first, second = sorted(looks, key=lambda one: (-one.score, one.index))
+        glance = Glance(
+            above=first.score - self.floor,
+            lead=first.score - second.score,
+            nearest_lead=first.nearest - second.nearest,
+            words=first.words,
+            words_lead=first.words - second.words,
+            beyond_generic=first.nearest - float((self.background.rows @ own).max()),
+        )
+        return first, second, glance
 
     def generic(self, text: Reading) -> float:
         """Return the cosine to the most similar generic prompt."""

@@ -75,8 +75,8 @@ def stages(count: int, *, examples: int, prompts: int) -> list[Row]:
         ("select, again", timed(selector.select, asked)),
         ("of it: words of the prompt", timed(lambda prompt: read(embedder, [prompt]), asked)),
     ]
-    snapshot = selector._snapshot
-    assert snapshot is not None
+    assert selector._state is not None
+    snapshot = selector._state.full
     readings = [read(embedder, [prompt])[0] for prompt in asked]
     rows.append(("of it: all scores and the duel", timed(snapshot.score, readings)))
     rows.append(("of that: shared words", timed(snapshot.words, readings)))

@@ -251,14 +251,25 @@ def reachable(root: object) -> dict[int, object]:
     return found
 
 
-@pytest.mark.parametrize(("embedder", "keeps"), [(ForgetfulEmbedder(), False), (WordEmbedder(), True)])
-def test_a_selection_leaves_nothing_of_a_prompt_behind(embedder: WordEmbedder, keeps: bool) -> None:
-    selector = Selector(embedder)
+@pytest.mark.parametrize(
+    ("embedder", "static", "keeps"),
+    [
+        (ForgetfulEmbedder(), None, False),
+        (ForgetfulEmbedder(), ForgetfulEmbedder(), False),
+        (WordEmbedder(), None, True),
+        (ForgetfulEmbedder(), WordEmbedder(), True),
+    ],
+)
+def test_a_selection_leaves_nothing_of_a_prompt_behind(
+    embedder: WordEmbedder, static: WordEmbedder | None, keeps: bool
+) -> None:
+    selector = Selector(embedder, static=static)
     selector.update([HARBOUR, GARDEN])
     selector.select("some first prompt that both adapters are weighed for", earlier=["and its earlier turn"])
     before = reachable(selector)
     selector.explain("which zanzibar berth is it", earlier=["my secret zeppelin vessel"])
     selector.explain("zanzibar zeppelin", earlier=["my secret zeppelin vessel"])
+    selector.explain("assign a berth to the vessel Anna of zanzibar")
     left = [one for identity, one in reachable(selector).items() if identity not in before]
     assert bool(left) is keeps
 
