@@ -128,7 +128,6 @@ class Snapshot:
             above=first.score - self.floor,
             lead=first.score - second.score,
             nearest_lead=first.nearest - second.nearest,
-            words=first.words,
             words_lead=first.words - second.words,
             beyond_generic=first.nearest - float((self.background.rows @ own).max()),
         )
