@@ -23,6 +23,10 @@ class Glance(NamedTuple):
     beyond_generic: float
     """How much more like its texts the prompt is than like the generic prompt nearest to it."""
 
+    def capped(self) -> Glance:
+        """Return it as it counts."""
+        return self._replace(lead=min(self.lead, LEAD_MOST), nearest_lead=min(self.nearest_lead, LEAD_MOST))
+
 
 # A logistic regression, fitted over 30 sets of 2 to 1,000 adapters with 4 to 20 examples each, near-duplicates among them,
 # from prompts of known and of unseen sources and such that fit none, each set weighed alike. On prompts held out, 469 of
@@ -33,6 +37,5 @@ _WEIGHTS = Glance(above=3.261, lead=3.779, nearest_lead=5.059, words_lead=6.979,
 
 def clearness(glance: Glance) -> float:
     """Return the probability, 0..1, that the encoder would choose the same adapter."""
-    capped = glance._replace(lead=min(glance.lead, LEAD_MOST), nearest_lead=min(glance.nearest_lead, LEAD_MOST))
-    raw = _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, capped, strict=True))
+    raw = _CONSTANT + sum(weight * value for weight, value in zip(_WEIGHTS, glance.capped(), strict=True))
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, raw))))

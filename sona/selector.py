@@ -209,8 +209,8 @@ class Selector:
             return
         ordered = tuple(sorted(profiles, key=lambda profile: profile.adapter))
         version = profiles_version(ordered, self._embedders)
-        static = self._static.build(version, ordered) if self._static is not None else None
-        self._state = _State(self._encoder.build(version, ordered), static)
+        full = self._encoder.build(version, ordered)
+        self._state = _State(full, self._static.build(version, ordered, full) if self._static is not None else None)
         self._known = frozenset(profiles)
 
 

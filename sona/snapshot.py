@@ -80,6 +80,18 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class TermIndex:
+    """Which terms stand in which cards."""
+
+    starts: Integers
+    """(TERM_SPACE + 1,): where a term's adapters begin in the next two."""
+    adapters: Integers
+    weights: Floats
+    idf: Floats
+    """(TERM_SPACE,)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Scores a text for each adapter. Never changed after it is built."""
 
@@ -91,12 +103,7 @@ class Snapshot:
     """(adapters, layer dims)."""
     common: Floats
     """(adapters,)."""
-    term_starts: Integers
-    """(TERM_SPACE + 1,): where a term's adapters begin in the next two."""
-    term_adapters: Integers
-    term_weights: Floats
-    idf: Floats
-    """(TERM_SPACE,)."""
+    terms: TermIndex
     admit: Callable[[Wanted], Admission]
     """Which adapters a request may have."""
     floor: float
@@ -140,15 +147,15 @@ class Snapshot:
     def words(self, text: Reading) -> Floats:
         """Return (adapters,): cosine of the weighed words, rare ones weighing most."""
         ids, raw = text.terms
-        weights = raw * self.idf[ids]
-        starts, ends = self.term_starts[ids], self.term_starts[ids + 1]
+        weights = raw * self.terms.idf[ids]
+        starts, ends = self.terms.starts[ids], self.terms.starts[ids + 1]
         known = ends > starts
         length = np.sqrt((weights[known] ** 2).sum() + UNKNOWN_TERM_SHARE * (weights[~known] ** 2).sum())
         spans = [slice(start, end) for start, end in zip(starts[known].tolist(), ends[known].tolist(), strict=True)]
         if not spans:
             return np.zeros(len(self.entries), dtype=np.float32)
-        adapters = np.concatenate([self.term_adapters[span] for span in spans])
-        products = np.concatenate([self.term_weights[span] for span in spans])
+        adapters = np.concatenate([self.terms.adapters[span] for span in spans])
+        products = np.concatenate([self.terms.weights[span] for span in spans])
         products = products * np.repeat(weights[known], (ends - starts)[known])
         sums = np.bincount(adapters, weights=products, minlength=len(self.entries))
         return (sums / max(float(length), 1e-9)).astype(np.float32)
@@ -202,19 +209,11 @@ def _decides(scored: Sequence[Scored], winner: int, alike: float) -> bool:
     return won.explained >= max(EXPLAINED, scored[0].explained + EXPLAINED_LEAD)
 
 
-def build_snapshot(version: str, entries: Sequence[Entry], background: Background) -> Snapshot:
-    """Put entries side by side, in the order of their ids."""
+def build_snapshot(
+    version: str, entries: Sequence[Entry], background: Background, *, like: Snapshot | None = None
+) -> Snapshot:
+    """Put entries side by side, in the order of their ids; `like` is one of the same cards, by another embedder."""
     ordered = tuple(sorted(entries, key=lambda entry: entry.profile.adapter))
-    ids = np.concatenate([entry.term_ids for entry in ordered])
-    weights = np.concatenate([entry.term_weights for entry in ordered])
-    owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(entry.term_ids) for entry in ordered])
-    order = np.argsort(ids, kind="stable")
-    counts = np.bincount(ids, minlength=TERM_SPACE)
-    generic = np.bincount(np.concatenate([own for own, _ in background.terms]), minlength=TERM_SPACE)
-    texts = len(ordered) + len(background.terms)
-    idf = (np.log((1.0 + texts) / (1.0 + counts + generic)) + 1.0).astype(np.float32)
-    term_weights = weights * idf[ids]
-    lengths = np.sqrt(np.bincount(owners, weights=term_weights**2, minlength=len(ordered)))
     directions = np.stack([entry.direction for entry in ordered])
     likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
     common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
@@ -229,13 +228,29 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
         background=background,
         directions=directions,
         common=common,
-        term_starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-        term_adapters=owners[order],
-        term_weights=(term_weights / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
-        idf=idf,
-        admit=build_admission([entry.profile for entry in ordered]),
+        terms=_index(ordered, background) if like is None else like.terms,
+        admit=build_admission([entry.profile for entry in ordered]) if like is None else like.admit,
         floor=floor(directions, common, background.directions),
         pair_gram=pair_gram,
+    )
+
+
+def _index(ordered: Sequence[Entry], background: Background) -> TermIndex:
+    ids = np.concatenate([entry.term_ids for entry in ordered])
+    weights = np.concatenate([entry.term_weights for entry in ordered])
+    owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(entry.term_ids) for entry in ordered])
+    order = np.argsort(ids, kind="stable")
+    counts = np.bincount(ids, minlength=TERM_SPACE)
+    generic = np.bincount(np.concatenate([own for own, _ in background.terms]), minlength=TERM_SPACE)
+    texts = len(ordered) + len(background.terms)
+    idf = (np.log((1.0 + texts) / (1.0 + counts + generic)) + 1.0).astype(np.float32)
+    weighed = weights * idf[ids]
+    lengths = np.sqrt(np.bincount(owners, weights=weighed**2, minlength=len(ordered)))
+    return TermIndex(
+        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        adapters=owners[order],
+        weights=(weighed / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
+        idf=idf,
     )
 
 

@@ -20,14 +20,17 @@ class Tier:
         self._background: Background | None = None
         self._entries: dict[Profile, Entry] = {}
 
-    def build(self, version: str, profiles: Sequence[Profile]) -> Snapshot:
-        """Put some cards side by side, one at least. Blocking: it reads those that are new, and forgets all others."""
+    def build(self, version: str, profiles: Sequence[Profile], like: Snapshot | None = None) -> Snapshot:
+        """Put some cards side by side, one at least. Blocking: it reads those that are new, and forgets all others.
+
+        `like` is a snapshot of the same cards by another tier: what isn't the embedder's is taken from there.
+        """
         if self._background is None:
             self._background = build_background(read(self.embedder, BACKGROUND), self.embedder.layer_dims)
         known = {profile: self._entries[profile] for profile in profiles if profile in self._entries}
         known |= self._read([profile for profile in profiles if profile not in known], self._background)
         self._entries = known
-        return build_snapshot(version, tuple(known.values()), self._background)
+        return build_snapshot(version, tuple(known.values()), self._background, like=like)
 
     def _read(self, profiles: Sequence[Profile], background: Background) -> dict[Profile, Entry]:
         """Embed the texts of some new cards, each text once."""

@@ -1,4 +1,4 @@
-"""`python -m bench.sona.speed`: microseconds of each stage of a selection, in made worlds; prints a table.
+"""`OPENBLAS_NUM_THREADS=1 python -m bench.sona.speed`: microseconds of each stage of a selection, in made worlds.
 
 Wall time, and the thread's own CPU time: on a machine with neighbours the second tells what the code costs. The vectors
 of the made worlds are sums of random word vectors, as wide as the encoder's: 100,000 examples are ready in seconds, and
@@ -20,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sona.world import world
+from sona.distil import DIMS as DISTILLED_DIMS
 from sona.embedder import DIMS, LAYER_DIMS, load_embedder
 from sona.reading import read
 from sona.selector import Selector
+from sona.static_table import load_static_table
 
 Floats = NDArray[np.float32]
 T = TypeVar("T")
@@ -36,9 +38,10 @@ TEXT = (
 class WordVectors:
     """An embedder for the clock: close texts share words. It keeps what it made."""
 
-    dims, layer_dims, version = DIMS, LAYER_DIMS, "word-vectors"
+    version = "word-vectors"
 
-    def __init__(self) -> None:
+    def __init__(self, dims: int = DIMS, layer_dims: int = LAYER_DIMS) -> None:
+        self.dims, self.layer_dims = dims, layer_dims
         self._words: dict[str, Floats] = {}
         self._texts: dict[str, Floats] = {}
 
@@ -66,13 +69,15 @@ Row = tuple[str, list[tuple[float, float]]]
 def stages(count: int, *, examples: int, prompts: int) -> list[Row]:
     """Time the stages of a selection among so many adapters, each over all prompts."""
     made, embedder = world(count, examples=examples, tests=prompts), WordVectors()
-    selector = Selector(embedder)
-    selector.update(made.adapters)
+    selector, both = Selector(embedder), Selector(embedder, static=WordVectors(DISTILLED_DIMS, DISTILLED_DIMS))
+    for one in (selector, both):
+        one.update(made.adapters)
     asked = [prompt for prompt, _ in made.inside]
     embedder.embed(asked)
     rows = [
         ("select, prompts seen first", timed(selector.select, asked)),
         ("select, again", timed(selector.select, asked)),
+        ("select, a static tier before it", timed(both.select, asked)),
         ("of it: words of the prompt", timed(lambda prompt: read(embedder, [prompt]), asked)),
     ]
     assert selector._state is not None
@@ -93,6 +98,21 @@ def embedding(cache: Path, runs: int) -> list[Row]:
         rows.append((f"embedding, {count} words", timed(lambda text: embedder.embed([text]), [text] * runs)))
         rows.append((f"reading, {count} words", timed(lambda text: read(embedder, [text]), [text] * runs)))
     return rows
+
+
+def tiers(cache: Path) -> list[Row]:
+    """Time whole selections by what decided them, embedding included, over prompts of a made world."""
+    encoder, made = load_embedder(cache), world(10, examples=20)
+    selector = Selector(encoder, static=load_static_table(encoder.token_ids))
+    selector.update(made.adapters)
+    asked = [prompt for prompt, _ in made.inside] * 3
+    by_tier: dict[str, list[str]] = {"static": [], "encoder": []}
+    for prompt in asked:
+        by_tier[selector.select(prompt).tier].append(prompt)
+    return [
+        (f"{tier} decides, {len(those) / len(asked):.0%} of the prompts", timed(selector.select, those))
+        for tier, those in by_tier.items()
+    ]
 
 
 def timed(action: Callable[[T], object], values: Iterable[T]) -> list[tuple[float, float]]:
@@ -127,6 +147,7 @@ def main() -> None:
         rows = stages(size, examples=arguments.examples, prompts=arguments.prompts)
         print(table(f"{size} adapters with {arguments.examples} examples", rows), flush=True)
     print(table("Embedding, one core", embedding(arguments.cache, 100)))
+    print(table("Selections by tier, 10 adapters, embedding included", tiers(arguments.cache)))
 
 
 if __name__ == "__main__":
