@@ -12,6 +12,7 @@ from sona.reading import Integers, Terms
 
 Floats = NDArray[np.float32]
 Fixed = NDArray[np.int16]
+Places = NDArray[np.int64]
 
 WORDS_WEIGHT = 0.3
 """Weight of two texts' shared words beside their meaning."""
@@ -28,9 +29,9 @@ class Texts:
     """(texts, dims), unit length, in fixed point."""
     vocabulary: Integers
     """(terms,): sorted ids of all terms that occur, each once. A term occurs once in a text, with a weight:"""
-    owners: Integers
+    owners: Places
     """(occurrences,): in which text,"""
-    places: Integers
+    places: Places
     """(occurrences,): which of the vocabulary,"""
     weights: Floats
     """(occurrences,): with which weight."""
@@ -52,13 +53,11 @@ class Texts:
         """Return (texts,): how alike each is to a prompt, by its cosines and by its weighed terms."""
         return (meaning + WORDS_WEIGHT * self.shared_words(terms)).astype(np.float32, copy=False)
 
-    def words(self, wanted: Integers) -> Floats:
-        """Return (texts, wanted): the weights of some terms, given by their sorted ids."""
-        columns, known = _find(wanted, self.vocabulary)
-        kept = known[self.places]
-        words = np.zeros((len(self.rows), len(wanted)), dtype=np.float32)
-        words[self.owners[kept], columns[self.places[kept]]] = self.weights[kept]
-        return words
+    def words(self, columns: Places, count: int) -> Floats:
+        """Return (texts, count): the weights of some terms; `columns` has one for each of the vocabulary, or `count`."""
+        words = np.zeros(len(self.rows) * (count + 1), dtype=np.float32)
+        words[self.owners * (count + 1) + columns[self.places]] = self.weights
+        return words.reshape(len(self.rows), count + 1)[:, :count]
 
 
 def build_texts(rows: Floats, terms: Sequence[Terms]) -> Texts:
@@ -68,8 +67,8 @@ def build_texts(rows: Floats, terms: Sequence[Terms]) -> Texts:
     return Texts(
         rows=np.rint(rows * ONE).astype(np.int16),
         vocabulary=vocabulary,
-        owners=np.repeat(np.arange(len(terms), dtype=np.int32), [len(own) for own, _ in terms]),
-        places=places.astype(np.int32),
+        owners=np.repeat(np.arange(len(terms)), [len(own) for own, _ in terms]),
+        places=places,
         weights=np.concatenate([weights for _, weights in terms]) if terms else np.zeros(0, dtype=np.float32),
     )
 
@@ -77,13 +76,15 @@ def build_texts(rows: Floats, terms: Sequence[Terms]) -> Texts:
 def gram(some: Texts, others: Texts) -> Floats:
     """Return (some, others): how alike each two are, by meaning and by words."""
     alike: Floats = some.rows.astype(np.float32) @ others.rows.astype(np.float32).T / np.float32(ONE * ONE)
-    _, known = _find(others.vocabulary, some.vocabulary)
-    shared = some.vocabulary[known]
-    words: Floats = some.words(shared) @ others.words(shared).T
+    places, known = _find(others.vocabulary, some.vocabulary)
+    count = int(known.sum())
+    left, right = np.full(len(some.vocabulary), count), np.full(len(others.vocabulary), count)
+    left[known] = right[places[known]] = np.arange(count)
+    words: Floats = some.words(left, count) @ others.words(right, count).T
     return (alike + WORDS_WEIGHT * words).astype(np.float32, copy=False)
 
 
-def _find(among: Integers, ids: Integers) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _find(among: Integers, ids: Integers) -> tuple[Places, NDArray[np.bool_]]:
     """Say at which place of sorted ids each of others stands, and whether it does at all."""
     if not len(among):
         return np.zeros(len(ids), dtype=np.int64), np.zeros(len(ids), dtype=np.bool_)

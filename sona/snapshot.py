@@ -38,7 +38,7 @@ DUEL_SIZE = 4
 """Of the best so many, the examples themselves may decide, one against the other."""
 SHORTLIST = 5
 """How many are looked at closely."""
-PAIRS_KEPT = 2048
+PAIRS_KEPT = 4096
 """Pairs of adapters of which is kept how alike their texts are: 2 KiB each with 20 examples."""
 # The examples decide for a prompt of their own kind; they say nothing of prompts put in a way that none of them is.
 NEAR = 0.5
