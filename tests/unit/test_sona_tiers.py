@@ -12,6 +12,7 @@ from sona.decide import decide
 from sona.embedder import OnnxEmbedder, load_embedder
 from sona.entry import unit
 from sona.glance import Glance, clearness
+from sona.reading import read, reread
 from sona.selector import Selector
 from sona.static_table import StaticTable, load_static_table
 from tests.unit.test_sona_selector import GARDEN, HARBOUR, WordEmbedder
@@ -86,6 +87,15 @@ def test_another_table_is_another_state(selector: Selector) -> None:
     alone = Selector(WordEmbedder())
     alone.update([HARBOUR, GARDEN])
     assert alone.state_version != selector.state_version
+
+
+@pytest.mark.parametrize("text", [CLEAR, f"Say what this is about:\n{'berth and shrub and vessel ' * 30}"])
+def test_what_the_table_was_not_sure_of_is_read_as_if_there_were_none(text: str) -> None:
+    first = read(OtherWords(), [text])[0]
+    (plain,) = read(WordEmbedder(), [text])
+    again = reread(WordEmbedder(), text, first.terms)
+    assert np.array_equal(again.vector, plain.vector)
+    assert all(np.array_equal(one, other) for one, other in zip(again.terms, plain.terms, strict=True))
 
 
 def test_more_of_what_speaks_for_an_adapter_makes_it_clearer() -> None:
