@@ -56,8 +56,9 @@ from router.routing.strategies.canary import Canary
 from router.runtime import Runtime
 from router.secret_file import FILE as SECRET
 from router.secret_file import load_secret
-from sona.embedder import Embedder, is_installed, load_embedder
+from sona.embedder import OnnxEmbedder, is_installed, load_embedder
 from sona.selector import Selector
+from sona.static_table import load_static_table
 
 _RESERVED = {
     LOCAL: "the engine host",
@@ -231,9 +232,11 @@ def _ledger(config: RouterConfig, secret: bytes) -> Ledger:
     return Ledger(store, folder, secret, refresh_s=own.refresh_s, max_waiting=own.max_waiting)
 
 
-def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
+def _selector(config: RouterConfig, embedder: Callable[[], OnnxEmbedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
-    return Selector(embedder(), min_confidence=config.sona.min_confidence)
+    encoder = embedder()
+    static = load_static_table(encoder.token_ids)
+    return Selector(encoder, min_confidence=config.sona.min_confidence, static=static)
 
 
 def _check_server(config: RouterConfig, source: Source) -> None:
