@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from router.core.adapters import AdapterInfo, Selection, SelectionCandidate
-from sona.background import BACKGROUND
-from sona.calibrate import Evidence, confidence
+from sona.background import BACKGROUND, FORMED, FORMS
+from sona.calibrate import Evidence, confidence, lead
 from sona.decide import TEXT_ONLY, TIE_MARGIN, Decision, Wanted, decide, refusal
 from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
@@ -18,7 +18,7 @@ from sona.profile import Profile, build_profile, profiles_version
 from sona.reading import Reading, read
 from sona.snapshot import Scores, Snapshot, build_snapshot
 
-MIN_CONFIDENCE = 0.47
+MIN_CONFIDENCE = 0.45
 """Default threshold: below it the base model answers."""
 SHOWN = 5
 """Candidates that a selection tells of."""
@@ -120,13 +120,13 @@ class Selector:
         if not allowed.any():
             return self._nothing(snapshot.version, _why(refused), snapshot, ruled_out)
         reading = read(self._embedder, [text])[0]
-        candidates = _candidates(snapshot, snapshot.score(reading, allowed), int(allowed.sum()), resident)
+        candidates = _candidates(snapshot, snapshot.score(reading, allowed), resident)
         decision = decide(candidates, self.min_confidence, resident)
         for turn in earlier if snapshot.generic(reading) < SELF_CONTAINED else ():
             if decision.adapter is not None:
                 break
             past = snapshot.score(read(self._embedder, [turn])[0], allowed)
-            found = _candidates(snapshot, past, int(allowed.sum()), resident)
+            found = _candidates(snapshot, past, resident)
             made = decide(found, self.min_confidence, resident)
             if made.adapter is not None:
                 candidates, decision = (
@@ -178,7 +178,9 @@ class Selector:
     def _read(self, profiles: Sequence[Profile]) -> dict[Profile, Entry]:
         """Embed the texts of some new cards, each text once."""
         if self._background is None:
-            self._background = build_background(read(self._embedder, BACKGROUND), self._embedder.layer_dims)
+            generic = read(self._embedder, BACKGROUND)
+            formed = [read(self._embedder, [form.format(prompt) for form in FORMS]) for prompt in FORMED]
+            self._background = build_background(generic, formed, self._embedder.layer_dims)
         texts = dict.fromkeys(text for profile in profiles for text in profile.positives + profile.negatives)
         readings = dict(zip(texts, read(self._embedder, tuple(texts)), strict=True))
         return {profile: _entry(profile, readings, self._background) for profile in profiles}
@@ -191,22 +193,17 @@ def _entry(profile: Profile, readings: Mapping[str, Reading], background: Backgr
     return build_entry(profile, hints, examples, negatives, background)
 
 
-def _candidates(snapshot: Snapshot, scores: Scores, allowed: int, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
+def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
     """Say of each of the best how surely it fits, none more surely than the one before it."""
     candidates: list[SelectionCandidate] = []
     bound = 1.0
     for one in scores.best[:SHOWN]:
         entry = snapshot.entries[one.index]
-        rest = [other for other in scores.best if other is not one]
-        others = [other.score for other in rest]
         evidence = Evidence(
             above=one.score - snapshot.floor,
-            lead=one.score - (max(others) if others else snapshot.floor),
-            words=one.words,
             beyond_generic=one.explained - scores.generic,
-            beyond_others=one.explained - max((0.0, *(other.explained for other in rest))),
-            examples=len(entry.profile.examples),
-            adapters=allowed,
+            kind=scores.kind,
+            lead=lead(one.rank, [other.rank for other in scores.best if other is not one]),
         )
         bound = min(bound, round(confidence(evidence), 4))
         candidates.append(
