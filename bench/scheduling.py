@@ -1,6 +1,6 @@
 """The queue in front of vLLM against the same load sent straight to it; and what overload and drops under load do.
 
-One vLLM serves both arms, which take turns. Closed loop: so many callers, each with the next request when its last is
+Each arm has a vLLM of its own, the direct one with its own scheduler; they take turns. Closed loop: so many callers, each with the next request when its last is
 answered. The coldest adapter's requests are streamed, to see when their first token comes; all others are whole.
 
 Beside seconds, waits are counted in steps of the engine, and its work in tokens a step: what else runs on the machine
@@ -14,6 +14,7 @@ import asyncio
 import datetime
 import os
 import random
+import shutil
 import statistics
 import tempfile
 import time
@@ -45,6 +46,7 @@ COLDEST = {
     "two-hot": frozenset({"lab2", "lab3", "lab4", "lab5", "lab6", "lab7"}),
 }
 """Whose waits are looked at: the least asked for; where all are alike, one of them."""
+STOCK = "vllm.v1.core.sched.scheduler.Scheduler"
 BOUND_S = 10.0
 """The set bound of a wait: past it the host refuses."""
 
@@ -250,7 +252,7 @@ def _steps_until_first(answer: tuple[str, float, float, float, int], steps: Step
     return steps.between(ended_s - whole_s, ended_s - whole_s + first_s)
 
 
-async def compare(running: Lab, *, runs: int, seconds: float) -> list[Cell]:
+async def compare(stock: Lab, running: Lab, *, runs: int, seconds: float) -> list[Cell]:
     """Measure every load, the arms in turn, each run in another order."""
     names = {name: f"{name}@{one['version']}" for name, one in (await listing(running.url)).items()}
     names["base"] = "local/base"
@@ -259,11 +261,12 @@ async def compare(running: Lab, *, runs: int, seconds: float) -> list[Cell]:
         for at_once in (16, 64):
             cell = Cell(traffic=traffic, at_once=at_once, direct=[], queued=[])
             for run in range(runs):
-                arms = [(running.engine_url, running.engine_key, cell.direct), (running.url, None, cell.queued)]
-                for url, key, into in arms if run % 2 else reversed(arms):
+                arms = [(stock, cell.direct), (running, cell.queued)]
+                for one, into in arms if run % 2 else reversed(arms):
                     rng = random.Random(run)
+                    url, key = (stock.engine_url, stock.engine_key) if one is stock else (running.url, None)
                     caller = Caller(url, key, names, rng, COLDEST[traffic])
-                    into.append(await closed_loop(caller, Steps(running.engine_url), traffic, at_once, seconds, rng))
+                    into.append(await closed_loop(caller, Steps(one.engine_url), traffic, at_once, seconds, rng))
                     await caller.close()
             cells.append(cell)
             say(row(cell))
@@ -406,8 +409,13 @@ async def measure(parts: Sequence[str], *, runs: int, seconds: float, count: int
         dropped: Drops | None = None
         if "turns" in parts:
             say("starting vLLM")
-            async with lab(folder, engine, max_wait_s=BOUND_S) as running:
-                cells = await compare(running, runs=runs, seconds=seconds)
+            alone = folder / "stock"
+            shutil.copytree(folder / "adapters", alone / "adapters")
+            async with (
+                lab(alone, engine | {"extra_args": ["--scheduler-cls", STOCK]}) as stock,
+                lab(folder, engine, max_wait_s=BOUND_S) as running,
+            ):
+                cells = await compare(stock, running, runs=runs, seconds=seconds)
         if "overload" in parts:
             say("starting vLLM for overload")
             async with lab(folder, engine | {"max_num_seqs": 32}, max_wait_s=OVERLOAD_WAIT_S) as running:

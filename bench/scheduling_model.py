@@ -1,8 +1,9 @@
-"""The scheduler before a model of vLLM's batching, against the model alone: seconds are computed, nothing is measured.
+"""The engine's scheduler with and without turns, in a model of vLLM's batching: seconds are computed, nothing is measured.
 
-The model: in each step every running request gets one token; a step takes `step_s(batch)`; a request waiting in the
-engine starts if its adapter has a slot or one is free, first come first served. That is vLLM's rule; how long its steps
-take was fitted to the demo model on two cores. Two runs with the same seed are the same to the digit.
+The model: in each step every running request gets one token; a step takes `step_s(batch)`; a waiting request starts if its
+adapter has a slot or one is free, first come first served. That is vLLM's rule; how long its steps take was fitted to the
+demo model on two cores. With turns, adapters that are closed start nothing. Two runs with the same seed are the same to
+the digit.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import heapq
 import math
 import random
 import statistics
-from collections import Counter, defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable
 from itertools import accumulate
 
 import msgspec
 
-from local_inference.admission import PATIENCE
-from local_inference.scheduler import Group, Rules, plan
+from local_inference.engines._vllm_scheduler import Turns
+from local_inference.scheduler import Rules
 
-ADAPTERS, SLOTS, TOKENS, BASE_SHARE = 8, 2, 32, 0.1
+ADAPTERS, SLOTS, TOKENS, BASE_SHARE = 8, 2, 32, 0.15
+HOST_S = 0.005
+"""What passes more between an answer's end and its caller's next request, where a host stands before the engine."""
 TRAFFIC = {
     "uniform": [1.0] * ADAPTERS,
     "zipf": [1 / (rank + 1) ** 1.1 for rank in range(ADAPTERS)],
@@ -45,70 +48,32 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Longest wait for the first token of any adapter."""
 
 
+class Lora:
+    """As a request names its adapter."""
+
+    def __init__(self, adapter: int) -> None:
+        self.lora_int_id = adapter
+
+
 class Request:
     """One request on its way; adapter None = the base model."""
 
-    def __init__(self, adapter: int | None, came_s: float) -> None:
+    def __init__(self, number: int, adapter: int | None, came_s: float) -> None:
+        self.request_id = str(number)
         self.adapter = adapter
+        self.lora_request = None if adapter is None else Lora(adapter)
+        self.num_computed_tokens = 0
         self.came_s = came_s
         self.left = TOKENS
 
 
-class Queue:
-    """Requests before the engine, let in as the scheduler says; without rules all go in at once."""
-
-    def __init__(self, rules: Rules | None) -> None:
-        self._rules = rules
-        self._waiting: dict[int, deque[Request]] = defaultdict(deque)
-        self._running = Counter[int]()
-        self._entered_s: dict[int, float] = {}
-        self._closed: frozenset[str] = frozenset()
-
-    def enter(self, come: list[Request], now_s: float) -> list[Request]:
-        """Take what came; return what enters the engine."""
-        if self._rules is None:
-            return come
-        entering = [one for one in come if one.adapter is None]
-        for one in come:
-            if one.adapter is not None:
-                self._waiting[one.adapter].append(one)
-        while True:
-            chosen = plan(self._groups(), self._rules, now_s)
-            self._closed = chosen.closed
-            if not chosen.open:
-                return entering
-            for adapter in map(int, chosen.open):
-                if not self._running[adapter]:
-                    self._entered_s[adapter] = now_s
-                self._running[adapter] += len(self._waiting[adapter])
-                entering += self._waiting.pop(adapter)
-
-    def ended(self, request: Request) -> None:
-        """Note that an answer is over."""
-        if request.adapter is not None:
-            self._running[request.adapter] -= 1
-
-    def _groups(self) -> list[Group]:
-        return [
-            Group(
-                adapter=str(adapter),
-                waiting=len(waiting := self._waiting.get(adapter, deque())),
-                oldest_s=waiting[0].came_s if waiting else math.inf,
-                running=self._running[adapter],
-                entered_s=self._entered_s.get(adapter, 0.0),
-                closed=str(adapter) in self._closed,
-            )
-            for adapter in range(ADAPTERS)
-        ]
-
-
-def run(traffic: str, at_once: int, rules: Rules | None, *, seed: int, seconds: float = 40.0) -> Result:
-    """Run a closed loop of callers for so many seconds of the model."""
+def run(traffic: str, at_once: int, turns: Turns | None, *, seed: int, seconds: float = 40.0) -> Result:
+    """Run a closed loop of callers for so many seconds of the model; None = without turns, and no host before it."""
     rng = random.Random(seed)
     weights = list(accumulate(TRAFFIC[traffic]))
     coming: list[tuple[float, int, Request]] = []
-    queue, waits = Queue(rules), defaultdict[int | None, list[float]](list)
-    waiting: deque[Request] = deque()
+    waits = defaultdict[int | None, list[float]](list)
+    waiting: list[Request] = []
     running: list[Request] = []
     now_s, made, tokens, steps = 0.0, 0, 0, 0
 
@@ -117,17 +82,25 @@ def run(traffic: str, at_once: int, rules: Rules | None, *, seed: int, seconds: 
         made += 1
         base = rng.random() < BASE_SHARE
         adapter = None if base else rng.choices(range(ADAPTERS), cum_weights=weights)[0]
-        arrives_s = when_s + 0.004 * rng.random()
-        heapq.heappush(coming, (arrives_s, made, Request(adapter, arrives_s)))
+        arrives_s = when_s + 0.004 * rng.random() + (HOST_S if turns is not None else 0.0)
+        heapq.heappush(coming, (arrives_s, made, Request(made, adapter, arrives_s)))
 
     for _ in range(at_once):
         come(0.0)
     while now_s < seconds:
-        come_now: list[Request] = []
         while coming and coming[0][0] <= now_s:
-            come_now.append(heapq.heappop(coming)[2])
-        waiting.extend(queue.enter(come_now, now_s))
-        waiting = _start(waiting, running, waits, now_s)
+            waiting.append(heapq.heappop(coming)[2])
+            if turns is not None:
+                turns.came(waiting[-1].request_id, now_s)
+        if turns is not None:
+            turns.decide(running, waiting, now_s)
+        started = _start(waiting, running, turns)
+        for one in started:
+            waits[one.adapter].append(now_s - one.came_s)
+        if turns is not None:
+            turns.started([one.request_id for one in started], now_s)
+        waiting = [one for one in waiting if one not in started]
+        running += started
         if not running:
             now_s = max(now_s + 0.001, coming[0][0] if coming else 0.0)
             continue
@@ -136,10 +109,12 @@ def run(traffic: str, at_once: int, rules: Rules | None, *, seed: int, seconds: 
         tokens += len(running)
         for one in running:
             one.left -= 1
-        for one in [one for one in running if not one.left]:
-            running.remove(one)
-            queue.ended(one)
+        ended = [one for one in running if not one.left]
+        running = [one for one in running if one.left]
+        for _ in ended:
             come(now_s)
+        if turns is not None:
+            turns.ended([one.request_id for one in ended], now_s)
     of_adapters = {adapter: max(times) for adapter, times in waits.items() if adapter is not None}
     return Result(
         tokens_per_s=tokens / now_s,
@@ -149,25 +124,23 @@ def run(traffic: str, at_once: int, rules: Rules | None, *, seed: int, seconds: 
     )
 
 
-def _start(
-    waiting: deque[Request], running: list[Request], waits: dict[int | None, list[float]], now_s: float
-) -> deque[Request]:
-    """Let those in whose adapter has a slot or gets a free one, as vLLM does; return who waits on."""
+def _start(waiting: list[Request], running: list[Request], turns: Turns | None) -> list[Request]:
+    """Choose who starts: those whose adapter has a slot or gets a free one, and isn't closed."""
     slots = {one.adapter for one in running if one.adapter is not None}
-    left: deque[Request] = deque()
+    started: list[Request] = []
     for one in waiting:
-        if one.adapter is not None and one.adapter not in slots and len(slots) >= SLOTS:
-            left.append(one)
+        if turns is not None and turns.holds_back(one):
             continue
-        if one.adapter is not None:
+        if one.adapter is not None and one.adapter not in slots:
+            if len(slots) >= SLOTS:
+                continue
             slots.add(one.adapter)
-        waits[one.adapter].append(now_s - one.came_s)
-        running.append(one)
-    return left
+        started.append(one)
+    return started
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """Medians of several seeds, the scheduler's over the model's alone."""
+    """Medians of several seeds, with turns over without."""
 
     traffic: str
     at_once: int
@@ -178,11 +151,10 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compare(traffic: str, at_once: int, *, seeds: int = 5, seconds: float = 40.0) -> Cell:
-    """Run both; patience is what the host would have learnt."""
+    """Run both."""
+    rules = Rules(slots=SLOTS, most_patience_s=math.inf)
     direct = [run(traffic, at_once, None, seed=seed, seconds=seconds) for seed in range(seeds)]
-    answer_s = TOKENS * step_s(round(statistics.median(one.batch for one in direct)))
-    rules = Rules(slots=SLOTS, patience_s=PATIENCE * answer_s, staged=SLOTS)
-    queued = [run(traffic, at_once, rules, seed=seed, seconds=seconds) for seed in range(seeds)]
+    queued = [run(traffic, at_once, Turns(rules), seed=seed, seconds=seconds) for seed in range(seeds)]
 
     def ratio(of: Callable[[Result], float]) -> float:
         return round(statistics.median(map(of, queued)) / statistics.median(map(of, direct)), 3)

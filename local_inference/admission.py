@@ -1,38 +1,36 @@
-"""The queue in front of the engine: holds requests, lets them in as the scheduler and fairness say, refuses in time.
+"""The queue in front of the engine: lets requests in as far as fairness says, and refuses in time.
 
-Up to `seats` requests are in the engine, so many that its batch is full and a few more wait there. Who waits here can
-still be ordered, refused and cancelled. When the wait to be expected is longer than `max_wait_s`, a request is refused
-at once with the time after which to try again; one that has waited that long is refused then.
+Up to `seats` requests are in the engine: twice what it computes at once, so that its batch is full though requests for
+adapters without a slot wait there too; which of those may start is the engine's matter. Who waits here can still be
+ordered, refused and cancelled. When the wait to be expected is longer than `max_wait_s`, a request is refused at once
+with the time after which to try again; one that has waited that long is refused then.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 import msgspec
 
-from local_inference.scheduler import Group, Plan, Rules, plan
 from router.core.clock import monotonic_s
 from router.core.errors import Overloaded, RouterError, SlotsExhausted
 
 _SMOOTHING = 0.1
 """Weight of the newest request in the mean time that requests spend in the engine."""
-PATIENCE = 2.5
-"""Patience in such mean times: shorter makes batches too small, longer lets rare adapters wait for nothing."""
-_SHORTEST_PATIENCE_S = 0.05
+_CAUTION = 1.25
+"""A wait is reckoned so much longer than the mean says: who is let into the queue should be answered, not refused late."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What the queue is held to."""
 
     slots: int
+    """Adapters that the engine computes at once."""
     seats: int
     """Requests that may be in the engine at once."""
-    max_patience_s: float
     max_wait_s: float
     max_waiting: int
 
@@ -40,22 +38,15 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Ticket:
     """One request on its way through the queue."""
 
-    __slots__ = ("adapter", "admitted", "since_s", "staged", "tenant", "urgent")
+    __slots__ = ("adapter", "admitted", "since_s", "tenant", "urgent")
 
     def __init__(self, adapter: str | None, tenant: str, since_s: float, *, urgent: bool) -> None:
         self.adapter = adapter
         self.tenant = tenant
         self.since_s = since_s
         self.urgent = urgent
-        """Before all others, and never refused."""
+        """Before all others, whether or not there is a seat, and never refused."""
         self.admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.staged = False
-        """Whether it waits for a slot inside the engine: then its time there doesn't tell how long an answer takes."""
-
-    @property
-    def oldest_s(self) -> float:
-        """Since when it counts as waiting, for the planner."""
-        return -math.inf if self.urgent else self.since_s
 
 
 class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +57,9 @@ class QueueFacts(msgspec.Struct, frozen=True, kw_only=True):
     seats: int
     expected_wait_s: float
     admitted: int
-    """Since the start; so are the next three."""
+    """Since the start; so are the next two."""
     refused: int
     expired: int
-    drained_slots: int
 
 
 class Admission:
@@ -82,8 +72,6 @@ class Admission:
         """Oldest first."""
         self._running: Counter[str | None] = Counter()
         self._of_tenant: Counter[str] = Counter()
-        self._entered_s: dict[str, float] = {}
-        self._closed: frozenset[str] = frozenset()
         self._service_s: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -95,14 +83,6 @@ class Admission:
         """Requests in the engine."""
         return self._running.total()
 
-    @property
-    def patience_s(self) -> float:
-        """How long an adapter's requests wait before it gets the slot of another."""
-        longest_s = self.limits.max_patience_s
-        if self._service_s is None:
-            return longest_s
-        return min(longest_s, max(_SHORTEST_PATIENCE_S, PATIENCE * self._service_s))
-
     def facts(self) -> QueueFacts:
         """Tell how full the queue is."""
         return QueueFacts(
@@ -113,7 +93,6 @@ class Admission:
             admitted=self._counts["admitted"],
             refused=self._counts["refused"],
             expired=self._counts["expired"],
-            drained_slots=self._counts["drained"],
         )
 
     @asynccontextmanager
@@ -139,8 +118,7 @@ class Admission:
         entered_s = self._clock()
         try:
             yield
-            if not ticket.staged:
-                self._learn(self._clock() - entered_s)  # what was cut short says nothing of how long answers take
+            self._learn(self._clock() - entered_s)  # what was cut short says nothing of how long answers take
         finally:
             self._leave(ticket)
 
@@ -164,17 +142,18 @@ class Admission:
             raise self._refusal(ticket, f"the expected wait is {expected_s:.0f} s", expected_s)
 
     def _refusal(self, ticket: Ticket, why: str, expected_s: float) -> RouterError:
-        short_of_slots = ticket.adapter is not None and self.running < self.limits.seats
+        inside = sum(adapter is not None for adapter in self._running)
+        short_of_slots = ticket.adapter is not None and inside > self.limits.slots
         kind = SlotsExhausted if short_of_slots else Overloaded
         what = "more adapters are asked for than fit at once" if short_of_slots else "too many requests are waiting"
         return kind(f"{what}: {why}", retry_after_s=max(1.0, min(expected_s, self.limits.max_wait_s) / 2))
 
     def _expected_s(self, ahead: int) -> float:
         """Reckon a wait: `seats` requests take a mean time in the engine together."""
-        return ahead / self.limits.seats * (self._service_s or 0.0)
+        return _CAUTION * ahead / self.limits.seats * (self._service_s or 0.0)
 
     def _dispatch(self) -> None:
-        """Expire, plan, let in; and come back when time alone changes the plan."""
+        """Expire, let in; and come back when the next one's time is over."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -182,51 +161,21 @@ class Admission:
         self._waiting = [one for one in self._waiting if not one.admitted.done()]
         now_s = self._clock()
         self._expire(now_s)
-        again_s = math.inf
-        while self._waiting and self.running < self.limits.seats:
-            chosen, again_s = self._choose(now_s)
-            if chosen is None:
+        while self._waiting:
+            chosen = min(self._waiting, key=self._turn_of)
+            if self.running >= self.limits.seats and not chosen.urgent:
                 break
-            self._admit(chosen, now_s)
-        again_s = min([again_s, *(one.since_s + self.limits.max_wait_s for one in self._waiting if not one.urgent)])
-        if again_s < math.inf:
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, again_s - now_s) + 0.001, self._dispatch)
+            self._admit(chosen)
+        if ends := [one.since_s + self.limits.max_wait_s for one in self._waiting if not one.urgent]:
+            wait_s = max(0.0, min(ends) - now_s) + 0.001
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._dispatch)
 
-    def _choose(self, now_s: float) -> tuple[Ticket | None, float]:
-        """Find the next request: of open adapters, of the tenant with the fewest in the engine, the oldest."""
-        planned = self._plan(now_s)
-        self._counts["drained"] += len(planned.closed - self._closed)
-        self._closed = planned.closed
-        allowed = (one for one in self._waiting if one.adapter is None or one.adapter in planned.open)
-        chosen = min(allowed, key=lambda one: (not one.urgent, self._of_tenant[one.tenant], one.since_s), default=None)
-        return chosen, planned.again_s
+    def _turn_of(self, ticket: Ticket) -> tuple[bool, int, float]:
+        """Sort tickets: those of the tenant with the fewest requests in the engine, then the oldest."""
+        return (not ticket.urgent, self._of_tenant[ticket.tenant], ticket.since_s)
 
-    def _plan(self, now_s: float) -> Plan:
-        limits = self.limits
-        waiting: dict[str, list[float]] = {}
-        for ticket in self._waiting:
-            if ticket.adapter is not None:
-                waiting.setdefault(ticket.adapter, []).append(ticket.oldest_s)
-        groups = [
-            Group(
-                adapter=adapter,
-                waiting=len(since := waiting.get(adapter, [])),
-                oldest_s=min(since, default=math.inf),
-                running=self._running[adapter],
-                entered_s=self._entered_s.get(adapter, 0.0),
-                closed=adapter in self._closed,
-            )
-            for adapter in {**waiting, **self._entered_s}
-        ]
-        return plan(groups, Rules(slots=limits.slots, patience_s=self.patience_s, staged=limits.slots), now_s)
-
-    def _admit(self, ticket: Ticket, now_s: float) -> None:
+    def _admit(self, ticket: Ticket) -> None:
         self._waiting.remove(ticket)
-        if ticket.adapter is not None and not self._running[ticket.adapter]:
-            self._entered_s[ticket.adapter] = now_s
-        if ticket.adapter is not None:
-            holders = sorted(self._entered_s, key=self._entered_s.__getitem__)[: self.limits.slots]
-            ticket.staged = ticket.adapter not in holders
         self._running[ticket.adapter] += 1
         self._of_tenant[ticket.tenant] += 1
         self._counts["admitted"] += 1
@@ -253,8 +202,6 @@ class Admission:
         self._running[ticket.adapter] -= 1
         if not self._running[ticket.adapter]:
             del self._running[ticket.adapter]
-            if ticket.adapter is not None:
-                del self._entered_s[ticket.adapter]
         self._of_tenant[ticket.tenant] -= 1
         if not self._of_tenant[ticket.tenant]:
             del self._of_tenant[ticket.tenant]

@@ -153,7 +153,7 @@ async def _probe(engine: Engine, model: str, prompts: list[str]) -> Probe:
 
 
 async def _choices(engine: Engine, path: str, body: Mapping[str, object]) -> list[_Choice]:
-    async with engine.send(path, msgspec.json.encode(body)) as answer:
+    async with engine.send(path, msgspec.json.encode(body), urgent=True) as answer:
         data = await answer.read()
         if answer.status == 503:
             raise UpstreamUnavailable("the engine stopped answering")

@@ -37,8 +37,8 @@ _log = logging.getLogger(__name__)
 _RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
-_SURPLUS = 8
-"""One more request for so many that the engine computes waits inside it, so that its batch never lacks one."""
+_SEATS = 2
+"""Requests in the engine for each that it computes at once: its batch is full though some wait there for a slot."""
 
 
 class Missing(msgspec.Struct, frozen=True):
@@ -99,8 +99,7 @@ class Host:
         self.admission = Admission(
             QueueLimits(
                 slots=config.max_loras,
-                seats=config.max_num_seqs + -(-config.max_num_seqs // _SURPLUS),
-                max_patience_s=self.settings.adapter_patience_s,
+                seats=_SEATS * config.max_num_seqs,
                 max_wait_s=self.settings.max_wait_s,
                 max_waiting=self.settings.max_waiting,
             )

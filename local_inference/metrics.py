@@ -41,16 +41,12 @@ class Metrics(Collector):
             ("waiting", "Requests that wait for their turn", facts.waiting),
             ("seats", "Requests that may be in the engine at once", facts.seats),
             ("expected_wait_seconds", "How long the next request would wait", facts.expected_wait_s),
-            ("patience_seconds", "After what wait an adapter gets another's slot", self._admission.patience_s),
         ):
             yield GaugeMetricFamily(f"engine_queue_{name}", text, value)
         counts = CounterMetricFamily("engine_queue_requests", "Requests by what the queue did", labels=("outcome",))
         for outcome, count in (("admitted", facts.admitted), ("refused", facts.refused), ("expired", facts.expired)):
             counts.add_metric((outcome,), count)
         yield counts
-        yield CounterMetricFamily(
-            "engine_slots_drained", "Slots taken from an adapter for another", facts.drained_slots
-        )
 
     def _memory(self) -> Iterator[Metric]:
         residency = self._residency

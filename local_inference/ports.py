@@ -128,8 +128,10 @@ class Engine(Protocol):
         """
         ...
 
-    def send(self, path: str, body: bytes) -> AbstractAsyncContextManager[Answer]:
+    def send(self, path: str, body: bytes, *, urgent: bool = False) -> AbstractAsyncContextManager[Answer]:
         """Send one request body to an API path; leaving the context cancels whatever still runs.
+
+        `urgent` goes before what waits in the engine.
 
         Raises:
             UpstreamUnavailable: the engine can't be reached, or breaks off while it answers.

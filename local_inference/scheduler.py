@@ -1,15 +1,13 @@
-"""Which adapters' requests may enter the engine now, decided from counts and ages alone: no I/O, no clock, no state.
+"""Which adapters must give their slot up, decided from counts and ages alone: no I/O, no clock, no state.
 
-An engine has a few device slots: so many adapters can be in one batch. Left alone, it lets an adapter keep its slot as
-long as requests for it keep coming, so that an adapter that is rarely asked for may wait without end. Here:
+An engine has a few device slots: so many adapters can be in one batch. Left alone, it starts requests in the order they
+came, but those of an adapter that holds a slot at once, so that an adapter keeps its slot as long as requests for it keep
+coming, and one that is rarely asked for may wait without end. Here, who has waited past the patience gets the slot of the
+smallest holder: that one is closed, so that its running requests end and its new ones wait. All else stays as it is, for
+full batches are what an engine is fast by.
 
-- requests of adapters that hold a slot go in at once, so that batches stay full;
-- a free slot goes to the adapter whose oldest request has waited longest;
-- who has waited past the patience while all slots are held gets the slot of the smallest holder. That holder is closed:
-  its running requests end, its new ones wait. Its successor is sent into the engine at once and waits there, so that it
-  starts in the very step in which the slot becomes free.
-
-Requests for the base model need no slot and are none of this module's business.
+Patience is longer with more adapters waiting: where all are asked for alike, everybody's turn comes by itself, and to
+close a holder early only makes batches small.
 """
 
 from __future__ import annotations
@@ -19,68 +17,45 @@ from collections.abc import Iterable
 
 import msgspec
 
+PATIENCE = 0.75
+"""Times an answer takes that an adapter waits for each turn before its own. Shorter makes batches too small, longer lets
+rare adapters wait for nothing: see `bench/scheduling_model.py`."""
+
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """All requests for one adapter."""
+    """All requests in the engine for one adapter."""
 
-    adapter: str
+    adapter: int
+    running: int = 0
     waiting: int = 0
     oldest_s: float = math.inf
-    """When the first of the waiting came."""
-    running: int = 0
-    """Requests in the engine, whether computed or queued there."""
-    entered_s: float = 0.0
-    """When the first of those entered after a time without any."""
-    closed: bool = False
-    """As the last plan said."""
+    """When the first of the waiting came; minus infinity = it goes before all others."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
-    """What the planner is held to."""
+    """What holds for all."""
 
     slots: int
-    patience_s: float
-    """An adapter whose oldest request has waited longer gets the slot of another."""
-    staged: int
-    """How many adapters may wait for a slot inside the engine."""
+    most_patience_s: float
+    """An adapter whose oldest request has waited longer gets the slot of another, whatever an answer takes."""
+
+    def patience_s(self, waiting: int, answer_s: float) -> float:
+        """Patience while so many adapters wait for a slot and an answer takes so long."""
+        return min(self.most_patience_s, PATIENCE * answer_s * (1 + waiting / self.slots))
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer. Valid until a request comes, enters or ends, and at most until `again_s`."""
+def closed(
+    groups: Iterable[Group], rules: Rules, before: frozenset[int], answer_s: float, now_s: float
+) -> frozenset[int]:
+    """Say which adapters that run may start no further request now; `before` were closed last time.
 
-    open: tuple[str, ...]
-    """Adapters whose waiting requests may enter, the most urgent first."""
-    closed: frozenset[str]
-    """Adapters in the engine that must drain."""
-    again_s: float
-
-
-def plan(groups: Iterable[Group], rules: Rules, now_s: float) -> Plan:
-    """Choose the adapters to let in. `now_s` and the groups' times are of one clock."""
+    `answer_s` is what an answer takes, infinite if nobody knows. `now_s` and the groups' times are of one clock.
+    """
     groups = tuple(groups)
-    late_s = now_s - rules.patience_s
-    inside = sorted((group for group in groups if group.running), key=lambda one: one.entered_s)
-    queue = sorted((group for group in groups if group.waiting and not group.running), key=lambda one: one.oldest_s)
-    free = max(0, rules.slots - len(inside))
-    entering, queue = queue[:free], queue[free:]
-    staged = max(0, len(inside) - rules.slots)
-    closed = _still_closed(inside, staged)
-    holding = inside[: rules.slots]  # the others are staged: the engine gives a slot to who came first
-    holders = sorted((one for one in holding if one.adapter not in closed), key=lambda one: (_size(one), one.entered_s))
-    late = [one for one in queue if one.oldest_s <= late_s]
-    for successor, holder in zip(late[: max(0, rules.staged - staged)], holders, strict=False):
-        closed.add(holder.adapter)
-        entering.append(successor)
-    joining = [one for one in inside if one.waiting and one.adapter not in closed]
-    again_s = min((one.oldest_s + rules.patience_s for one in queue if one.oldest_s > late_s), default=math.inf)
-    return Plan(open=tuple(one.adapter for one in (*entering, *joining)), closed=frozenset(closed), again_s=again_s)
-
-
-def _size(group: Group) -> int:
-    return group.running + group.waiting
-
-
-def _still_closed(inside: list[Group], staged: int) -> set[str]:
-    """Keep as many closed as wait in the engine for a slot, and no more."""
-    closed_first = sorted(inside, key=lambda one: (not one.closed, one.entered_s))
-    return {one.adapter for one in closed_first[:staged]}
+    holders = [one for one in groups if one.running]
+    waiting = [one for one in groups if one.waiting and not one.running]
+    late_s = now_s - rules.patience_s(len(waiting), answer_s)
+    late = sum(one.oldest_s <= late_s for one in waiting)
+    free = rules.slots - len(holders)
+    order = sorted(holders, key=lambda one: (one.adapter not in before, one.running + one.waiting, one.adapter))
+    return frozenset(one.adapter for one in order[: max(0, late - free)])

@@ -69,8 +69,6 @@ class Settings(BaseModel):
     max_wait_s: float = Field(30.0, gt=0)
     """The longest a request may wait for its turn; one that would wait longer gets 503 at once."""
     max_waiting: int = Field(2000, ge=0)
-    adapter_patience_s: float = Field(10.0, gt=0)
-    """An adapter whose requests have waited this long for a slot gets another's; less where answers are short."""
     load_gap_s: float = Field(0.5, ge=0)
     """How long a load waits for a moment in which the engine computes nothing."""
     max_body_bytes: int = Field(32 * 1024 * 1024, ge=1024)

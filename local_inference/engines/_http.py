@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import MappingProxyType
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import PyreqwestError
@@ -12,6 +13,7 @@ from pyreqwest.response import Response
 
 from router.core.errors import UpstreamUnavailable
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _CONNECT = timedelta(seconds=5)
 _IDLE = timedelta(seconds=2)
 """Shorter than any engine keeps an idle connection: a request never meets one that is just being closed."""
@@ -56,14 +58,15 @@ class HttpEngine:
         self._client: Client = builder.no_proxy().follow_redirects(False).build()
 
     @asynccontextmanager
-    async def send(self, path: str, body: bytes) -> AsyncGenerator[HttpAnswer]:
+    async def send(self, path: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> AsyncGenerator[HttpAnswer]:
         """Post a body; leaving the context closes the connection if the answer isn't over.
 
         Raises:
             UpstreamUnavailable: the engine can't be reached or breaks off.
         """
         # With its default buffer of 64 KiB the client reads ahead that much before it hands an answer over.
-        request = self._client.post(path).body_bytes(body).streamed_read_buffer_limit(0).build_streamed()
+        post = self._client.post(path).headers(dict(headers)).body_bytes(body)
+        request = post.streamed_read_buffer_limit(0).build_streamed()
         try:
             response = await request.__aenter__()
         except PyreqwestError as error:

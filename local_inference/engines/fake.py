@@ -175,7 +175,7 @@ class FakeEngine:
                 cache.remove(name)
 
     @asynccontextmanager
-    async def send(self, path: str, body: bytes) -> AsyncGenerator[_Answer]:
+    async def send(self, path: str, body: bytes, *, urgent: bool = False) -> AsyncGenerator[_Answer]:
         self._check_alive()
         self.bodies.append(body)
         self.running += 1

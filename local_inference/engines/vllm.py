@@ -18,7 +18,8 @@ import msgspec
 from pydantic import Field, field_validator
 
 from local_inference import guard
-from local_inference.engines._http import HttpAnswer, HttpEngine
+from local_inference.engines._http import NO_HEADERS, HttpAnswer, HttpEngine
+from local_inference.engines._vllm_scheduler import PATIENCE_VARIABLE, URGENT
 from local_inference.ports import BASE_NAME, EngineConfig, EngineDeps, Memory
 from router.core.clock import monotonic_s
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
@@ -29,6 +30,7 @@ RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 _ADMIN = "/sona/"
 """Where `_vllm_admin` adds routes to vLLM."""
 _MIDDLEWARE = "local_inference.engines._vllm_admin.AdminRoutes"
+_SCHEDULER = "local_inference.engines._vllm_scheduler.scheduler"
 _EXTENSION = "local_inference.engines._vllm_slots.AdapterSlots"
 _CPU_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
 _PACKAGE_ROOT = Path(guard.__file__).parents[1]
@@ -58,6 +60,8 @@ class Config(EngineConfig):
     enforce_eager: bool | None = None
     """None = on a CPU, where compiling takes minutes."""
     start_timeout_s: float = Field(900.0, gt=0)
+    adapter_patience_s: float = Field(10.0, gt=0)
+    """An adapter whose requests have waited this long for a slot gets another's; less where answers are short."""
     tool_call_parser: str | None = "hermes"
     """How the model writes tool calls; None = requests with tools are refused. See vLLM's list for each model."""
     extra_args: tuple[str, ...] = ()
@@ -154,10 +158,10 @@ class VllmEngine:
     async def activation_ms(self, name: str) -> float | None:
         return _decoded(await self._admin("time", name), _Timed).activate_ms
 
-    def send(self, path: str, body: bytes) -> AbstractAsyncContextManager[HttpAnswer]:
+    def send(self, path: str, body: bytes, *, urgent: bool = False) -> AbstractAsyncContextManager[HttpAnswer]:
         if self._http is None:
             raise UpstreamUnavailable("the engine is not running")
-        return self._http.send(path, body)
+        return self._http.send(path, body, {"x-request-id": URGENT + secrets.token_hex(8)} if urgent else NO_HEADERS)
 
     async def _admin(self, command: str, name: str) -> bytes:
         return await self._command(_ADMIN + command, {"name": name})
@@ -226,6 +230,7 @@ class VllmEngine:
             *(("--enforce-eager",) if eager else ()),
             *(("--enable-auto-tool-choice",) if config.tool_call_parser else ()),
             *("--worker-extension-cls", _CPU_EXTENSION if cpu else _EXTENSION, "--middleware", _MIDDLEWARE),
+            *("--scheduler-cls", _SCHEDULER),
             *config.extra_args,
         ]
 
@@ -240,6 +245,7 @@ class VllmEngine:
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
             "VLLM_DO_NOT_TRACK": "1",
+            PATIENCE_VARIABLE: str(self._config.adapter_patience_s),
             "VLLM_CPU_KVCACHE_SPACE": str(self._config.kv_cache_gib),
         }
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -213,6 +214,31 @@ def test_where_adapters_are_is_what_vllm_says(host: HostProcess) -> None:
 
     wait_for(told)
     assert all(info["load_ms"] and info["activate_ms"] for info in host.infos().values() if info["state"] == "ready")
+
+
+def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostProcess) -> None:
+    enough = threading.Event()
+    took_s: list[float] = []
+
+    def timed(name: str, **fields: object) -> float:
+        started_s = time.monotonic()
+        assert host.ask(name, **fields).status_code == 200
+        return time.monotonic() - started_s
+
+    def keep_asking(name: str, tokens: int) -> None:
+        while not enough.is_set():
+            took_s.append(timed(name, max_tokens=tokens, ignore_eos=True))
+
+    with ThreadPoolExecutor(12) as pool:
+        asking = [pool.submit(keep_asking, ("legal", "medical")[n % 2], 60 + 8 * n) for n in range(12)]
+        try:
+            wait_for(lambda: running(host) == 12)
+            rare_s = [timed("sql") for _ in range(8)]
+        finally:
+            enough.set()
+        for one in asking:
+            one.result()
+    assert max(rare_s) < 8 * statistics.median(took_s), "left alone, vLLM lets it wait for tens of answers"
 
 
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:

@@ -1,138 +1,126 @@
-"""What the scheduler promises whatever comes: work goes on, nobody starves, slots suffice."""
+"""What the scheduler promises whatever comes: nobody starves, and nobody is stopped for one who isn't late."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_inference.scheduler import Group, Plan, Rules, plan
+from local_inference.engines._vllm_scheduler import URGENT, Turns
+from local_inference.scheduler import Group, Rules, closed
 
-ADAPTERS = tuple("abcdefgh")
+ADAPTERS = tuple(range(8))
+NOW_S = 100.0
 groups = st.lists(
     st.builds(
-        lambda adapter, waiting, oldest, running, entered, closed: Group(
-            adapter=adapter,
-            waiting=waiting,
-            oldest_s=oldest if waiting else math.inf,
-            running=running,
-            entered_s=entered,
-            closed=closed and running > 0,
+        lambda adapter, running, waiting, oldest: Group(
+            adapter=adapter, running=running, waiting=waiting, oldest_s=oldest if waiting else math.inf
         ),
         st.sampled_from(ADAPTERS),
         st.integers(0, 5),
-        st.floats(0, 100),
         st.integers(0, 5),
-        st.floats(0, 100),
-        st.booleans(),
+        st.floats(0, NOW_S),
     ),
     unique_by=lambda group: group.adapter,
     max_size=len(ADAPTERS),
 )
-rules = st.builds(Rules, slots=st.integers(1, 4), patience_s=st.floats(0, 50), staged=st.integers(0, 4))
+rules = st.builds(Rules, slots=st.integers(1, 4), most_patience_s=st.floats(0, 50))
+before = st.frozensets(st.sampled_from(ADAPTERS))
+answers = st.one_of(st.just(math.inf), st.floats(0.01, 50))
 
 
-def answer(given_groups: list[Group], given_rules: Rules, now_s: float = 100.0) -> Plan:
-    return plan(given_groups, given_rules, now_s)
+def _late(given_groups: list[Group], given_rules: Rules, answer_s: float) -> list[Group]:
+    waiting = [one for one in given_groups if one.waiting and not one.running]
+    patience_s = given_rules.patience_s(len(waiting), answer_s)
+    return [one for one in waiting if one.oldest_s <= NOW_S - patience_s]
 
 
-@given(groups, rules)
-def test_work_goes_on_wherever_a_slot_is_free(given_groups: list[Group], given_rules: Rules) -> None:
-    chosen = answer(given_groups, given_rules)
-    inside = {one.adapter for one in given_groups if one.running}
-    wanting = {one.adapter for one in given_groups if one.waiting}
-    free = given_rules.slots - len(inside)
-    assert len(set(chosen.open) - inside) >= min(free, len(wanting - inside))
-    if free >= len(wanting - inside):
-        assert set(chosen.open) == wanting, "with room for all, all may go in"
-
-
-@given(groups, rules)
-def test_only_those_who_wait_are_let_in_and_no_more_than_can_be_staged(
-    given_groups: list[Group], given_rules: Rules
+@given(groups, rules, before, answers)
+def test_as_many_holders_are_closed_as_late_ones_find_no_slot(
+    given_groups: list[Group], given_rules: Rules, were: frozenset[int], answer_s: float
 ) -> None:
-    chosen = answer(given_groups, given_rules)
-    inside = {one.adapter for one in given_groups if one.running}
-    assert set(chosen.open) <= {one.adapter for one in given_groups if one.waiting}
-    assert len(set(chosen.open)) == len(chosen.open)
-    most = max(len(inside), given_rules.slots + given_rules.staged)
-    assert len(inside | set(chosen.open)) <= most
-    assert not chosen.closed & set(chosen.open)
+    chosen = closed(given_groups, given_rules, were, answer_s, NOW_S)
+    holders = {one.adapter for one in given_groups if one.running}
+    late = len(_late(given_groups, given_rules, answer_s))
+    assert chosen <= holders
+    assert len(chosen) == min(len(holders), max(0, late - (given_rules.slots - len(holders))))
 
 
-@given(groups, rules)
-def test_as_many_are_closed_as_others_wait_for_their_slots(given_groups: list[Group], given_rules: Rules) -> None:
-    chosen = answer(given_groups, given_rules)
-    inside = {one.adapter for one in given_groups if one.running}
-    assert chosen.closed <= inside
-    assert len(chosen.closed) == max(0, len(inside | set(chosen.open)) - given_rules.slots)
+@given(groups, rules, before, answers)
+def test_who_is_closed_stays_so_before_another_is(
+    given_groups: list[Group], given_rules: Rules, were: frozenset[int], answer_s: float
+) -> None:
+    chosen = closed(given_groups, given_rules, were, answer_s, NOW_S)
+    holders = {one.adapter for one in given_groups if one.running}
+    assert chosen <= were or were & holders <= chosen
 
 
-@given(groups, rules)
-def test_nobody_is_closed_for_one_who_is_not_late(given_groups: list[Group], given_rules: Rules) -> None:
-    fresh = [one for one in given_groups if not one.waiting or one.oldest_s > 100.0 - given_rules.patience_s]
-    inside = sum(one.running > 0 for one in fresh)
-    chosen = answer(fresh, given_rules)
-    if inside <= given_rules.slots:
-        assert not chosen.closed
-    waits_on = [one for one in fresh if one.waiting and not one.running and one.adapter not in chosen.open]
-    assert (chosen.again_s < math.inf) == bool(waits_on), "time alone will make them late"
+@given(groups, rules, before, answers)
+def test_the_order_of_the_facts_says_nothing(
+    given_groups: list[Group], given_rules: Rules, were: frozenset[int], answer_s: float
+) -> None:
+    forwards, backwards = (
+        closed(facts, given_rules, were, answer_s, NOW_S) for facts in (given_groups, given_groups[::-1])
+    )
+    assert forwards == backwards
+
+
+class Lora:
+    def __init__(self, adapter: int) -> None:
+        self.lora_int_id = adapter
+
+
+class Request:
+    """One that the model of the engine computes."""
+
+    def __init__(self, request_id: str, adapter: int, came: int) -> None:
+        self.request_id = request_id
+        self.lora_request = Lora(adapter)
+        self.num_computed_tokens = 0
+        self.came = came
+        self.left = 0
 
 
 class Engine:
-    """A model of the engine: slots for adapters, one step at a time, first come first served among those with a slot."""
+    """vLLM's rule, one step a second: first come first served among those with a slot, or for whom one is free."""
 
     def __init__(self, given_rules: Rules, answer_steps: int) -> None:
-        self.rules = given_rules
+        self.turns = Turns(given_rules)
+        self.slots = given_rules.slots
         self.answer_steps = answer_steps
-        self.queues: dict[str, deque[int]] = {adapter: deque() for adapter in ADAPTERS}
-        self.inside: deque[list[str | int]] = deque()
-        """[adapter, steps left, when it came]; steps left is 0 for one that has no slot yet."""
-        self.entered: dict[str, int] = {}
-        self.closed: frozenset[str] = frozenset()
-        self.now = 0
+        self.waiting: deque[Request] = deque()
+        self.running: list[Request] = []
+        self.now = self.made = 0
         self.worst_wait = 0
 
-    def admit(self) -> None:
-        while True:
-            running = Counter(str(one[0]) for one in self.inside)
-            facts = [
-                Group(
-                    adapter=adapter,
-                    waiting=len(queue),
-                    oldest_s=queue[0] if queue else math.inf,
-                    running=running[adapter],
-                    entered_s=self.entered.get(adapter, 0),
-                    closed=adapter in self.closed,
-                )
-                for adapter, queue in self.queues.items()
-            ]
-            chosen = plan(facts, self.rules, self.now)
-            self.closed = chosen.closed
-            if not chosen.open:
-                return
-            for adapter in chosen.open[:1]:
-                if not running[adapter]:
-                    self.entered[adapter] = self.now
-                while self.queues[adapter]:
-                    self.inside.append([adapter, 0, self.queues[adapter].popleft()])
+    def ask(self, adapter: int, mark: str = "") -> None:
+        self.made += 1
+        request = Request(f"{mark}{self.made}", adapter, self.now)
+        self.turns.came(request.request_id, self.now)
+        (self.waiting.appendleft if mark else self.waiting.append)(request)
 
     def step(self) -> None:
-        self.admit()
-        computed = {str(one[0]) for one in self.inside if one[1]}
-        for one in self.inside:
-            adapter = str(one[0])
-            if not one[1] and (adapter in computed or len(computed) < self.rules.slots):
-                computed.add(adapter)
-                one[1] = self.answer_steps + 1
-                self.worst_wait = max(self.worst_wait, self.now - int(one[2]))
-        assert len(computed) <= self.rules.slots
-        for one in self.inside:
-            one[1] = int(one[1]) - 1 if one[1] else 0
-        self.inside = deque(one for one in self.inside if one[1] != 1)
+        self.turns.decide(self.running, self.waiting, self.now)
+        slots = {one.lora_request.lora_int_id for one in self.running}
+        left: deque[Request] = deque()
+        for one in self.waiting:
+            adapter = one.lora_request.lora_int_id
+            if self.turns.holds_back(one) or (adapter not in slots and len(slots) == self.slots):
+                left.append(one)
+                continue
+            slots.add(adapter)
+            one.left = self.answer_steps
+            self.worst_wait = max(self.worst_wait, self.now - one.came)
+            self.turns.started([one.request_id], self.now)
+            self.running.append(one)
+        self.waiting = left
         self.now += 1
+        for one in self.running:
+            one.left -= 1
+        self.turns.ended([one.request_id for one in self.running if not one.left], self.now)
+        self.running = [one for one in self.running if one.left]
 
 
 @settings(max_examples=25, deadline=None)
@@ -140,27 +128,53 @@ class Engine:
     st.integers(1, 3),
     st.integers(0, 20),
     st.integers(1, 10),
-    st.lists(st.sampled_from([*ADAPTERS, *("ab" * 20)]), min_size=300, max_size=300),
+    st.lists(st.sampled_from([*ADAPTERS, *([0, 1] * 20)]), min_size=300, max_size=300),
 )
-def test_nobody_starves_whoever_else_keeps_coming(slots: int, patience: int, steps: int, traffic: list[str]) -> None:
-    engine = Engine(Rules(slots=slots, patience_s=patience, staged=slots), steps)
+def test_nobody_starves_whoever_else_keeps_coming(slots: int, patience: int, steps: int, traffic: list[int]) -> None:
+    engine = Engine(Rules(slots=slots, most_patience_s=patience), steps)
     for adapter in traffic:
-        engine.queues[adapter].append(engine.now)
-        engine.queues["ab"[engine.now % 2]].append(engine.now)
+        engine.ask(adapter)
+        engine.ask(engine.now % 2)
         engine.step()
     # Each of the others in line before it costs at most the rest of one tenancy and one of its own.
     bound = patience + 2 * (steps + 1) * (len(ADAPTERS) + slots)
     assert engine.worst_wait <= bound
     for _ in range(bound):
         engine.step()
-    assert not any(engine.queues.values()), "all that came was let in"
+    assert not engine.waiting, "all that came was started"
 
 
 def test_without_patience_a_favourite_keeps_its_slot_for_ever() -> None:
-    engine = Engine(Rules(slots=1, patience_s=math.inf, staged=1), 3)
-    engine.queues["b"].append(0)
-    engine.queues["a"].extend((0, 0))
+    engine = Engine(Rules(slots=1, most_patience_s=math.inf), 3)
+    engine.answer_steps = 1000
+    engine.ask(0)
+    engine.step()
+    engine.ask(1)
     for _ in range(500):
-        engine.queues["a"].append(engine.now)
+        engine.ask(0)
         engine.step()
-    assert engine.queues["b"], "the fault that patience mends"
+    assert [one.lora_request.lora_int_id for one in engine.waiting] == [1], "the fault that patience mends"
+
+
+def test_who_goes_before_all_gets_the_first_slot_that_can_be_had() -> None:
+    engine = Engine(Rules(slots=1, most_patience_s=math.inf), 3)
+    for adapter in (0, 1, 2):
+        engine.ask(adapter)
+    engine.step()
+    engine.ask(3, URGENT)
+    for _ in range(3):
+        engine.ask(0)
+        engine.step()
+    assert [one.lora_request.lora_int_id for one in engine.running] == [3]
+
+
+def test_one_that_was_computed_in_part_goes_on_though_its_adapter_is_closed() -> None:
+    turns = Turns(Rules(slots=1, most_patience_s=0))
+    running, again, late = Request("a", 0, 0), Request("b", 0, 0), Request("c", 1, 0)
+    for one in (running, again, late):
+        turns.came(one.request_id, 0)
+    turns.decide([running], [again, late], 5)
+    assert turns.closed == {0}
+    assert turns.holds_back(again)
+    again.num_computed_tokens = 4
+    assert not turns.holds_back(again)

@@ -25,11 +25,10 @@ class Clock:
 
 
 def admission(clock: Callable[[], float] | None = None, **changes: float) -> Admission:
-    values = {"slots": 2, "seats": 4, "max_patience_s": 5.0, "max_wait_s": 30.0, "max_waiting": 100, **changes}
+    values = {"slots": 2, "seats": 4, "max_wait_s": 30.0, "max_waiting": 100, **changes}
     limits = Limits(
         slots=int(values["slots"]),
         seats=int(values["seats"]),
-        max_patience_s=values["max_patience_s"],
         max_wait_s=values["max_wait_s"],
         max_waiting=int(values["max_waiting"]),
     )
@@ -76,44 +75,23 @@ def inside(made: list[Caller]) -> list[int]:
     return [index for index, one in enumerate(made) if one.inside.is_set()]
 
 
-async def test_base_requests_need_no_slot_and_adapters_beyond_the_slots_wait() -> None:
-    queue = admission()
-    async with callers(queue, ("a", ""), ("b", ""), ("c", ""), (None, "")) as made:
-        assert inside(made) == [0, 1, 3]
+async def test_what_waits_for_a_slot_waits_in_the_engine() -> None:
+    queue = admission(slots=1, seats=4)
+    async with callers(queue, ("a", ""), ("b", ""), ("c", ""), (None, ""), ("a", "")) as made:
+        assert inside(made) == [0, 1, 2, 3]
         await made[0].end()
         await settle()
-        assert 2 in inside(made)
-
-
-async def test_a_late_adapter_closes_a_holder_and_is_staged() -> None:
-    clock = Clock()
-    queue = admission(clock, slots=1, seats=10)
-    async with callers(queue, ("hot", ""), ("hot", ""), ("cold", "")) as made:
-        assert inside(made) == [0, 1]
-        clock.now_s = 6.0
-        late = Caller(queue, "hot")
-        await settle()
-        assert inside(made) == [0, 1, 2], "the cold one is staged in the engine"
-        assert not late.inside.is_set(), "the holder is closed"
-        for one in made[:2]:
-            await one.end()
-        await settle()
-        assert not late.inside.is_set(), "the slot is the cold one's now"
-        await made[2].end()
-        await settle()
-        assert late.inside.is_set()
-        await late.end()
-        assert queue.facts().drained_slots == 1
+        assert 4 in inside(made)
 
 
 async def test_the_hosts_own_work_goes_before_all_and_is_never_refused() -> None:
     clock = Clock()
-    queue = admission(clock, slots=1, seats=2, max_waiting=1, max_wait_s=1.0)
+    queue = admission(clock, slots=1, seats=1, max_waiting=1, max_wait_s=1.0)
     async with callers(queue, ("hot", ""), ("other", "")) as made:
         assert inside(made) == [0]
         proving = asyncio.create_task(_prove(queue))
         await settle()
-        assert proving.done(), "staged at once, its slot's holder is closed"
+        assert proving.done(), "it needs no seat"
         clock.now_s = 5.0
     assert queue.facts().refused == 0
 
@@ -170,13 +148,15 @@ async def test_a_modest_tenant_is_not_refused_for_anothers_queue() -> None:
 
 async def test_what_waited_too_long_is_refused_by_what_is_short() -> None:
     clock = Clock()
-    queue = admission(clock, slots=1, seats=2, max_wait_s=10.0, max_patience_s=100.0)
-    async with callers(queue, ("a", ""), ("b", "")) as made:
+    queue = admission(clock, slots=1, seats=2, max_wait_s=10.0)
+    async with callers(queue, ("a", ""), ("b", ""), ("a", ""), (None, "")) as made:
         clock.now_s = 11.0
         another = Caller(queue, None)
         await settle()
         with pytest.raises(SlotsExhausted):
-            await made[1].task
+            await made[2].task
+        with pytest.raises(Overloaded):
+            await made[3].task
         another.task.cancel()
         await asyncio.gather(another.task, return_exceptions=True)
 
