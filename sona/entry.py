@@ -139,8 +139,7 @@ def _forms(formed: Sequence[Sequence[Reading]], layer_dims: int) -> Floats:
 def _centred(vectors: Floats, mean: Floats, forms: Floats) -> Floats:
     dims = forms.shape[1]
     rows: Floats = vectors[:, :dims] - mean[:dims]
-    along: Floats = (rows @ forms.T) @ forms
-    return unit(rows - along)
+    return unit((rows - (rows @ forms.T) @ forms).astype(np.float32))
 
 
 def _weighed(terms: Terms, idf: Floats) -> Terms:
