@@ -133,6 +133,8 @@ class Admission:
         return True
 
     def _refuse_if_full(self, ticket: Ticket) -> None:
+        if self.running < self.limits.seats:
+            return  # it needn't wait, however few may
         own = sum(one.tenant == ticket.tenant for one in self._waiting)
         tenants = {ticket.tenant, *(one.tenant for one in self._waiting)}
         ahead = min(len(self._waiting), own * len(tenants))  # turns go round the tenants

@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
         if not folder.is_dir():
             sys.stderr.write(f"error: there is no folder {folder}\n")
             return 2
-        for found in examine_all(folder.absolute(), base, rules):
+        for found in examine_all(folder.parent.resolve() / folder.name, base, rules):
             fine = fine and found.accepted
             sys.stdout.write(msgspec.json.encode(found).decode() + "\n" if given.json else _shown(found))
     return 0 if fine else 1

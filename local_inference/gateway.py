@@ -128,11 +128,10 @@ class Gateway:
         self, path: str, tenant: str | None, body: dict[str, msgspec.Raw], fields: _Fields, send: Send
     ) -> None:
         self._supervisor.check()
-        entry = None if fields.model in self._base_names else await self._ready(fields.model)
-        if entry is not None and tenant is not None and not entry.info.card.admits(tenant):
-            raise AdapterNotFound("there is no such adapter", param="model")
+        entry = None if fields.model in self._base_names else await self._found(fields.model, tenant)
         name = entry.id if entry else BASE_NAME
         body["model"] = msgspec.Raw(msgspec.json.encode(name))
+        body.pop(_ENGINE_ID, None)
         if entry is not None:
             apply_card(body, entry.info.card)
         lease: AbstractAsyncContextManager[None] = self._residency.lease(name) if entry else nullcontext()
@@ -163,6 +162,18 @@ class Gateway:
         except UpstreamUnavailable as error:  # `_stream` tells of its own breaks; nothing was sent yet
             self._traffic.answered(name, ok=False)
             raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
+
+    async def _found(self, model: str, tenant: str | None) -> Entry:
+        """Find the adapter that a tenant may use; to others, and near other names, it doesn't exist."""
+        try:
+            entry = await self._ready(model)
+        except AdapterNotFound:
+            if tenant is None:
+                raise
+        else:
+            if tenant is None or entry.info.card.admits(tenant):
+                return entry
+        raise AdapterNotFound("there is no such adapter", param="model")
 
     async def _ready(self, model: str) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
@@ -240,6 +251,9 @@ def _ending(problem: RouterError | None) -> Message:
     return {"type": "http.response.body", "body": tail}
 
 
+_ENGINE_ID = "request_id"
+"""A field in which vLLM lets callers name their requests. The engine's names are ours: one of them means that a request goes
+before all others, and two of the same would be taken for one."""
 _MAX_MODEL_CHARS = 256
 _MAX_TURN_CHARS = 128
 """Tenants whose names begin with the same so many share their turns; who may use what is told by all of a name."""

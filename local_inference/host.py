@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import msgspec
 
@@ -12,6 +12,7 @@ from local_inference.admission import Admission
 from local_inference.admission import Limits as QueueLimits
 from local_inference.base import BaseFacts, read_base
 from local_inference.catalog import Catalog, State
+from local_inference.claim import claimed
 from local_inference.fit import declared_rank
 from local_inference.gateway import Changes, Gateway
 from local_inference.ingest import RESERVED, Limits
@@ -159,14 +160,20 @@ class Host:
         """Run until cancelled; the engine has ended when this returns.
 
         Raises:
-            ConfigError: a folder can't be written.
+            ConfigError: a folder can't be written, or another engine host uses the store.
         """
-        try:
-            self.settings.adapters_dir.mkdir(parents=True, exist_ok=True)
-            self._store.open()
-            self.journal.open()
-        except OSError as error:
-            raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
+        async with AsyncExitStack() as stack:
+            try:
+                for folder in (self.settings.adapters_dir, self.settings.store_dir):
+                    folder.mkdir(parents=True, exist_ok=True)
+                await stack.enter_async_context(claimed(self.settings.store_dir))
+                self._store.open()
+                self.journal.open()
+            except OSError as error:
+                raise ConfigError(f"store_dir or adapters_dir can't be used: {error}") from None
+            await self._live()
+
+    async def _live(self) -> None:
         self.lifecycle.restore()
         watcher = self._watcher = Watcher(
             self.settings.adapters_dir, self.settings.poll_s, self.lifecycle.on_event, self.journal.adapters

@@ -182,9 +182,15 @@ def _state(file: BinaryIO) -> _State:
 
 @contextmanager
 def _open_regular(folder: Path, name: str) -> Generator[BinaryIO]:
-    """Open a regular file that really lies in the folder: no link is followed on the last two steps."""
+    """Open a regular file that really lies in the folder: no link is followed on the last three steps, for an adapter may lie
+    in another's folder, which somebody can put a link in the place of while it is read."""
+    real = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
-        directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        parent = os.open(folder.parent, real)
+        try:
+            directory = os.open(folder.name, real, dir_fd=parent)
+        finally:
+            os.close(parent)
     except NotADirectoryError:
         raise Rejected("symlink", f"'{folder.name}' is not a real folder", "copy the folder itself") from None
     try:

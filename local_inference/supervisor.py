@@ -74,6 +74,8 @@ class Supervisor:
                     reason = await self._serve(started_s)
                 except UpstreamUnavailable as error:
                     reason = error.message
+                except OSError as error:  # no memory, process or disk is left, perhaps only for now
+                    reason = f"it can't be started: {error.strerror or type(error).__name__}"
                 self._up.clear()
                 self._on_down()
                 await self._engine.stop()

@@ -6,7 +6,8 @@ which what the budgets leave was looked at; and both are settled by the truth ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 
 from router.core import clock
@@ -97,6 +98,19 @@ class Accounts:
         account.in_flight += 1
         return Ticket(who, account, tokens)
 
+    @contextmanager
+    def visit(self, who: Principal) -> Generator[None]:
+        """Let a question in that is answered here, by no model: it counts as a request while the block lasts, and costs nothing.
+
+        Raises:
+            RateLimited: as `admit`.
+        """
+        ticket = self.admit(who, 0)
+        try:
+            yield
+        finally:
+            self.settle(ticket, who, "", ())
+
     def left(self, who: Principal) -> Left | None:
         """Return what the key's tightest budget leaves now; None = it has none."""
         if self._ledger is None or who.limits.budget == _NO_LIMITS.budget:
@@ -108,6 +122,10 @@ class Accounts:
         """Return what the budgets of every key that was seen and has one leave."""
         found = ((who.id, self.left(who)) for who in self._seen.values())
         return {key: left.usd for key, left in found if left is not None}
+
+    def keys_of(self, tenant: str) -> frozenset[str]:
+        """Return the ids of a tenant's keys that were seen and have limits."""
+        return frozenset(who.id for who in self._seen.values() if who.tenant == tenant)
 
     def hold(self, ticket: Ticket | None, most_usd: Decimal | None) -> None:
         """Set aside what a request may cost; nothing may be awaited between the look at what is left and this.

@@ -56,8 +56,9 @@ from router.routing.strategies.canary import Canary
 from router.runtime import Runtime
 from router.secret_file import FILE as SECRET
 from router.secret_file import load_secret
-from sona.embedder import Embedder, is_installed, load_embedder
+from sona.embedder import OnnxEmbedder, is_installed, load_embedder
 from sona.selector import Selector
+from sona.static_table import load_static_table
 
 _RESERVED = {
     LOCAL: "the engine host",
@@ -239,9 +240,11 @@ def _ledger(config: RouterConfig, secret: bytes) -> Ledger:
     return Ledger(store, folder, secret, refresh_s=own.refresh_s, max_waiting=own.max_waiting)
 
 
-def _selector(config: RouterConfig, embedder: Callable[[], Embedder]) -> Selector:
+def _selector(config: RouterConfig, embedder: Callable[[], OnnxEmbedder]) -> Selector:
     """Load the embedder (built once, then kept beside the records) and make an empty selector."""
-    return Selector(embedder(), min_confidence=config.sona.min_confidence)
+    encoder = embedder()
+    static = load_static_table(encoder.token_ids)
+    return Selector(encoder, min_confidence=config.sona.min_confidence, static=static)
 
 
 def _check_server(config: RouterConfig, source: Source) -> None:
@@ -275,10 +278,13 @@ def _has_stored_keys(config: RouterConfig) -> bool:
         return False
     if known_keys(config.record.path):
         return True
+    store = store_of(config.ledger.url, config.record.path)
     try:
-        return bool(store_of(config.ledger.url, config.record.path).keys())
+        return bool(store.keys())
     except StoreDown:
         return False
+    finally:
+        store.close()
 
 
 def _check_sinks(config: RouterConfig, source: Source) -> None:
@@ -437,7 +443,10 @@ def _cascades(config: RouterConfig, source: Source) -> dict[str, Cascade]:
     rows[AUTO] = (config.routing.auto.cascade, ("routing", "auto", "cascade", "gates"))
     deps = GateDeps(has_engine=config.local is not None and (config.local.url or config.local.managed) is not None)
     return {
-        name: Cascade(*(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)))
+        name: Cascade(
+            *(_gate(source, row, (*loc, index), deps) for index, row in enumerate(cascade.gates)),
+            most_bytes=cascade.max_bytes,
+        )
         for name, (cascade, loc) in rows.items()
         if cascade is not None
     }

@@ -162,9 +162,8 @@ class AdapterDirectory:
             return _base_model(reason)
         try:
             selection = (await self._explain(self._selector, request)).selection
-        except Exception:  # noqa: BLE001 a selector at fault must not cost the answer
-            # The exception's own text could quote the prompt: it isn't logged.
-            _log.error("the selector failed; the base model answers")
+        except Exception as error:  # noqa: BLE001 a selector at fault must not cost the answer
+            _log.error("the selector failed; the base model answers\n%s", stack_of(error))
             return _base_model("the selector failed")
         return _served(selection, models)
 

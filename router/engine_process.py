@@ -50,8 +50,7 @@ class EngineProcess:
         """End the child and all that it started; returns when they are gone."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await asyncio.wait((self._watcher,))
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -84,16 +83,19 @@ class EngineProcess:
         )
 
     async def _watch(self) -> None:
-        failures = 0
+        failures, started_s = 0, clock.monotonic_s()
         while True:
-            process, started_s = self._process, clock.monotonic_s()
-            assert process is not None
-            code = await process.wait()
+            assert self._process is not None
+            code = await self._process.wait()
             failures = 0 if clock.monotonic_s() - started_s > _STABLE_S else failures + 1
             pause_s = _BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)]
             self._say(f"engine host: ended with code {code}; starting it again in {pause_s:g} s")
             await asyncio.sleep(pause_s)
-            await self._spawn()
+            started_s = clock.monotonic_s()
+            try:
+                await self._spawn()
+            except OSError as error:  # no memory or no process is left, perhaps only for now
+                self._say(f"engine host: it can't be started: {error.strerror}")
 
 
 def _free_port() -> int:

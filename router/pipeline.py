@@ -82,7 +82,8 @@ class Pipeline:
         Raises:
             RouterError: whatever stands in the way; after the first delta only `StreamInterrupted`.
         """
-        request, ticket = self._admit(request)
+        request = self._limited(request)
+        ticket = self._admit(request)
         try:
             decision = await self._decide(request, trace, ticket=ticket)
             report, verdict, plan, chat = decision.report, decision.verdict, decision.plan, decision.chat
@@ -117,8 +118,12 @@ class Pipeline:
         """Say what would be done with a request, and why; calls nobody.
 
         Raises:
-            RouterError: the request would be refused.
+            RouterError: the request would be refused, or the key asked too often.
         """
+        with self._accounts.visit(request.principal):
+            return await self._explain(self._limited(request), trace)
+
+    async def _explain(self, request: Request, trace: Trace) -> JsonObject:
         decision = await self._decide(request, trace, remember=False)
         report, verdict, plan = decision.report, decision.verdict, decision.plan
         first = await self._executor.resolve(plan.steps[0].target, decision.chat, trace)
@@ -134,16 +139,20 @@ class Pipeline:
         )
         return explanation(explained)
 
-    def _admit(self, request: Request) -> tuple[Request, Ticket | None]:
-        """Let a request in, as far as its key's limits go; one that a budget pays for gets a limit for its answer."""
+    def _limited(self, request: Request) -> Request:
+        """Set a limit for the answer to a request that a budget pays for."""
+        if request.principal.limits.budget == _UNLIMITED.budget:
+            return request
+        body = limited(request.body, request.dialect, self._default_max_tokens)
+        return msgspec.structs.replace(request, body=body)
+
+    def _admit(self, request: Request) -> Ticket | None:
+        """Let a request in, as far as its key's limits go."""
         own = request.principal.limits
         if own == _UNLIMITED:
-            return request, None
-        if own.budget != _UNLIMITED.budget:
-            body = limited(request.body, request.dialect, self._default_max_tokens)
-            request = msgspec.structs.replace(request, body=body)
+            return None
         tokens = rough_tokens(request.body) if own.tokens_per_minute is not None else 0
-        return request, self._accounts.admit(request.principal, tokens)
+        return self._accounts.admit(request.principal, tokens)
 
     async def _decide(
         self, request: Request, trace: Trace, *, remember: bool = True, ticket: Ticket | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
@@ -13,6 +14,7 @@ from router.accounts import Accounts
 from router.canaries import Canaries
 from router.config.schema import RouterConfig
 from router.core import clock
+from router.core.errors import stack_of
 from router.core.ports import Provider
 from router.core.types import Price
 from router.directory import AdapterDirectory
@@ -32,6 +34,8 @@ from router.record.recorder import Recorder
 from router.record.trace import Trace
 from router.response_store import ResponseStore
 from router.routing.planner import Planner
+
+_log = logging.getLogger(__name__)
 
 _LAG_PROBE_S = 0.25
 _FREE = Tariff(Price(input_usd=Decimal(0), output_usd=Decimal(0)))
@@ -123,9 +127,12 @@ class Runtime:
             stack.callback(self.directory.close)
             stack.push_async_callback(self._scanner.aclose)
             await self._scanner.start()
-            tasks = [asyncio.create_task(self._watch_loop_lag()), asyncio.create_task(self.health.watch())]
+            works = [self._watch_loop_lag(), self.health.watch()]
             if self.host is not None:
-                tasks.append(asyncio.create_task(self.directory.follow(self.host)))
+                works.append(self.directory.follow(self.host))
+            tasks = [asyncio.create_task(work) for work in works]
+            for task in tasks:
+                task.add_done_callback(_ended)
             stack.push_async_callback(_cancel, tasks)
             yield
 
@@ -162,6 +169,12 @@ class Runtime:
             due = loop.time() + _LAG_PROBE_S
             await asyncio.sleep(_LAG_PROBE_S)
             self.metrics.loop_lag.set(max(0.0, loop.time() - due))
+
+
+def _ended(task: asyncio.Task[None]) -> None:
+    """Say that work in the background, which goes on for ever, came to an end."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a part of the router ended by a bug; restart it\n%s", stack_of(error))
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

@@ -2,67 +2,99 @@
 
 A ridge regression over the examples of those few and over generic prompts, solved for the one prompt. Between
 near-duplicates only what tells them apart matters, and no fixed weight for all adapters can know that. It needs no
-training, so an adapter that was dropped a moment ago takes part.
+training, so an adapter that was dropped a moment ago takes part. What texts have in common doesn't depend on the
+prompt: it comes in ready.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sona.kernel import Texts
 from sona.reading import Terms
 
 Floats = NDArray[np.float32]
-Rows = NDArray[np.float16] | NDArray[np.float32]
+Places = NDArray[np.int64]
 
 RIDGE = 0.5
 """Of the rows' mean spread."""
 MAX_ROWS = 24
 """Texts of a side that take part, those most like the prompt: the cost has a bound."""
-WORDS_WEIGHT = 0.3
-"""Weight of two texts' shared words beside their meaning."""
 
 
-class Side(NamedTuple):
-    """Texts that speak for one answer."""
+class Contender(NamedTuple):
+    """Texts that speak for one answer, and such that speak against it: for none."""
 
-    rows: Rows
-    """(texts, dims), unit length."""
-    terms: Sequence[Terms]
-    """Of each row, weighed, of length one."""
-
-
-def duel(prompt: Floats, terms: Terms, sides: Sequence[Side]) -> Floats:
-    """Return (sides,): how much of the prompt, unit (dims,) and its weighed terms, each side's rows explain."""
-    chosen = [_nearest(prompt, side) for side in sides]
-    owners = np.repeat(np.arange(len(chosen)), [len(side.rows) for side in chosen])
-    words = _words([terms, *(own for side in chosen for own in side.terms)])
-    whole = np.concatenate([prompt[None], *(side.rows.astype(np.float32) for side in chosen)])
-    whole = np.concatenate([whole, math.sqrt(WORDS_WEIGHT) * words], axis=1).astype(np.float32)
-    middle: Floats = whole[1:].mean(axis=0)
-    asked, rows = whole[0] - middle, whole[1:] - middle
-    gram = rows @ rows.T
-    gram[np.diag_indices_from(gram)] += RIDGE * float(np.trace(gram)) / len(gram) + 1e-6
-    shares = cast("Floats", np.linalg.solve(gram, rows @ asked))
-    return np.bincount(owners, weights=shares, minlength=len(chosen)).astype(np.float32)
+    texts: Texts
+    positives: int
+    """The first so many speak for it."""
+    meaning: Floats
+    """(texts,): cosine of the prompt to each."""
 
 
-def _nearest(prompt: Floats, side: Side) -> Side:
-    exact = side.rows.astype(np.float32)
-    if len(exact) <= MAX_ROWS:
-        return Side(exact, side.terms)
-    places = np.sort(np.argsort(-(exact @ prompt), kind="stable")[:MAX_ROWS])
-    return Side(exact[places], [side.terms[place] for place in places.tolist()])
+def duel(terms: Terms, contenders: Sequence[Contender], gram: Callable[[int, int], Floats]) -> Floats:
+    """Return (contenders,): how much of a prompt of such weighed terms the texts of each explain.
+
+    The last contender stands for none: it has no positive texts of its own, and gets what speaks against any. `gram`
+    says how alike the texts of two contenders are, by their places.
+    """
+    chosen, sides = _choose(contenders)
+    asked = [one.texts.likeness(one.meaning, terms)[places] for one, places in zip(contenders, chosen, strict=True)]
+    return shares(_assemble(chosen, gram), np.concatenate(asked), sides, len(contenders))
 
 
-def _words(terms: Sequence[Terms]) -> Floats:
-    """Return (texts, distinct terms)."""
-    ids, places = np.unique(np.concatenate([ids for ids, _ in terms]), return_inverse=True)
-    owners = np.repeat(np.arange(len(terms)), [len(own) for own, _ in terms])
-    words = np.zeros((len(terms), len(ids)), dtype=np.float32)
-    words[owners, places] = np.concatenate([weights for _, weights in terms])
-    return words
+def shares(gram: Floats, asked: Floats, sides: Places, count: int) -> Floats:
+    """Return (count,): the weights of a ridge regression for one prompt, summed by side.
+
+    `gram` (rows, rows) and `asked` (rows,) are products of the rows with each other and with the prompt; they are moved
+    here to where the rows' mean is the origin. `sides` (rows,) says whom a row speaks for.
+    """
+    means: Floats = gram.mean(axis=0)
+    away = means - means.mean()
+    around = gram - means - away[:, None]
+    prompt = asked - asked.mean() - away
+    around.flat[:: len(around) + 1] += RIDGE * np.trace(around) / len(around) + np.float32(1e-6)
+    weights = cast("Floats", np.linalg.solve(around, prompt))
+    return np.bincount(sides, weights=weights, minlength=count).astype(np.float32)
+
+
+def _choose(contenders: Sequence[Contender]) -> tuple[list[Places], Places]:
+    """Pick the texts of each contender that take part, and say of all, in order, for which side they speak."""
+    chosen = [_nearest(one.meaning[: one.positives]) for one in contenders]
+    sides = [np.full(len(places), side) for side, places in enumerate(chosen)]
+    none = len(contenders) - 1
+    opposed = [side for side, one in enumerate(contenders) if len(one.meaning) > one.positives]
+    picked = _nearest(np.concatenate([contenders[side].meaning[contenders[side].positives :] for side in opposed]))
+    start = 0
+    for side in opposed:
+        one = contenders[side]
+        end = start + len(one.meaning) - one.positives
+        places = picked[(picked >= start) & (picked < end)] - (start - one.positives)
+        chosen[side] = np.concatenate([chosen[side], places])
+        sides[side] = np.concatenate([sides[side], np.full(len(places), none)])
+        start = end
+    return chosen, np.concatenate(sides)
+
+
+def _nearest(meaning: Floats) -> Places:
+    if len(meaning) <= MAX_ROWS:
+        return np.arange(len(meaning))
+    return np.sort(np.argsort(-meaning, kind="stable")[:MAX_ROWS])
+
+
+def _assemble(chosen: Sequence[Places], gram: Callable[[int, int], Floats]) -> Floats:
+    """Return (rows, rows): how alike the chosen texts of all contenders are."""
+    ends = [0, *accumulate(len(places) for places in chosen)]
+    whole = np.empty((ends[-1], ends[-1]), dtype=np.float32)
+    spans = [slice(start, end) for start, end in pairwise(ends)]
+    for left, rows in enumerate(chosen):
+        for right in range(left, len(chosen)):
+            block = gram(left, right).take(rows, axis=0).take(chosen[right], axis=1)
+            whole[spans[left], spans[right]] = block
+            whole[spans[right], spans[left]] = block.T
+    return whole

@@ -9,11 +9,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
+from sona.kernel import Texts, build_texts, gram
 from sona.profile import Profile
 from sona.reading import TERM_SPACE, Reading, Terms, merge_terms
 
 Floats = NDArray[np.float32]
-Halves = NDArray[np.float16]
 Integers = NDArray[np.int32]
 
 DESCRIBED_WORTH = 10.0
@@ -43,7 +43,10 @@ class Background:
     """(TERM_SPACE,): how much a term says by itself, rare ones most."""
     rows: Floats
     """(prompts, dims), unit length around the mean, all layers."""
-    weighed_terms: tuple[Terms, ...]
+    texts: Texts
+    """The same, and their words."""
+    gram: Floats
+    """(prompts, prompts): how alike they are."""
 
     def centred(self, vectors: Floats) -> Floats:
         """Return the unit rows (n, layer dims) of what the last layer says beyond the common, however it is put."""
@@ -67,12 +70,14 @@ class Entry:
     """(layer dims,), unit length: the middle of the card's words and of the examples."""
     term_ids: Integers
     term_weights: Floats
-    positives: Halves
-    """(texts, dims), the card's words first, unit length around the background's mean."""
-    negatives: Halves
-    positive_terms: tuple[Terms, ...]
-    """Of each of `positives`, weighed by how much they say, of length one."""
-    negative_terms: tuple[Terms, ...]
+    texts: Texts
+    """The card's words, its examples, its negative examples, around the background's mean."""
+    positives: int
+    """How many of the texts speak for it; they come first."""
+    gram: Floats
+    """(texts, texts): how alike they are."""
+    generic_gram: Floats
+    """(texts, generic prompts)."""
     alike: float
     """Cosine of an example to the one most like it, in the mean: how near prompts of one kind lie. Too few: 1."""
     common: float
@@ -88,8 +93,9 @@ def build_background(readings: Sequence[Reading], formed: Sequence[Sequence[Read
     terms = tuple(reading.terms for reading in readings)
     counts = np.bincount(np.concatenate([ids for ids, _ in terms]), minlength=TERM_SPACE)
     idf = (np.log((1.0 + len(terms)) / (1.0 + counts)) + 1.0).astype(np.float32)
-    weighed = tuple(_weighed(own, idf) for own in terms)
-    return Background(mean, forms, directions, terms, idf=idf, rows=unit(vectors - mean), weighed_terms=weighed)
+    rows = unit(vectors - mean)
+    texts = build_texts(rows, [_weighed(own, idf) for own in terms])
+    return Background(mean, forms, directions, terms, idf=idf, rows=rows, texts=texts, gram=gram(texts, texts))
 
 
 def build_entry(
@@ -110,15 +116,19 @@ def build_entry(
     likeness: Floats = background.directions @ direction
     positives = background.centred_whole(np.concatenate([middle[None], shown]))
     described = merge_terms([background.weighed(reading.terms) for reading in hints])
+    texts = build_texts(
+        np.concatenate([positives, background.centred_whole(_rows(negatives, dims))]),
+        [described, *(background.weighed(reading.terms) for reading in (*examples, *negatives))],
+    )
     return Entry(
         profile=profile,
         direction=direction,
         term_ids=ids,
         term_weights=weights,
-        positives=positives.astype(np.float16),
-        negatives=background.centred_whole(_rows(negatives, dims)).astype(np.float16),
-        positive_terms=(described, *(background.weighed(reading.terms) for reading in examples)),
-        negative_terms=tuple(background.weighed(reading.terms) for reading in negatives),
+        texts=texts,
+        positives=len(positives),
+        gram=gram(texts, texts),
+        generic_gram=gram(texts, background.texts),
         alike=_alike(positives[1:]),
         common=float(np.quantile(likeness, 0.9)),
     )

@@ -44,6 +44,12 @@ def read(embedder: Embedder, texts: Sequence[str]) -> list[Reading]:
     ]
 
 
+def reread(embedder: Embedder, text: str, terms: Terms) -> Reading:
+    """Read a text with another embedder; its terms are known."""
+    whole, asked = embedder.embed([text])[0], instruction(text)
+    return Reading(whole if asked is None else _blend(whole, embedder.embed([asked])[0]), terms)
+
+
 def read_terms(text: str, asked: str | None) -> Terms:
     """Weigh a text's words, those of its instruction `asked` twice."""
     if asked is None:
@@ -75,4 +81,4 @@ def _summed(raw: Integers, values: Floats) -> Terms:
 
 def _blend(whole: Floats, asked: Floats) -> Floats:
     vector = (1.0 - INSTRUCTION_SHARE) * whole + INSTRUCTION_SHARE * asked
-    return (vector / np.linalg.norm(vector)).astype(np.float32)
+    return (vector / max(float(np.linalg.norm(vector)), 1e-9)).astype(np.float32)

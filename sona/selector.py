@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 import msgspec
-import numpy as np
 
 from router.core.adapters import AdapterInfo, Selection, SelectionCandidate
-from sona.background import BACKGROUND, FORMED, FORMS
+from sona.admission import Admission
 from sona.calibrate import Evidence, confidence, lead
-from sona.decide import TEXT_ONLY, TIE_MARGIN, Decision, Wanted, decide, refusal
+from sona.decide import TIE_MARGIN, Decision, Wanted, decide
 from sona.embedder import Embedder
-from sona.entry import Background, Entry, build_background, build_entry
+from sona.glance import CLEAR, clearness
 from sona.profile import Profile, build_profile, profiles_version
-from sona.reading import Reading, read
-from sona.snapshot import Scores, Snapshot, build_snapshot
+from sona.reading import read, reread
+from sona.snapshot import Scored, Scores, Snapshot
+from sona.tier import Tier
 
 MIN_CONFIDENCE = 0.45
 """Default threshold: below it the base model answers."""
@@ -41,23 +42,51 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """What score a prompt that fits no adapter still gets."""
 
 
+class _State(NamedTuple):
+    """What selections are made by; swapped as one."""
+
+    full: Snapshot
+    static: Snapshot | None
+    """The same adapters as the static table sees them."""
+
+
+class _Weighed(NamedTuple):
+    """What one turn of a chat asks for."""
+
+    candidates: tuple[SelectionCandidate, ...]
+    decision: Decision
+    tier: str
+    floor: float
+    generic: float
+    """Where no adapter is chosen: cosine to the most similar generic prompt."""
+
+    def as_earlier(self) -> _Weighed:
+        """Say in the reason that it isn't the latest turn."""
+        reason = f"{self.decision.reason}, by an earlier turn"
+        return self._replace(decision=Decision(adapter=self.decision.adapter, reason=reason))
+
+
 class Selector:
     """Holds the current snapshot. `select` may run in many threads while `update` runs in another, and never waits."""
 
-    def __init__(self, embedder: Embedder, *, min_confidence: float | None = None) -> None:
-        self._embedder = embedder
+    def __init__(
+        self, embedder: Embedder, *, min_confidence: float | None = None, static: Embedder | None = None
+    ) -> None:
+        """With a `static` embedder, one that costs next to nothing, the other is asked where that one isn't sure."""
+        self._encoder = Tier(embedder)
+        self._static = Tier(static) if static is not None else None
+        self._embedders = embedder.version if static is None else f"{embedder.version} {static.version}"
         self.min_confidence = MIN_CONFIDENCE if min_confidence is None else min_confidence
         self._updating = threading.Lock()
-        self._background: Background | None = None
-        self._entries: dict[Profile, Entry] = {}
-        self._snapshot: Snapshot | None = None
-        self._version = profiles_version((), embedder.version)
+        self._known: frozenset[Profile] = frozenset()
+        self._state: _State | None = None
+        self._empty_version = profiles_version((), self._embedders)
 
     @property
     def state_version(self) -> str:
         """Hash of the ready adapters' cards and of the embedder; a selection repeats as long as it stays."""
-        snapshot = self._snapshot
-        return snapshot.version if snapshot else self._version
+        state = self._state
+        return state.full.version if state else self._empty_version
 
     def update(self, adapters: Sequence[AdapterInfo]) -> None:
         """Take over the ready ones of these adapters. Blocking: it reads new cards, and those alone.
@@ -68,15 +97,15 @@ class Selector:
             sorted((build_profile(info) for info in adapters if info.state == "ready"), key=lambda one: one.adapter)
         )
         with self._updating:
-            if profiles_version(profiles, self._embedder.version) == self.state_version:
+            if profiles_version(profiles, self._embedders) == self.state_version:
                 return
-            known = {profile: self._entries[profile] for profile in profiles if profile in self._entries}
-            new = [profile for profile in profiles if profile not in known]
+            ready = [profile for profile in profiles if profile in self._known]
+            new = [profile for profile in profiles if profile not in self._known]
             for some in _batches(new):
-                known |= self._read(some)
-                self._publish(known)
+                ready += some
+                self._publish(ready)
             if not new:
-                self._publish(known)
+                self._publish(ready)
 
     def select(
         self,
@@ -107,49 +136,57 @@ class Selector:
         resident: Set[str] = frozenset(),
     ) -> Explanation:
         """Select, and say what it was made of."""
-        snapshot = self._snapshot
-        if snapshot is None:
-            return self._nothing(self._version, "no adapter is ready")
-        wanted = Wanted(tenant=tenant, language=language, needs=frozenset(needs))
-        refused = _refused(snapshot, wanted)
-        ruled_out = {snapshot.entries[index].profile.adapter: why for index, why in refused.items() if why != "tenant"}
-        allowed = np.ones(len(snapshot.entries), dtype=np.bool_)
-        allowed[list(refused)] = False
-        if not text.strip():
-            return self._nothing(snapshot.version, "no text", snapshot, ruled_out)
-        if not allowed.any():
-            return self._nothing(snapshot.version, _why(refused), snapshot, ruled_out)
-        reading = read(self._embedder, [text])[0]
-        candidates = _candidates(snapshot, snapshot.score(reading, allowed), resident)
-        decision = decide(candidates, self.min_confidence, resident)
-        for turn in earlier if snapshot.generic(reading) < SELF_CONTAINED else ():
-            if decision.adapter is not None:
-                break
-            past = snapshot.score(read(self._embedder, [turn])[0], allowed)
-            found = _candidates(snapshot, past, resident)
-            made = decide(found, self.min_confidence, resident)
-            if made.adapter is not None:
-                candidates, decision = (
-                    found,
-                    Decision(adapter=made.adapter, reason=f"{made.reason}, by an earlier turn"),
-                )
-        selection = self._selection(snapshot.version, candidates, decision)
+        state = self._state
+        if state is None:
+            return self._nothing(self._empty_version, "no adapter is ready")
+        admitted = state.full.admit(Wanted(tenant=tenant, language=language, needs=frozenset(needs)))
+        if reason := admitted.reason if text.strip() else "no text":
+            return self._nothing(state.full.version, reason, state.full, admitted.ruled_out)
+        weighed = self._weigh(state, text, admitted, resident)
+        if weighed.decision.adapter is None and weighed.generic < SELF_CONTAINED:
+            turns = (self._weigh(state, turn, admitted, resident) for turn in earlier)
+            weighed = next((turn.as_earlier() for turn in turns if turn.decision.adapter is not None), weighed)
         return Explanation(
-            selection=selection, adapters=len(snapshot.entries), ruled_out=ruled_out, floor=snapshot.floor
+            selection=self._selection(state.full.version, weighed),
+            adapters=len(state.full.entries),
+            ruled_out=admitted.ruled_out,
+            floor=weighed.floor,
         )
 
-    def _selection(self, version: str, candidates: Sequence[SelectionCandidate], decision: Decision) -> Selection:
-        sure = [one.confidence for one in candidates]
-        chosen = next((one.confidence for one in candidates if one.adapter == decision.adapter), max(sure))
+    def _weigh(self, state: _State, text: str, admitted: Admission, resident: Set[str]) -> _Weighed:
+        words = None
+        if self._static is not None and state.static is not None and admitted.count > 1:
+            reading = read(self._static.embedder, [text])[0]
+            words = state.full.words(reading)
+            first, second, glance = state.static.glance(reading, words, admitted.allowed)
+            sure = clearness(glance)
+            if sure >= max(CLEAR, self.min_confidence):
+                found = (
+                    _candidate(state.static, first, sure, resident),
+                    _candidate(state.static, second, 1.0 - sure, resident),
+                )
+                return _Weighed(found, decide(found, self.min_confidence, resident), "static", state.static.floor, 0.0)
+            reading = reread(self._encoder.embedder, text, reading.terms)
+        else:
+            reading = read(self._encoder.embedder, [text])[0]
+        scores = state.full.score(reading, admitted.allowed, words)
+        found = _candidates(state.full, scores, resident)
+        decision = decide(found, self.min_confidence, resident)
+        generic = state.full.generic(reading) if decision.adapter is None else 0.0
+        return _Weighed(found, decision, "encoder", state.full.floor, generic)
+
+    def _selection(self, version: str, weighed: _Weighed) -> Selection:
+        adapter, sure = weighed.decision.adapter, [one.confidence for one in weighed.candidates]
+        chosen = next((one.confidence for one in weighed.candidates if one.adapter == adapter), max(sure))
         return Selection(
-            adapter=decision.adapter,
+            adapter=adapter,
             confidence=chosen,
             margin=sure[0] - (sure[1] if len(sure) > 1 else 0.0),
             state_version=version,
-            reason=decision.reason,
+            reason=weighed.decision.reason,
             min_confidence=self.min_confidence,
-            tier="encoder",
-            candidates=tuple(candidates),
+            tier=weighed.tier,
+            candidates=weighed.candidates,
         )
 
     def _nothing(
@@ -166,31 +203,15 @@ class Selector:
         count = len(snapshot.entries) if snapshot is not None else 0
         return Explanation(selection=selection, adapters=count, ruled_out=ruled_out or {})
 
-    def _publish(self, entries: Mapping[Profile, Entry]) -> None:
-        self._entries = dict(entries)
-        profiles = tuple(sorted(entries, key=lambda profile: profile.adapter))
-        if not profiles or self._background is None:
-            self._snapshot = None
+    def _publish(self, profiles: Sequence[Profile]) -> None:
+        if not profiles:
+            self._known, self._state = frozenset(), None
             return
-        version = profiles_version(profiles, self._embedder.version)
-        self._snapshot = build_snapshot(version, tuple(entries.values()), self._background)
-
-    def _read(self, profiles: Sequence[Profile]) -> dict[Profile, Entry]:
-        """Embed the texts of some new cards, each text once."""
-        if self._background is None:
-            generic = read(self._embedder, BACKGROUND)
-            formed = [read(self._embedder, [form.format(prompt) for form in FORMS]) for prompt in FORMED]
-            self._background = build_background(generic, formed, self._embedder.layer_dims)
-        texts = dict.fromkeys(text for profile in profiles for text in profile.positives + profile.negatives)
-        readings = dict(zip(texts, read(self._embedder, tuple(texts)), strict=True))
-        return {profile: _entry(profile, readings, self._background) for profile in profiles}
-
-
-def _entry(profile: Profile, readings: Mapping[str, Reading], background: Background) -> Entry:
-    hints, examples, negatives = (
-        [readings[text] for text in texts] for texts in (profile.hints, profile.examples, profile.negatives)
-    )
-    return build_entry(profile, hints, examples, negatives, background)
+        ordered = tuple(sorted(profiles, key=lambda profile: profile.adapter))
+        version = profiles_version(ordered, self._embedders)
+        full = self._encoder.build(version, ordered)
+        self._state = _State(full, self._static.build(version, ordered, full) if self._static is not None else None)
+        self._known = frozenset(profiles)
 
 
 def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
@@ -198,40 +219,30 @@ def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple
     candidates: list[SelectionCandidate] = []
     bound = 1.0
     for one in scores.best[:SHOWN]:
-        entry = snapshot.entries[one.index]
         evidence = Evidence(
             above=one.score - snapshot.floor,
             beyond_generic=one.explained - scores.generic,
             kind=scores.kind,
             lead=lead(one.rank, [other.rank for other in scores.best if other is not one]),
         )
-        bound = min(bound, round(confidence(evidence), 4))
-        candidates.append(
-            SelectionCandidate(
-                adapter=entry.profile.adapter,
-                confidence=bound,
-                score=round(one.score, 4),
-                meaning=round(one.meaning, 4),
-                words=round(one.words, 4),
-                nearest=round(one.nearest, 4),
-                against=round(one.against, 4),
-                explained=round(one.explained, 4),
-                resident=entry.profile.adapter in resident,
-            )
-        )
+        bound = min(bound, confidence(evidence))
+        candidates.append(_candidate(snapshot, one, bound, resident))
     return tuple(candidates)
 
 
-def _refused(snapshot: Snapshot, wanted: Wanted) -> dict[int, str]:
-    """Say which adapters are ruled out, and by which filter. Few cards restrict anything: only those are looked at."""
-    looked_at = range(len(snapshot.entries)) if wanted.needs & TEXT_ONLY else snapshot.restricted
-    found = ((index, refusal(snapshot.entries[index].profile, wanted)) for index in looked_at)
-    return {index: why for index, why in found if why is not None}
-
-
-def _why(refused: Mapping[int, str]) -> str:
-    filters = set(refused.values())
-    return f"no adapter for the {filters.pop()}" if len(filters) == 1 else "no adapter passes the filters"
+def _candidate(snapshot: Snapshot, one: Scored, sure: float, resident: Set[str]) -> SelectionCandidate:
+    adapter = snapshot.entries[one.index].profile.adapter
+    return SelectionCandidate(
+        adapter=adapter,
+        confidence=round(sure, 4),
+        score=round(one.score, 4),
+        meaning=round(one.meaning, 4),
+        words=round(one.words, 4),
+        nearest=round(one.nearest, 4),
+        against=round(one.against, 4),
+        explained=round(one.explained, 4),
+        resident=adapter in resident,
+    )
 
 
 def _batches(profiles: Sequence[Profile]) -> Iterator[Sequence[Profile]]:

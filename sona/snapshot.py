@@ -7,15 +7,20 @@ one copy of arrays, and it doesn't matter in which order the adapters came.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sona.admission import Admission, build_admission
 from sona.calibrate import floor
-from sona.duel import Side, duel
-from sona.entry import Background, Entry, Halves
+from sona.decide import Wanted
+from sona.duel import Contender, duel
+from sona.entry import Background, Entry
+from sona.glance import Glance
+from sona.kernel import gram
 from sona.reading import TERM_SPACE, Integers, Reading
 
 Floats = NDArray[np.float32]
@@ -34,6 +39,8 @@ DUEL_SIZE = 4
 """Of the best so many, the examples themselves may decide, one against the other."""
 SHORTLIST = 5
 """How many are looked at closely."""
+PAIRS_KEPT = 4096
+"""Pairs of adapters of which is kept how alike their texts are: 2 KiB each with 20 examples."""
 # The examples tell best which adapter is meant of a prompt of their own kind; they say little of prompts put in a way
 # that none of them is. There the score decides, and what the cards say by themselves. The shares are those of a
 # logistic choice among the best, which came out the same whether adapters of 12 domains, 150 intents or made worlds were
@@ -83,6 +90,18 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class TermIndex:
+    """Which terms stand in which cards."""
+
+    starts: Integers
+    """(TERM_SPACE + 1,): where a term's adapters begin in the next two."""
+    adapters: Integers
+    weights: Floats
+    idf: Floats
+    """(TERM_SPACE,)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Scores a text for each adapter. Never changed after it is built."""
 
@@ -94,29 +113,42 @@ class Snapshot:
     """(adapters, layer dims)."""
     common: Floats
     """(adapters,)."""
-    term_starts: Integers
-    """(TERM_SPACE + 1,): where a term's adapters begin in the next two."""
-    term_adapters: Integers
-    term_weights: Floats
-    idf: Floats
-    """(TERM_SPACE,)."""
-    restricted: tuple[int, ...]
-    """Indexes of those that some requests may not have."""
+    terms: TermIndex
+    admit: Callable[[Wanted], Admission]
+    """Which adapters a request may have."""
     floor: float
     """What score a prompt that fits no adapter still gets."""
+    pair_gram: Callable[[int, int], Floats]
+    """How alike the texts of two adapters are, by their indexes. It remembers cards' texts, nothing of a prompt."""
 
-    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None) -> Scores:
-        """Return the best of the allowed adapters, best first, at most `SHORTLIST`."""
+    def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None, words: Floats | None = None) -> Scores:
+        """Return the best of the allowed adapters, best first, at most `SHORTLIST`; `words` if they are known."""
         meaning = self.directions @ self.background.centred(text.vector[None])[0]
-        words = self.words(text)
+        words = self.words(text) if words is None else words
         total = meaning + WORDS_SHARE * words - self.common
         if allowed is not None:
             total = np.where(allowed, total, -np.inf)
         best = _best(total, SHORTLIST)
         own = self.background.centred_whole(text.vector[None])[0]
-        scored = [self._look(int(index), own, total, meaning, words) for index in best]
-        scored.sort(key=lambda one: (-one.score, one.index))
-        return self._duel(own, text, scored)
+        looks = [self._look(int(index), own, total, meaning, words) for index in best]
+        looks.sort(key=lambda look: (-look[0].score, look[0].index))
+        return self._duel(own, text, [scored for scored, _ in looks], [look for _, look in looks])
+
+    def glance(self, text: Reading, words: Floats, allowed: NDArray[np.bool_]) -> tuple[Scored, Scored, Glance]:
+        """Look at the two best of the allowed adapters, of which there are two or more, without a duel."""
+        own = self.background.centred_whole(text.vector[None])[0]
+        meaning = self.directions @ self.background.centred(text.vector[None])[0]
+        total = np.where(allowed, meaning + WORDS_SHARE * words - self.common, -np.inf)
+        looks = [self._look(int(index), own, total, meaning, words)[0] for index in _best(total, 2)]
+        first, second = sorted(looks, key=lambda one: (-one.score, one.index))
+        glance = Glance(
+            above=first.score - self.floor,
+            lead=first.score - second.score,
+            nearest_lead=first.nearest - second.nearest,
+            words_lead=first.words - second.words,
+            beyond_generic=first.nearest - float((self.background.rows @ own).max()),
+        )
+        return first, second, glance
 
     def generic(self, text: Reading) -> float:
         """Return the cosine to the most similar generic prompt."""
@@ -125,46 +157,52 @@ class Snapshot:
     def words(self, text: Reading) -> Floats:
         """Return (adapters,): cosine of the weighed words, rare ones weighing most."""
         ids, raw = text.terms
-        weights = raw * self.idf[ids]
-        starts, ends = self.term_starts[ids], self.term_starts[ids + 1]
+        weights = raw * self.terms.idf[ids]
+        starts, ends = self.terms.starts[ids], self.terms.starts[ids + 1]
         known = ends > starts
         length = np.sqrt((weights[known] ** 2).sum() + UNKNOWN_TERM_SHARE * (weights[~known] ** 2).sum())
         spans = [slice(start, end) for start, end in zip(starts[known].tolist(), ends[known].tolist(), strict=True)]
         if not spans:
             return np.zeros(len(self.entries), dtype=np.float32)
-        adapters = np.concatenate([self.term_adapters[span] for span in spans])
-        products = np.concatenate([self.term_weights[span] for span in spans])
+        adapters = np.concatenate([self.terms.adapters[span] for span in spans])
+        products = np.concatenate([self.terms.weights[span] for span in spans])
         products = products * np.repeat(weights[known], (ends - starts)[known])
         sums = np.bincount(adapters, weights=products, minlength=len(self.entries))
         return (sums / max(float(length), 1e-9)).astype(np.float32)
 
-    def _look(self, index: int, own: Floats, total: Floats, meaning: Floats, words: Floats) -> Scored:
+    def _look(self, index: int, own: Floats, total: Floats, meaning: Floats, words: Floats) -> tuple[Scored, Contender]:
         entry = self.entries[index]
-        likeness: Floats = entry.positives.astype(np.float32) @ own
-        nearest = float(likeness.max())
-        trap = _nearest(entry.negatives, own) if len(entry.negatives) else -1.0
+        cosines = entry.texts.meaning(own)
+        nearest = float(cosines[: entry.positives].max())
+        trap = float(cosines[entry.positives :].max(initial=-1.0))
         trapped = NEGATIVE_SHARE * max(0.0, trap - nearest)
         against = trapped + float(self.common[index])
-        return Scored(
+        scored = Scored(
             index=index,
             score=float(total[index]) - trapped,
             meaning=float(meaning[index]),
             words=float(words[index]),
             nearest=nearest - trapped,
-            described=float(likeness[0]) - against,
+            described=float(cosines[0]) - against,
             against=against,
         )
+        return scored, Contender(entry.texts, entry.positives, cosines)
 
-    def _duel(self, own: Floats, text: Reading, scored: list[Scored]) -> Scores:
+    def _duel(self, own: Floats, text: Reading, scored: list[Scored], contenders: list[Contender]) -> Scores:
         """Measure what the examples of the best explain, and order the best by all that is known."""
-        front = [self.entries[one.index] for one in scored[:DUEL_SIZE]]
-        sides = [Side(entry.positives, entry.positive_terms) for entry in front]
-        traps = [entry for entry in front if len(entry.negatives)]
-        none = Side(
-            np.concatenate([self.background.rows, *(entry.negatives.astype(np.float32) for entry in traps)]),
-            [*self.background.weighed_terms, *(terms for entry in traps for terms in entry.negative_terms)],
-        )
-        *shares, generic = duel(own, self.background.weighed(text.terms), [*sides, none]).tolist()
+        front = [one.index for one in scored[:DUEL_SIZE]]
+        generic = Contender(self.background.texts, 0, self.background.rows @ own)
+
+        def alike(left: int, right: int) -> Floats:
+            if right == len(front):
+                return self.background.gram if left == right else self.entries[front[left]].generic_gram
+            if left == right:
+                return self.entries[front[left]].gram
+            one, other = front[left], front[right]
+            return self.pair_gram(one, other) if one < other else self.pair_gram(other, one).T
+
+        terms = self.background.weighed(text.terms)
+        *shares, none = duel(terms, [*contenders[:DUEL_SIZE], generic], alike).tolist()
         explained = [*shares, *(0.0 for _ in scored[len(shares) :])]
         shown = [one.nearest for one in scored if self.entries[one.index].profile.examples]
         kind = _share_of_kind(max(shown)) if shown else 0.0
@@ -173,7 +211,7 @@ class Snapshot:
             for one, share in zip(scored, explained, strict=True)
         ]
         told.sort(key=lambda one: (-one.rank, one.index))
-        return Scores(best=tuple(told), generic=generic, kind=kind)
+        return Scores(best=tuple(told), generic=none, kind=kind)
 
 
 def _share_of_kind(nearest: float) -> float:
@@ -187,9 +225,33 @@ def _rank(one: Scored, explained: float, kind: float) -> float:
     return (1.0 - kind) * new + kind * shown
 
 
-def build_snapshot(version: str, entries: Sequence[Entry], background: Background) -> Snapshot:
-    """Put entries side by side, in the order of their ids."""
+def build_snapshot(
+    version: str, entries: Sequence[Entry], background: Background, *, like: Snapshot | None = None
+) -> Snapshot:
+    """Put entries side by side, in the order of their ids; `like` is one of the same cards, by another embedder."""
     ordered = tuple(sorted(entries, key=lambda entry: entry.profile.adapter))
+    directions = np.stack([entry.direction for entry in ordered])
+    likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
+    common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
+
+    @lru_cache(PAIRS_KEPT)
+    def pair_gram(one: int, other: int) -> Floats:
+        return gram(ordered[one].texts, ordered[other].texts)
+
+    return Snapshot(
+        version=version,
+        entries=ordered,
+        background=background,
+        directions=directions,
+        common=common,
+        terms=_index(ordered, background) if like is None else like.terms,
+        admit=build_admission([entry.profile for entry in ordered]) if like is None else like.admit,
+        floor=floor(directions, common, background.directions),
+        pair_gram=pair_gram,
+    )
+
+
+def _index(ordered: Sequence[Entry], background: Background) -> TermIndex:
     ids = np.concatenate([entry.term_ids for entry in ordered])
     weights = np.concatenate([entry.term_weights for entry in ordered])
     owners = np.repeat(np.arange(len(ordered), dtype=np.int32), [len(entry.term_ids) for entry in ordered])
@@ -198,23 +260,13 @@ def build_snapshot(version: str, entries: Sequence[Entry], background: Backgroun
     generic = np.bincount(np.concatenate([own for own, _ in background.terms]), minlength=TERM_SPACE)
     texts = len(ordered) + len(background.terms)
     idf = (np.log((1.0 + texts) / (1.0 + counts + generic)) + 1.0).astype(np.float32)
-    term_weights = weights * idf[ids]
-    lengths = np.sqrt(np.bincount(owners, weights=term_weights**2, minlength=len(ordered)))
-    directions = np.stack([entry.direction for entry in ordered])
-    likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
-    common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
-    return Snapshot(
-        version=version,
-        entries=ordered,
-        background=background,
-        directions=directions,
-        common=common,
-        term_starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
-        term_adapters=owners[order],
-        term_weights=(term_weights / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
+    weighed = weights * idf[ids]
+    lengths = np.sqrt(np.bincount(owners, weights=weighed**2, minlength=len(ordered)))
+    return TermIndex(
+        starts=np.concatenate([[0], np.cumsum(counts)]).astype(np.int32),
+        adapters=owners[order],
+        weights=(weighed / np.maximum(lengths, 1e-9)[owners])[order].astype(np.float32),
         idf=idf,
-        restricted=tuple(index for index, entry in enumerate(ordered) if entry.profile.restricted),
-        floor=floor(directions, common, background.directions),
     )
 
 
@@ -222,7 +274,3 @@ def _best(total: Floats, count: int) -> NDArray[np.int64]:
     """Return the indexes of the highest finite scores, in no order."""
     best = np.argpartition(-total, count - 1)[:count] if len(total) > count else np.arange(len(total))
     return best[np.isfinite(total[best])]
-
-
-def _nearest(rows: Halves, own: Floats) -> float:
-    return float((rows.astype(np.float32) @ own).max())

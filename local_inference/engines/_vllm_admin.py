@@ -1,9 +1,10 @@
 """Routes in vLLM's own API process that see and free adapters' weights; imported by vLLM, never by the host.
 
 vLLM's unload route forgets a name and leaves the weights in memory. Its engine can do more than its HTTP says: this is
-an ASGI middleware (`--middleware`) that adds what is missing. Middleware stands before vLLM's own check of the key, so
-the key is checked here too, and only callers on this machine are heard.
-Source: vllm/v1/engine/async_llm.py, vllm/entrypoints/serve/middleware/register.py in 0.32.0.
+an ASGI middleware (`--middleware`) that adds what is missing. Middleware stands before vLLM's own check of the key, which
+guards some paths only: `/invocations`, `/tokenize`, `/metrics` and others answer anybody on this machine, with whoever's
+adapter. So the key is checked here for all of them, and only callers on this machine are heard.
+Source: vllm/v1/engine/async_llm.py, vllm/entrypoints/serve/middleware/{register,authenticate}.py in 0.32.0.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Slots(msgspec.Struct):
 
 
 class AdminRoutes:
-    """Answers paths under `/sona/`; all others go on to vLLM."""
+    """Lets nobody past but who has the key; answers paths under `/sona/`, all others go on to vLLM."""
 
     def __init__(self, app: App) -> None:
         self._app = app
@@ -88,10 +89,12 @@ class AdminRoutes:
         """vLLM's number of each name seen, also of those that vLLM has forgotten."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not str(scope["path"]).startswith(PREFIX):
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif not self._may(scope):
-            await _answer(send, 401, {"error": {"message": "only the engine host may ask this"}})
+            await _refuse(scope, send)
+        elif scope["type"] != "http" or not str(scope["path"]).startswith(PREFIX):
+            await self._app(scope, receive, send)
         else:
             status, body = await self._do(scope, receive)
             await _answer(send, status, body)
@@ -163,6 +166,13 @@ async def _body(receive: Receive) -> bytes:
         if not message.get("more_body"):
             break
     return data
+
+
+async def _refuse(scope: Scope, send: Send) -> None:
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close", "code": 1008})
+    else:
+        await _answer(send, 401, {"error": {"message": "only the engine host may ask this"}})
 
 
 async def _answer(send: Send, status: int, body: object) -> None:

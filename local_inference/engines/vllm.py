@@ -284,14 +284,14 @@ def _free_port() -> int:
 def _message(data: bytes) -> str:
     try:
         return msgspec.json.decode(data, type=_ErrorBody).error.message
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
 
 
 def _decoded(data: bytes, shape: type[Shape]) -> Shape:
     try:
         return msgspec.json.decode(data, type=shape)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UpstreamUnavailable(f"the engine's answer can't be read: {error}") from None
 
 

@@ -223,6 +223,8 @@ class CascadeConfig(Section):
     """Plug-ins of `router/execution/gates/`; all of them must accept the answer."""
     escalations: int = Field(default=1, ge=1)
     """How many times another model is asked."""
+    max_bytes: int = Field(default=8 * 1024 * 1024, ge=1)
+    """Of an answer that is held for the gates; one that grows larger is accepted unseen."""
 
 
 Strategy = PluginConfig | tuple[PluginConfig, ...]

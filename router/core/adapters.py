@@ -41,8 +41,8 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
     """Part of the checks that must come right."""
 
     def admits(self, tenant: str) -> bool:
-        """Whether a tenant may use it."""
-        return not self.tenants or tenant in self.tenants
+        """Whether a tenant may use it. One without a name is let in by no list: `("",)` is the list that admits nobody."""
+        return not self.tenants or (tenant != "" and tenant in self.tenants)
 
 
 class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):

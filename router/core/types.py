@@ -196,7 +196,8 @@ class Price(msgspec.Struct, frozen=True, kw_only=True):
     """US dollars for one million tokens. What is None has no price of its own: see `record.pricing`."""
 
     input_usd: Decimal
-    output_usd: Decimal
+    output_usd: Decimal | None
+    """None = it makes no text: its answers are vectors."""
     cached_input_usd: Decimal | None = None
     cache_write_usd: Decimal | None = None
     reasoning_usd: Decimal | None = None
@@ -494,6 +495,8 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """The gate that turned its answer down."""
     hedge: bool = False
     """Whether it was started because another was late."""
+    question: bool = False
+    """Whether it asked a gate's question about an answer, of the engine here: it isn't a try of the request."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

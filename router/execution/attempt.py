@@ -8,6 +8,7 @@ from functools import partial
 
 from router.config.schema import CommitConfig
 from router.core import clock
+from router.core.alarm import Alarm
 from router.core.errors import (
     InternalError,
     RouterError,
@@ -17,7 +18,6 @@ from router.core.errors import (
 )
 from router.core.ports import NOTHING, Clocks, Notes, Permit, Provider
 from router.core.types import Attempt, Cleared, Delta, Dialect, JsonValue, Request, Step, Target, Usage
-from router.execution.alarm import Alarm
 from router.execution.commit import Piece, drop, hold
 from router.execution.health import HealthMonitor
 from router.execution.slots import Slots
@@ -53,8 +53,10 @@ class LiveAttempt:
         asking: Mapping[str, JsonValue] = NOTHING,
         is_hedge: bool = False,
         is_first: bool = True,
+        is_question: bool = False,
     ) -> None:
-        """`is_first`: none was tried before it, so that it has all of the request's time."""
+        """`is_first`: none was tried before it, so that it has all of the request's time. `is_question`: what `permit` permits
+        is the router's own question about an answer."""
         self.target = target
         self.cleared: Cleared | None = None
         """What was sent; None until it is."""
@@ -73,6 +75,7 @@ class LiveAttempt:
         self._asking = asking
         self._is_hedge = is_hedge
         self._is_first = is_first
+        self._is_question = is_question
         self._has_place = self._is_begun = self._is_over = False
         self._error_code: str | None = None
         self._deltas: AsyncGenerator[Delta, None] | None = None
@@ -80,7 +83,7 @@ class LiveAttempt:
         self._usage: Usage | None = None
         self._pieces = self._chars = 0
         self._reached = True
-        self._since_s = clock.monotonic_s()
+        self._since_s = self._begun_s = clock.monotonic_s()
         self._queue_ms = self._elapsed_ms = 0.0
         self._ttft_ms: float | None = None
 
@@ -157,9 +160,10 @@ class LiveAttempt:
     def _send(self, cleared: Cleared) -> None:
         """Begin to send, under the step's clocks, none of which outlasts the request's deadline."""
         step, deployment = self._step, self._step.target.deployment
-        self._health.begin(deployment, step.ttft_s)
+        self._begun_s = self._health.begin(deployment, step.ttft_s)
         self._is_begun = True
-        self._notes.calling(self.target)
+        if not self._is_question:
+            self._notes.calling(self.target)
         self._since_s = now_s = clock.monotonic_s()
         self._total_s = min(step.total_s, self._request.deadline_s - now_s)
         self._first_s = min(step.ttft_s, self._total_s) if cleared.stream else self._total_s
@@ -175,7 +179,7 @@ class LiveAttempt:
         now_s = self._loop.time()
         self._start_s += now_s - self._handed_s
         until_s = self._start_s + (self._first_s if self._ttft_ms is None else self._total_s)
-        if self._ttft_ms is not None:
+        if self._ttft_ms is not None and not self._is_whole:
             until_s = min(until_s, now_s + self._step.stall_s)
         self._alarm.set(until_s)
         try:
@@ -189,23 +193,23 @@ class LiveAttempt:
         if delta is not None:
             if self._ttft_ms is None and (delta.content or delta.finish_reason is not None):
                 self._ttft_ms = self._since_ms()
-                is_whole = self.cleared is not None and not self.cleared.stream
-                self._health.answered(self._step.target.deployment, self._ttft_ms, whole=is_whole)
+                deployment = self._step.target.deployment
+                self._health.answered(deployment, self._ttft_ms, whole=self._is_whole, since_s=self._begun_s)
             self._usage = delta.usage or self._usage
             self._pieces += not delta.usage_only and delta.content
             self._chars += delta.chars
-            if delta.usage is None and self.cleared is not None and not self.cleared.stream:
+            if delta.usage is None and self._is_whole:
                 self._chars += len(delta.payload)  # a whole answer that doesn't say what it used
         return delta
 
     def _timeout(self, waiting_since_s: float) -> UpstreamTimeout:
         """Say which clock ran out."""
-        cleared, step = self.cleared, self._step
+        stall_s = self._step.stall_s
         which, limit_s = "total", self._total_s
-        if self._ttft_ms is None and cleared is not None and cleared.stream:
+        if self._ttft_ms is None and not self._is_whole:
             which, limit_s = "first token", self._first_s
-        elif self._ttft_ms is not None and waiting_since_s + step.stall_s < self._start_s + self._total_s:
-            which, limit_s = "stall", step.stall_s
+        elif not self._is_whole and waiting_since_s + stall_s < self._start_s + self._total_s:
+            which, limit_s = "stall", stall_s
         return UpstreamTimeout(f"{self.target.label}: {which} time of {limit_s:.3g} s is over")
 
     def _end(self, error: BaseException | None) -> None:
@@ -220,20 +224,26 @@ class LiveAttempt:
         match error:
             case None:
                 self._error_code = None
-                health.finished(deployment, self._elapsed_ms)
+                health.finished(deployment, self._elapsed_ms, since_s=self._begun_s)
             case RouterError():
                 self._error_code = error.code
                 self._reached = not isinstance(error, UpstreamConnectTimeout | UpstreamUnreachable)
                 if self._is_begun and self._had_too_little(error):
-                    health.released(deployment)
+                    health.released(deployment, since_s=self._begun_s)
                 elif self._is_begun:
-                    health.failed(deployment, error)
+                    health.failed(deployment, error, since_s=self._begun_s)
             case _:
                 gone = isinstance(error, asyncio.CancelledError | GeneratorExit)
                 left = HEDGED if self.is_beaten else CLIENT_GONE
                 self._error_code = left if gone else InternalError.code
                 if self._is_begun:
-                    health.released(deployment)
+                    waited_ms = self._elapsed_ms if gone and self._ttft_ms is None else None
+                    health.released(deployment, since_s=self._begun_s, waited_ms=waited_ms, whole=self._is_whole)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the answer comes as one piece."""
+        return self.cleared is not None and not self.cleared.stream
 
     def _had_too_little(self, error: RouterError) -> bool:
         """Whether others had used up the request's time, so that being late says nothing of this target."""
@@ -260,6 +270,7 @@ class LiveAttempt:
                 queue_ms=self._queue_ms,
                 gate=self.gate,
                 hedge=self._is_hedge,
+                question=self._is_question,
             )
         )
 

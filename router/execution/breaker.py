@@ -18,6 +18,8 @@ class Breaker(msgspec.Struct, frozen=True):
     """When the cooldown ends, after which it is half-open; None = closed."""
     probing_until_s: float | None = None
     """While half-open: until when the one probe that was let through has the way to itself."""
+    probe_s: float | None = None
+    """When that probe began: only it can let another go before."""
     cooldown_s: float = 0.0
     """The cooldown of the last time it opened; the next one's is twice that, if the probe fails."""
 
@@ -43,29 +45,35 @@ def begun(breaker: Breaker, now_s: float, patience_s: float) -> Breaker:
     """An attempt starts; if the breaker is half-open, it is the probe and keeps others away meanwhile."""
     if breaker.open_until_s is None:
         return breaker
-    return replace(breaker, probing_until_s=now_s + patience_s)
+    return replace(breaker, probing_until_s=now_s + patience_s, probe_s=now_s)
 
 
-def freed(breaker: Breaker) -> Breaker:
-    """The probe shows signs of life, or ended without a result: another request may go."""
-    return breaker if breaker.probing_until_s is None else replace(breaker, probing_until_s=None)
+def freed(breaker: Breaker, since_s: float) -> Breaker:
+    """An attempt that began at `since_s` shows signs of life, or ended without a result: if it is the probe, another request
+    may go."""
+    return breaker if breaker.probe_s != since_s else replace(breaker, probing_until_s=None, probe_s=None)
 
 
-def succeeded(breaker: Breaker, now_s: float) -> Breaker:
-    """An attempt brought a whole answer. One that had begun before the breaker opened says nothing of how it is now."""
-    return breaker if state(breaker, now_s) is BreakerState.OPEN else CLOSED
+def tells(breaker: Breaker, since_s: float, now_s: float) -> bool:
+    """Whether an attempt that began at `since_s` says how it is now: not if it had begun before the cooldown was over."""
+    return state(breaker, now_s) is BreakerState.CLOSED or since_s >= (breaker.open_until_s or 0.0)
 
 
-def failed(breaker: Breaker, now_s: float, config: BreakerConfig, *, too_often: bool) -> Breaker:
-    """An attempt failed by the target's fault. `too_often`: so did so many of the last ones that it must open anyway."""
+def succeeded(breaker: Breaker, since_s: float, now_s: float) -> Breaker:
+    """An attempt that began at `since_s` brought a whole answer."""
+    return CLOSED if tells(breaker, since_s, now_s) else breaker
+
+
+def failed(breaker: Breaker, since_s: float, now_s: float, config: BreakerConfig, *, too_often: bool) -> Breaker:
+    """An attempt that began at `since_s` failed by the target's fault. `too_often`: so did so many of the last ones that it
+    must open anyway."""
     failures = breaker.failures + 1
-    match state(breaker, now_s):
-        case BreakerState.OPEN:
-            return replace(breaker, failures=failures)
-        case BreakerState.HALF_OPEN:
-            cooldown_s = min(2 * breaker.cooldown_s, config.max_cooldown_s)
-        case BreakerState.CLOSED:
-            if failures < config.failures and not too_often:
-                return replace(breaker, failures=failures)
-            cooldown_s = min(config.cooldown_s, config.max_cooldown_s)
+    if not tells(breaker, since_s, now_s):
+        return replace(breaker, failures=failures)
+    if state(breaker, now_s) is BreakerState.HALF_OPEN:
+        cooldown_s = min(2 * breaker.cooldown_s, config.max_cooldown_s)
+    elif failures < config.failures and not too_often:
+        return replace(breaker, failures=failures)
+    else:
+        cooldown_s = min(config.cooldown_s, config.max_cooldown_s)
     return Breaker(failures=failures, open_until_s=now_s + cooldown_s, cooldown_s=cooldown_s)

@@ -1,25 +1,29 @@
-"""The gates that one model group's cheap answers must pass, and the question that one of them may ask the engine here."""
+"""The gates that one model group's cheap answers must pass."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import aclosing
 
-from router.core.errors import InternalError, RouterError, stack_of
-from router.core.ports import Clocks, Permit, Provider
-from router.core.types import Delta, JsonObject, JsonValue, Target
+from router.core.errors import stack_of
+from router.core.types import Delta, JsonObject, JsonValue
 from router.execution.fold import fold
 from router.execution.gates import Asked, Gate
 
 _log = logging.getLogger(__name__)
 
 
+MOST_BYTES = 8 * 1024 * 1024
+"""Of an answer that is held for gates, unless the configuration says otherwise: some 40,000 tokens of a stream."""
+
+
 class Cascade:
     """Gates by their kinds; all of them must accept an answer."""
 
-    def __init__(self, *gates: tuple[str, Gate]) -> None:
+    def __init__(self, *gates: tuple[str, Gate], most_bytes: int = MOST_BYTES) -> None:
+        """An answer that grows larger than `most_bytes` is accepted unseen: so much can't be held for every request at once,
+        half of it would fail a gate for being half, and it isn't what a model says that can't answer."""
+        self.most_bytes = most_bytes
         self._gates = gates
         self._asks = {name: value for _, gate in gates for name, value in gate.asks.items()}
 
@@ -39,21 +43,3 @@ class Cascade:
                 if not accepted:
                     return kind
         return None
-
-
-async def ask(engine: Provider, target: Target, permit: Permit, question: JsonObject, within_s: float) -> str | None:
-    """Ask the engine on this machine; None = it didn't answer in time, or with an error.
-
-    Raises:
-        LocalityViolation: it isn't on this machine; nothing was sent.
-    """
-    try:
-        async with asyncio.timeout(within_s):
-            clocks = Clocks(ttft_s=within_s, total_s=within_s)
-            async with aclosing(engine.send(permit(target, question=question), clocks)) as deltas:
-                answers = fold([delta async for delta in deltas])
-    except InternalError:
-        raise
-    except (TimeoutError, RouterError):
-        return None
-    return answers[0].text if answers else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -28,12 +29,12 @@ from router.core.errors import (
     UpstreamTimeout,
 )
 from router.core.ports import NOTHING, AdapterChooser, Notes, Permit, Provider
-from router.core.types import Cleared, Delta, JsonObject, JsonValue, Plan, Request, Target
+from router.core.types import Cleared, Delta, JsonObject, JsonValue, Plan, Request, Step, Target
 from router.execution.allowance import Allowance
 from router.execution.attempt import LiveAttempt
-from router.execution.cascade import Cascade, ask
+from router.execution.cascade import Cascade
 from router.execution.exhausted import codes, exhausted
-from router.execution.fold import without_logprobs
+from router.execution.fold import fold, without_logprobs
 from router.execution.gates import Asked
 from router.execution.health import HealthMonitor
 from router.execution.hedge import race
@@ -98,7 +99,7 @@ class Executor:
                 for delta in answer.pieces:
                     yield delta
                 while (delta := await answer.attempt.next()) is not None:
-                    yield delta
+                    yield without_logprobs((delta,))[0] if answer.strips else delta
             except RouterError as error:
                 raise StreamInterrupted(f"the answer broke off: {error.message}") from error
             finally:
@@ -119,12 +120,11 @@ class Executor:
         """Find the provider that serves a target."""
         return self._providers[target.provider]
 
-    async def ask(self, permit: Permit, question: JsonObject, within_s: float) -> str | None:
-        """Ask the local engine about an answer; None = there is none, or it didn't answer."""
+    @property
+    def judge(self) -> Target | None:
+        """The engine here, for questions about answers; None = there is none, or it isn't well."""
         engine = self._engine
-        if engine is None or not self.health.health(engine.deployment).available:
-            return None
-        return await ask(self.provider(engine), engine, permit, question, within_s)
+        return engine if engine is not None and self.health.health(engine.deployment).available else None
 
 
 class _Answer(NamedTuple):
@@ -132,6 +132,8 @@ class _Answer(NamedTuple):
 
     attempt: LiveAttempt
     pieces: Sequence[Delta]
+    strips: bool = False
+    """Whether the others hold log-probabilities that the caller didn't ask for."""
 
 
 class _TurnedDown(NamedTuple):
@@ -257,7 +259,7 @@ class _Run:
             pieces = without_logprobs(pieces)
         attempt = tried.attempt
         if gate is None or attempt.cleared is None:
-            return _Answer(attempt, pieces)
+            return _Answer(attempt, pieces, strips=bool(asking))
         attempt.gate = gate
         await attempt.close()
         self._kept = _TurnedDown(attempt.cleared, pieces)
@@ -265,19 +267,54 @@ class _Run:
         return None
 
     async def _judged(self, tried: _Try, cascade: Cascade) -> tuple[Sequence[Delta], str | None]:
-        """Read a whole answer; return it with the gate that turns it down."""
+        """Read a whole answer; return it with the gate that turns it down. Of one that grows too large, return the beginning,
+        accepted: the rest follows as it comes."""
         pieces = [*await tried.begin()]
-        while (piece := await tried.attempt.next()) is not None:
+        size = sum(len(piece.payload) for piece in pieces)
+        while size <= cascade.most_bytes and (piece := await tried.attempt.next()) is not None:
             pieces.append(piece)
+            size += len(piece.payload)
+        if size > cascade.most_bytes:
+            return pieces, None
         cleared = tried.attempt.cleared
         assert cleared is not None
         asked = Asked(body=cleared.body, ask=self._ask)
         return pieces, await cascade.turned_down(pieces, asked)
 
     async def _ask(self, question: JsonObject, within_s: float) -> str | None:
-        """See `Asked.ask`; the request's deadline bounds this too."""
-        left_s = self.request.deadline_s - clock.monotonic_s()
-        return await self.executor.ask(self.permit, question, min(within_s, left_s))
+        """See `Asked.ask`; the request's deadline bounds this too.
+
+        Raises:
+            LocalityViolation: the engine isn't on this machine; nothing was sent.
+        """
+        executor, engine = self.executor, self.executor.judge
+        if engine is None or within_s <= 0 or self.is_late():
+            return None
+        attempt = LiveAttempt(
+            Step(target=engine, ttft_s=2 * within_s, total_s=within_s),
+            engine,
+            self.request,
+            partial(self.permit, question=question),
+            self.notes,
+            provider=executor.provider(engine),
+            health=executor.health,
+            slots=executor.slots,
+            commit=executor.routing.commit,
+            is_first=False,  # being late for a gate says nothing of the engine
+            is_question=True,
+        )
+        try:
+            pieces = [*await attempt.begin()]
+            while (piece := await attempt.next()) is not None:
+                pieces.append(piece)
+        except InternalError:
+            raise
+        except RouterError:
+            return None
+        finally:
+            await attempt.close()
+        answers = fold(pieces)
+        return answers[0].text if answers else None
 
 
 class _Try:

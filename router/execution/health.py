@@ -105,21 +105,26 @@ class HealthMonitor:
         """What the planner may know of a deployment."""
         return self.known().get(deployment, _NEW)
 
-    def begin(self, deployment: str, patience_s: float) -> None:
-        """An attempt starts; `patience_s` bounds how long it may be the only probe of a half-open breaker."""
-        one = self._deployment(deployment)
-        one.in_flight += 1
-        one.breaker = breaker.begun(one.breaker, self._now_s(), patience_s)
+    def begin(self, deployment: str, patience_s: float) -> float:
+        """An attempt starts; `patience_s` bounds how long it may be the only probe of a half-open breaker.
 
-    def answered(self, deployment: str, ttft_ms: float, *, whole: bool = False) -> None:
+        Returns the time, by which what is told of the attempt later is known to be of this one; a report without it counts
+        as one of an attempt that begins now.
+        """
+        one, now_s = self._deployment(deployment), self._now_s()
+        one.in_flight += 1
+        one.breaker = breaker.begun(one.breaker, now_s, patience_s)
+        return now_s
+
+    def answered(self, deployment: str, ttft_ms: float, *, whole: bool = False, since_s: float | None = None) -> None:
         """The first piece of an answer came; `whole`: it is all of it, so that its time says nothing of a first token."""
         one, now_s = self._deployment(deployment), self._now_s()
         one.peak(ttft_ms, now_s)
         if not whole:
             one.window.first_token(now_s, ttft_ms)
-        one.breaker = breaker.freed(one.breaker)
+        one.breaker = breaker.freed(one.breaker, now_s if since_s is None else since_s)
 
-    def finished(self, deployment: str, elapsed_ms: float) -> None:
+    def finished(self, deployment: str, elapsed_ms: float, *, since_s: float | None = None) -> None:
         """An attempt brought a whole answer."""
         one, now_s = self._ended(deployment), self._now_s()
         one.window.finished(now_s, elapsed_ms)
@@ -127,24 +132,20 @@ class HealthMonitor:
         if one.limit is not rate_limits.FREE:
             one.limit = rate_limits.answered(one.limit)
         if one.breaker is not breaker.CLOSED:
-            self._proved(one, now_s)
+            self._proved(one, now_s if since_s is None else since_s, now_s)
 
-    def failed(self, deployment: str, error: RouterError) -> None:
+    def failed(self, deployment: str, error: RouterError, *, since_s: float | None = None) -> None:
         """An attempt failed, before its first piece or after it; only faults of the target count."""
         one, now_s = self._ended(deployment), self._now_s()
         if isinstance(error, UpstreamRateLimited):
             one.limit = rate_limits.refused(one.limit, error.retry_after_s, now_s)
         elif isinstance(error, UpstreamUnavailable) and error.retry_after_s is not None:
             one.limit = rate_limits.used_up(one.limit, error.retry_after_s, now_s)
+        since_s = now_s if since_s is None else since_s
         if not isinstance(error, _TARGET_FAULTS):
-            one.breaker = breaker.freed(one.breaker)
+            one.breaker = breaker.freed(one.breaker, since_s)
             return
-        one.window.failed(now_s)
-        known = one.window.attempts(now_s) >= self._health.min_attempts
-        too_often = known and one.window.error_ratio(now_s) >= self._breakers.error_ratio
-        before, one.breaker = one.breaker, breaker.failed(one.breaker, now_s, self._breakers, too_often=too_often)
-        if one.breaker.cooldown_s > before.cooldown_s:
-            _log.warning("%s is left alone for %g s: %s", deployment, one.breaker.cooldown_s, error.code)
+        self._at_fault(one, since_s, now_s, error.code)
         if isinstance(error, _UNREACHABLE):
             self._uplink.unreachable(one.provider)
         elif isinstance(error, UpstreamTimeout):
@@ -153,18 +154,43 @@ class HealthMonitor:
             one.key_refused = True
             _log.error("%s: the provider refuses the router's key; check its key and account", deployment)
 
-    def _proved(self, one: _Deployment, now_s: float) -> None:
+    def released(
+        self,
+        deployment: str,
+        *,
+        since_s: float | None = None,
+        waited_ms: float | None = None,
+        whole: bool = False,
+    ) -> None:
+        """An attempt ended without a result: its caller left, or another answered first.
+
+        `waited_ms` is how long it had waited where nothing of an answer had come. Longer than nearly all answers take, it
+        speaks against the target: where all callers give up before its clock does, nothing else tells that it hangs.
+        """
+        one, now_s = self._ended(deployment), self._now_s()
+        since_s = now_s if since_s is None else since_s
+        if waited_ms is not None and one.is_late(waited_ms, now_s, whole=whole):
+            self._at_fault(one, since_s, now_s, "callers leave it unanswered")
+            self._uplink.doubted(one.provider)
+        else:
+            one.breaker = breaker.freed(one.breaker, since_s)
+
+    def _at_fault(self, one: _Deployment, since_s: float, now_s: float, why: str) -> None:
+        one.window.failed(now_s)
+        known = one.window.attempts(now_s) >= self._health.min_attempts
+        too_often = known and one.window.error_ratio(now_s) >= self._breakers.error_ratio
+        before = one.breaker
+        one.breaker = breaker.failed(before, since_s, now_s, self._breakers, too_often=too_often)
+        if one.breaker.cooldown_s > before.cooldown_s:
+            _log.warning("%s is left alone for %g s: %s", one.name, one.breaker.cooldown_s, why)
+
+    def _proved(self, one: _Deployment, since_s: float, now_s: float) -> None:
         was_open = one.breaker.open_until_s is not None
-        one.breaker = breaker.succeeded(one.breaker, now_s)
+        one.breaker = breaker.succeeded(one.breaker, since_s, now_s)
         if was_open and one.breaker is breaker.CLOSED:
             one.window.forgive()
             one.traffic = traffic.after_outage(one.traffic, now_s)
             _log.warning("%s answers again: its breaker is closed", one.name)
-
-    def released(self, deployment: str) -> None:
-        """An attempt ended without a result: its caller left, or another answered first."""
-        one = self._ended(deployment)
-        one.breaker = breaker.freed(one.breaker)
 
     def heard(self, deployment: str, headers: Mapping[str, str]) -> None:
         """Headers of an answer, by lower-case names, came: they may tell of rate limits."""
@@ -219,6 +245,8 @@ class _Deployment:
     """All that is kept of one deployment."""
 
     __slots__ = (
+        "_late_elapsed_ms",
+        "_late_ttft_ms",
         "_measured_until_s",
         "_peak_ms",
         "_peak_s",
@@ -243,6 +271,9 @@ class _Deployment:
         self.in_flight = 0
         self.key_refused = False
         self._times = self.window.quantiles(0.0)
+        self._late_ttft_ms: float | None = None
+        """Longer than nearly all answers took, when that was known last."""
+        self._late_elapsed_ms: float | None = None
         self._measured_until_s = float("-inf")
         self._peak_ms: float | None = None
         self._peak_s = 0.0
@@ -255,6 +286,16 @@ class _Deployment:
         kept = exp((self._peak_s - now_s) / _PEAK_DECAY_S)
         self._peak_ms = max(ttft_ms, (self._peak_ms or 0.0) * kept + ttft_ms * (1 - kept))
         self._peak_s = now_s
+
+    def is_late(self, waited_ms: float, now_s: float, *, whole: bool) -> bool:
+        """Whether so long a wait is longer than 99 of 100 answers took, as far as that is known; the last known counts."""
+        times = self.window.quantiles(now_s)
+        if times.ttft_p99_ms is not None:
+            self._late_ttft_ms = times.ttft_p99_ms
+        if times.elapsed_p99_ms is not None:
+            self._late_elapsed_ms = times.elapsed_p99_ms
+        late_ms = self._late_elapsed_ms if whole else self._late_ttft_ms
+        return late_ms is not None and waited_ms > late_ms
 
     def health(self, now_s: float, config: HealthConfig, queued: int) -> Health:
         """Put together what the planner may know. Quantiles and share are as of a moment ago: they cost more."""

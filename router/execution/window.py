@@ -19,6 +19,9 @@ _SAMPLES = 32
 _ENOUGH = 5
 """Fewer times than this aren't compared."""
 
+_TELLING = 20
+"""Fewer times than this don't tell which is longer than nearly all."""
+
 _PRIOR_ATTEMPTS = 2.0
 """Answers that the error ratio imagines before the first attempt, so that one failure alone isn't a ratio of 1."""
 
@@ -30,6 +33,9 @@ class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
     ttft_p95_ms: float | None = None
     elapsed_p50_ms: float | None = None
     elapsed_p95_ms: float | None = None
+    ttft_p99_ms: float | None = None
+    """This and the next only where there are enough times to tell."""
+    elapsed_p99_ms: float | None = None
     slowdown: float | None = None
     """How many times the usual median the recent median of times to the first token is."""
 
@@ -107,6 +113,8 @@ class Window:
                 ttft_p95_ms=_quantile(ttft_ms, 0.95),
                 elapsed_p50_ms=_quantile(elapsed_ms, 0.5),
                 elapsed_p95_ms=_quantile(elapsed_ms, 0.95),
+                ttft_p99_ms=_quantile(ttft_ms, 0.99) if len(ttft_ms) >= _TELLING else None,
+                elapsed_p99_ms=_quantile(elapsed_ms, 0.99) if len(elapsed_ms) >= _TELLING else None,
                 slowdown=_at(recent, 0.5) / max(_at(usual, 0.5), 1e-3) if comparable else None,
             )
         return self._quantiles

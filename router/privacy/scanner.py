@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.metadata
+import logging
 from collections.abc import Callable, Coroutine, Sequence
 from itertools import count
 from pathlib import Path as FilePath
@@ -13,6 +14,7 @@ import msgspec
 
 from router.config.schema import PrivacyConfig
 from router.core.clock import monotonic_s
+from router.core.errors import stack_of
 from router.core.plugin import load
 from router.core.ports import Extractor
 from router.core.types import JsonObject, ScanReport, ScanStatus, Sensitivity
@@ -25,6 +27,8 @@ from router.privacy.severity import EXTRACTORS, Rule, rules, validate
 from router.privacy.units import Plan, Unread
 
 __all__ = ["Scanner", "validate"]
+
+_log = logging.getLogger(__name__)
 
 SLICE_S = 0.001
 """How long a scan works on its body before it lets the loop's other tasks go on."""
@@ -146,7 +150,8 @@ class Scanner:
             return self._closed(started_s, "deadline")
         except Unread as error:
             return self._closed(started_s, error.reason, ScanStatus.PARTIAL)
-        except Exception:  # noqa: BLE001  fail closed whatever it is; the message may quote text, so it isn't kept
+        except Exception as error:  # noqa: BLE001  fail closed whatever it is
+            _log.error("a scan failed by a bug, and so all of it counts as sensitive\n%s", stack_of(error))
             return self._closed(started_s, "worker_error")
 
     async def _scan(self, body: JsonObject, started_s: float) -> ScanReport:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 from pyreqwest import exceptions as foreign
 from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.request import RequestBuilder
 from pyreqwest.response import Response
 
 from router.core import clock
@@ -151,15 +152,14 @@ class Egress:
             builder = builder.no_proxy()
         self._client: Client = builder.build()
 
-    @asynccontextmanager
-    async def post(
+    def post(
         self,
         path: str,
         body: bytes,
         cleared: Cleared,
         headers: Mapping[str, str] | None = None,
         heard: Callable[[Mapping[str, str]], None] = ignored,
-    ) -> AsyncGenerator[Response]:
+    ) -> AbstractAsyncContextManager[Response]:
         """Send a cleared request; the response's body is still to be read. Leaving the block cancels it.
 
         `heard` gets the headers of every answer, of errors too; the client makes their names lower-case.
@@ -175,37 +175,20 @@ class Egress:
         if cleared.stream:
             # By default the client holds an answer back until 64 KiB of it are there.
             request = request.streamed_read_buffer_limit(0)
-        try:
-            async with request.build_streamed() as response:
-                heard(response.headers)
-                if response.status >= 400:
-                    raise await self._refusal(response)
-                if response.status >= 300:
-                    raise UpstreamProtocolError(f"{self._name}: the upstream redirects; set base_url to where it is")
-                yield response
-        except foreign.PyreqwestError as error:
-            raise translate(error, self._name) from None
+        return self._sent(request, heard=heard)
 
-    @asynccontextmanager
-    async def get(
+    def get(
         self, path: str, timeout_s: float, accepted: frozenset[int] = frozenset()
-    ) -> AsyncGenerator[Response]:
+    ) -> AbstractAsyncContextManager[Response]:
         """Ask for a resource; holds no text of any request, so it needs no clearance.
 
         Raises:
             RouterError: the upstream can't be reached or answers with an error status that isn't `accepted`.
         """
         request = self._client.get(self._base + path).timeout(timedelta(seconds=timeout_s))
-        try:
-            async with request.build_streamed() as response:
-                if response.status >= 400 and response.status not in accepted:
-                    raise await self._refusal(response)
-                yield response
-        except foreign.PyreqwestError as error:
-            raise translate(error, self._name) from None
+        return self._sent(request, accepted)
 
-    @asynccontextmanager
-    async def post_order(self, path: str, timeout_s: float) -> AsyncGenerator[Response]:
+    def post_order(self, path: str, timeout_s: float) -> AbstractAsyncContextManager[Response]:
         """Order the engine host to do something that stands in the path alone; it holds no text of any request.
 
         Raises:
@@ -214,17 +197,9 @@ class Egress:
         """
         if not self._local:
             raise LocalityViolation(f"{self._name}: orders are for the engine host alone")
-        request = self._client.post(self._base + path).timeout(timedelta(seconds=timeout_s))
-        try:
-            async with request.build_streamed() as response:
-                if response.status >= 400:
-                    raise await self._refusal(response)
-                yield response
-        except foreign.PyreqwestError as error:
-            raise translate(error, self._name) from None
+        return self._sent(self._client.post(self._base + path).timeout(timedelta(seconds=timeout_s)))
 
-    @asynccontextmanager
-    async def post_grant(self, form: Mapping[str, str], timeout_s: float) -> AsyncGenerator[Response]:
+    def post_grant(self, form: Mapping[str, str], timeout_s: float) -> AbstractAsyncContextManager[Response]:
         """Trade the router's own credentials for a token at the base URL; holds nothing of any request, so it needs no
         clearance.
 
@@ -232,11 +207,23 @@ class Egress:
             RouterError: the upstream can't be reached or answers with an error status.
         """
         request = self._client.post(self._base).header("content-type", "application/x-www-form-urlencoded")
-        request = request.body_bytes(urlencode(form).encode()).timeout(timedelta(seconds=timeout_s))
+        return self._sent(request.body_bytes(urlencode(form).encode()).timeout(timedelta(seconds=timeout_s)))
+
+    @asynccontextmanager
+    async def _sent(
+        self,
+        request: RequestBuilder,
+        accepted: frozenset[int] = frozenset(),
+        heard: Callable[[Mapping[str, str]], None] = ignored,
+    ) -> AsyncGenerator[Response]:
+        """Send a request, and speak our errors as long as the answer is read."""
         try:
             async with request.build_streamed() as response:
-                if response.status >= 400:
+                heard(response.headers)
+                if response.status >= 400 and response.status not in accepted:
                     raise await self._refusal(response)
+                if 300 <= response.status < 400:
+                    raise UpstreamProtocolError(f"{self._name}: the upstream redirects; set base_url to where it is")
                 yield response
         except foreign.PyreqwestError as error:
             raise translate(error, self._name) from None

@@ -17,7 +17,7 @@ from router.core.adapters import AdapterListing
 from router.core.errors import InvalidRequest, RouterError, UpstreamProtocolError, UpstreamRejected
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, JsonObject
-from router.providers._http import Egress, read_bounded
+from router.providers._http import UNREADABLE, Egress, read_bounded
 from router.providers._quirks import Quirks
 from router.providers._replicas import Replicas, merged
 from router.providers.openai_compatible import OpenAICompatible
@@ -103,7 +103,7 @@ class EngineHost(OpenAICompatible):
         """Yield the list of adapters now, and again each time it changes, for ever; of several hosts, all that any has.
 
         Raises:
-            RouterError: no host is reachable; start over after a pause.
+            RouterError: no host is reachable; start over after a pause, as after anything else that is raised.
         """
         latest: dict[int, AdapterListing] = {}
         news: asyncio.Queue[Exception | None] = asyncio.Queue()
@@ -111,9 +111,11 @@ class EngineHost(OpenAICompatible):
         try:
             for revision in itertools.count():
                 error = await news.get()
+                if error is not None and not isinstance(error, RouterError):
+                    raise error  # a bug: that host isn't followed any more, so all is begun anew
                 if latest:
                     yield merged([latest[index] for index in sorted(latest)], revision)
-                elif error is not None and (len(self._hosts) == 1 or not isinstance(error, RouterError)):
+                elif error is not None and len(self._hosts) == 1:
                     raise error
         finally:
             for task in following:
@@ -167,7 +169,7 @@ class EngineHost(OpenAICompatible):
             state = _READINESS.decode(payload or b"")
         except RouterError as error:
             return error.message
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return "the engine host's answer can't be read"
         self.ready_adapters = state.adapters.get("ready", 0)
         if state.ready:
@@ -189,5 +191,7 @@ async def _order(egress: Egress, path: str) -> AdapterListing | RouterError:
 def _listing(payload: bytes | None) -> AdapterListing:
     try:
         return _LISTING.decode(payload or b"")
-    except msgspec.DecodeError as error:
-        raise UpstreamProtocolError(f"the engine host's list of adapters can't be read: {error}") from None
+    except UNREADABLE as error:
+        raise UpstreamProtocolError(
+            f"the engine host's list of adapters can't be read: {type(error).__name__}"
+        ) from None

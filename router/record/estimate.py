@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from router.core.errors import UpstreamProtocolError, UpstreamTimeout
 from router.core.types import Attempt, Dialect, Features, Usage
@@ -20,22 +20,46 @@ _UNFREE = _CUT | {UpstreamTimeout.code, UpstreamProtocolError.code}
 """Codes with which an attempt may be billed though no piece of an answer came. With any other the upstream refused."""
 
 
+MOST_TOKENS = 100_000_000
+"""No request has more, nor has any answer: an upstream that reports more isn't believed."""
+
+
+def credible(usage: Usage | None) -> Usage | None:
+    """Return what can be believed of an upstream's report; None = nothing can: a count is negative, or more than there can be.
+
+    Parts that are more than their whole raise it, for they are billed, and a cost that isn't known would pass a budget.
+    """
+    if usage is None or not all(0 <= count <= MOST_TOKENS for count in astuple(usage)):
+        return None
+    read_or_written = usage.cached_input_tokens + usage.cache_write_tokens
+    return replace(
+        usage,
+        input_tokens=max(usage.input_tokens, read_or_written, usage.audio_input_tokens),
+        output_tokens=max(usage.output_tokens, usage.reasoning_tokens, usage.audio_output_tokens),
+        long_cache_write_tokens=min(usage.long_cache_write_tokens, usage.cache_write_tokens),
+    )
+
+
 def billed(attempt: Attempt, features: Features | None) -> tuple[Usage | None, bool]:
     """Return (what an attempt is billed for, whether that is our estimate); None = it costs nothing.
 
-    A stream that was cut counts its prompt, as the upstream reported it early on or as it was estimated, and what of the
-    answer was seen. A whole answer that was given up counts as long as it might have been. A request that was refused, or
-    never got there, counts nothing.
+    What the upstream reported counts as far as it is credible. A stream that was cut counts its prompt, as the upstream
+    reported it early on or as it was estimated, and what of the answer was seen. A whole answer that was given up counts as
+    long as it might have been. A request that was refused, or never got there, counts nothing.
     """
-    usage, code = attempt.usage, attempt.error_code
-    if not attempt.sent or not attempt.reached or features is None or features.dialect is Dialect.COUNT_TOKENS:
-        return usage, False
+    usage, code = credible(attempt.usage), attempt.error_code
+    is_doubted = usage != attempt.usage
+    if features is None or attempt.question or features.dialect is Dialect.COUNT_TOKENS:
+        return usage, is_doubted and usage is not None
+    if not attempt.sent or not attempt.reached:
+        return usage, is_doubted and usage is not None
     if code is None and usage is not None:
-        return usage, False
+        return usage, is_doubted
     if code is not None and not attempt.pieces and usage is None and code not in _UNFREE:
         return None, False
     seen = max(attempt.pieces if not attempt.chars else 0, -(-attempt.chars // CHARS_PER_TOKEN))
-    if not attempt.pieces and not features.stream and features.dialect is not Dialect.EMBEDDINGS:
+    is_unseen = not attempt.pieces or (is_doubted and usage is None)
+    if is_unseen and not features.stream and features.dialect is not Dialect.EMBEDDINGS:
         limit = features.max_output_tokens
         seen = features.choices * (ASSUMED_OUTPUT_TOKENS if limit is None else min(limit, ASSUMED_OUTPUT_TOKENS))
     if usage is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from enum import Enum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,12 +21,27 @@ FILE = "feedback.jsonl"
 KEPT = 50_000
 """The latest answers that can be rated."""
 
+MOST_CHANGES = 8
+"""Ratings of one answer that are written down; who changes a mind oftener is heard, and changes nothing."""
+
 
 class _Answer(NamedTuple):
     principal_id: str
     group: str
     target: str
-    is_rated: bool = False
+    ratings: int = 0
+    score: float | None = None
+    """The latest rating."""
+
+
+class Heard(Enum):
+    """What became of a rating."""
+
+    UNKNOWN = "unknown"
+    """The caller has no such answer, or it is too old."""
+    FIRST = "first"
+    """It is the answer's first: only that counts for canaries and for adapters on trial."""
+    LATER = "later"
 
 
 class FeedbackBook:
@@ -48,37 +64,43 @@ class FeedbackBook:
 
     def write(self, outcome: Outcome) -> None:
         """See `core.ports.Sink`. What brought no answer can't be rated."""
-        answer = next((one for one in reversed(outcome.attempts) if one.error_code is None), None)
+        tries = [one for one in outcome.attempts if one.error_code is None and not one.question]
+        answer = tries[-1] if tries else None
         if answer is None:
             return
         self._answers[outcome.decision_id] = _Answer(outcome.principal_id, answer.group, answer.target)
         if len(self._answers) > self._kept:
             self._answers.popitem(last=False)
 
-    def rate(self, decision_id: str, principal_id: str, score: float) -> bool:
-        """Take a caller's rating, 0..1, of an answer of its own; False = there is no such answer, or it is too old.
+    def rate(self, decision_id: str, principal_id: str, score: float) -> Heard:
+        """Take a caller's rating, 0..1, of an answer of its own.
 
-        A later rating of the same answer is written down too, but counts for nothing else.
+        A later rating that says something else is written down too, a few times, but counts for nothing else.
         """
         answer = self._answers.get(decision_id)
         if answer is None or answer.principal_id != principal_id:
-            return False
-        if not answer.is_rated:
-            self._answers[decision_id] = answer._replace(is_rated=True)
+            return Heard.UNKNOWN
+        if score == answer.score or answer.ratings >= MOST_CHANGES:
+            return Heard.LATER
+        self._answers[decision_id] = answer._replace(ratings=answer.ratings + 1, score=score)
+        if not answer.ratings:
             self._rated(answer.group, answer.target, score)
         if self._folder is not None:
-            if self._outbox is None:
-                self._outbox = Outbox("feedback", self._append, close=self._close)
-            feedback = Feedback(
-                decision_id=decision_id,
-                time_unix_s=self._now_unix_s(),
-                principal_id=principal_id,
-                group=answer.group,
-                target=answer.target,
-                score=score,
-            )
-            self._outbox.put(feedback)
-        return True
+            self._write(decision_id, answer, score)
+        return Heard.LATER if answer.ratings else Heard.FIRST
+
+    def _write(self, decision_id: str, answer: _Answer, score: float) -> None:
+        if self._outbox is None:
+            self._outbox = Outbox("feedback", self._append, close=self._close)
+        feedback = Feedback(
+            decision_id=decision_id,
+            time_unix_s=self._now_unix_s(),
+            principal_id=answer.principal_id,
+            group=answer.group,
+            target=answer.target,
+            score=score,
+        )
+        self._outbox.put(feedback)
 
     def state(self) -> SinkState:
         """See `core.ports.Sink`."""

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from router.core import clock
+from router.core.errors import stack_of
 from router.core.periods import Periods, Spent, periods
 from router.core.types import Attempt, Locality, Principal
 from router.record.databases import StoreDown
@@ -32,6 +33,9 @@ _T = TypeVar("_T")
 BATCH_S = 0.25
 """How long usage is collected before it is written; a killed process loses no more than this."""
 
+_MOST_PICOUSD = 10**18
+"""A million dollars: no attempt counts as more, so that whatever price stands in a configuration, the database can hold it."""
+
 _NOTHING = SpentPicousd()
 _RETRY_S = 0.5
 _SNAPSHOT_S = 60.0
@@ -40,7 +44,8 @@ _FIRST_S = 5.0
 
 _CLOSE_S = 10.0
 SNAPSHOT = "ledger-known.json"
-LEFT = "ledger-waiting.json"
+LEFT = "ledger-waiting"
+"""How the names of files begin in which runs of routers left what they couldn't write, each its own."""
 
 
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,13 +89,16 @@ class Ledger:
         self._open: dict[Place, Tally] = {}
         self._unwritten: list[Batch] = []
         """In the order they are written; replaced, not changed, but under the lock."""
-        self._has_left = False
+        self._left: tuple[Path, ...] = ()
+        """Files of earlier runs, whose batches are unwritten yet."""
         self._since_read: list[Batch] = []
         """Batches that were written after what was spent was read last."""
         self._trouble, self._lost = "", 0
-        self._known = _read(folder / SNAPSHOT, _Known, _Known())
+        known = _read(folder / SNAPSHOT, _Known)
+        self._known, self.is_known = known or _Known(), known is not None
+        """Whether the store was ever read, now or by an earlier run: else nobody can say whether there are keys."""
         self._periods = periods(self._now_unix_s())
-        self._spent = dict(self._known.spent) if self._known.periods == self._periods else {}
+        self._spent = _rolled(self._known.spent, self._known.periods or self._periods, self._periods)
         self.keys = bearers(self._known.keys, secret)
         """Whose keys the store has, by their digests; replaced when it is read."""
         self._wake, self._closing = threading.Event(), threading.Event()
@@ -101,8 +109,9 @@ class Ledger:
     async def start(self) -> None:
         """Start the thread; wait a little for what the store knows, and go on without it."""
         self._loop = asyncio.get_running_loop()
-        self._unwritten = _read(self._folder / LEFT, list[Batch], [])
-        self._has_left = bool(self._unwritten)
+        left = {path: _read(path, list[Batch]) for path in sorted(self._folder.glob(f"{LEFT}*.json"))}
+        self._left = tuple(path for path, batches in left.items() if batches is not None)
+        self._unwritten = [batch for batches in left.values() for batch in batches or ()]
         self._thread.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_FIRST_S):
@@ -126,6 +135,7 @@ class Ledger:
         now_s = self._now_unix_s()
         self._roll(now_s)
         hour, spent, last = int(now_s) // 3600 * 3600, 0, billed[-1]
+        lost_before = self._lost
         with self._lock:
             for attempt in billed:
                 cost = 0
@@ -142,6 +152,8 @@ class Ledger:
                     tally = self._open[place] = Tally()
                 _count(tally, attempt, cost)
                 tally.requests += attempt is last
+        if self._lost > lost_before == 0:
+            _log.error("%d rows of usage wait for the ledger's store: from now on, others are lost", self._max_waiting)
         if spent:
             day, week, month = self._spent.get(who.id, _NOTHING)
             self._spent[who.id] = SpentPicousd(day + spent, week + spent, month + spent)
@@ -173,14 +185,10 @@ class Ledger:
 
     def _roll(self, now_s: float) -> None:
         """Begin a new day, week or month where it is time."""
-        if now_s < self._periods.next_day:
+        if self._periods.day <= now_s < self._periods.next_day:
             return
         old, self._periods = self._periods, periods(now_s)
-        new = self._periods
-        self._spent = {
-            key: SpentPicousd(0, week if old.week == new.week else 0, month if old.month == new.month else 0)
-            for key, (_, week, month) in self._spent.items()
-        }
+        self._spent = _rolled(self._spent, old, self._periods)
 
     def _rows_waiting(self) -> int:
         return len(self._open) + sum(len(batch.rows) for batch in self._unwritten)
@@ -189,6 +197,7 @@ class Ledger:
 
     def _run(self) -> None:
         read_s = saved_s = 0.0
+        saved = self._known.keys if self.is_known else None
         while True:
             closing = self._closing.is_set()
             try:
@@ -196,14 +205,20 @@ class Ledger:
                 if not closing and (not read_s or clock.monotonic_s() - read_s >= self._refresh_s):
                     known = self._read()
                     read_s = clock.monotonic_s()
-                    if known.keys != self._known.keys or read_s - saved_s >= _SNAPSHOT_S:
+                    self._tell(
+                        known
+                    )  # before it is kept: a key that was revoked must not live on for want of room here
+                    if known.keys != saved or read_s - saved_s >= _SNAPSHOT_S:
                         saved_s = read_s
                         write_whole(self._folder / SNAPSHOT, msgspec.json.encode(known), 0o600)
-                    self._tell(known)
-            except (StoreDown, OSError) as error:
+                        saved = known.keys
+            except StoreDown as error:
                 self._say(str(error))
-            except Exception:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
-                _log.exception("the ledger can't be written")
+            except OSError as error:
+                self._say(f"its folder can't be written: {error.strerror}")
+            except Exception as error:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
+                if not self._trouble:
+                    _log.error("the ledger can't be written by a bug of the router\n%s", stack_of(error))
                 self._say("a bug of the router; its log says where")
             else:
                 self._say("")
@@ -227,9 +242,9 @@ class Ledger:
             with self._lock:
                 self._unwritten.pop(0)
                 self._since_read.append(batch)
-        if self._has_left:
-            (self._folder / LEFT).unlink(missing_ok=True)
-            self._has_left = False
+        for path in self._left:
+            path.unlink(missing_ok=True)
+        self._left = ()
 
     def _merge(self) -> None:
         """Put batches that were never tried together, so that a long outage doesn't fill the memory with the same rows."""
@@ -288,7 +303,7 @@ class Ledger:
             if foreign := sum(key.secret_id != own for key in known.keys):
                 _log.error("%d stored keys were made with another router's secret: copy the file 'secret'", foreign)
         self._known = known
-        self._was_read = True
+        self._was_read = self.is_known = True
         if known.periods != self._periods:
             return  # read before midnight; it is read again soon
         spent = dict(known.spent)
@@ -318,14 +333,26 @@ class Ledger:
             if self._was_read:
                 write_whole(self._folder / SNAPSHOT, msgspec.json.encode(known), 0o600)
             if batches:
-                write_whole(self._folder / LEFT, msgspec.json.encode(batches), 0o600)
+                write_whole(self._folder / f"{LEFT}-{self._writer}.json", msgspec.json.encode(batches), 0o600)
+                for path in self._left:  # what stood there stands here now
+                    path.unlink(missing_ok=True)
         except OSError as error:
             _log.error("%d rows of the ledger are lost: %s", sum(len(one.rows) for one in batches), error.strerror)
 
 
 def known_keys(folder: Path) -> tuple[StoredKey, ...]:
     """Return the keys that the store was last seen to have, from the folder for records."""
-    return _read(folder / SNAPSHOT, _Known, _Known()).keys
+    known = _read(folder / SNAPSHOT, _Known)
+    return known.keys if known is not None else ()
+
+
+def _rolled(spent: Mapping[str, SpentPicousd], old: Periods, new: Periods) -> dict[str, SpentPicousd]:
+    """Keep of what was spent in some periods what was spent in the running ones."""
+    same_day, same_week, same_month = old.day == new.day, old.week == new.week, old.month == new.month
+    return {
+        key: SpentPicousd(day * same_day, week * same_week, month * same_month)
+        for key, (day, week, month) in spent.items()
+    }
 
 
 def _count(tally: Tally, attempt: Attempt, cost_picousd: int) -> None:
@@ -348,15 +375,15 @@ def _count(tally: Tally, attempt: Attempt, cost_picousd: int) -> None:
 
 def _picousd(usd: Decimal) -> int:
     """Count a cost in 10^-12 dollars, rounded up."""
-    return int((usd * PICO).to_integral_value(ROUND_CEILING))
+    return min(int((usd * PICO).to_integral_value(ROUND_CEILING)), _MOST_PICOUSD)
 
 
-def _read(path: Path, kind: type[_T], default: _T) -> _T:
-    """Read what an earlier run left; what can't be read is left where it is, and said."""
+def _read(path: Path, kind: type[_T]) -> _T | None:
+    """Read what an earlier run left; None = nothing, or it can't be read: then it is left where it is, and said."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
-        return default
-    except (OSError, msgspec.DecodeError) as error:
+        return None
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         _log.error("%s can't be read, and is not used: %s", path, type(error).__name__)
-        return default
+        return None

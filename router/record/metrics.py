@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
+from functools import lru_cache
 from math import nan
+from typing import Generic, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest
+from prometheus_client.registry import Collector
 
 from router.core.ports import SinkState
 from router.core.types import Attempt, BreakerState, Health, Outcome
@@ -15,14 +18,26 @@ from router.record.ledger import LedgerState
 _FAST_S = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5)
 _SLOW_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
+_REMEMBERED = 4096
+"""Labels are codes and configured names: there aren't many."""
+
+Kind = TypeVar("Kind", Counter, Histogram)
+
+
+class _Family(Generic[Kind]):
+    """A metric with labels that remembers its children: to find one anew costs more than to count in it."""
+
+    def __init__(self, metric: Kind) -> None:
+        self.labels: Callable[..., Kind] = lru_cache(maxsize=_REMEMBERED)(metric.labels)
+
 
 class Metrics:
     """A sink of its own registry, so that tests and reloads don't collide."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._requests = Counter(
-            "sona_requests", "Finished requests", ["locality", "status", "code", "blame"], registry=registry
+        self._requests = _Family(
+            Counter("sona_requests", "Finished requests", ["locality", "status", "code", "blame"], registry=registry)
         )
         self._overhead = Histogram(
             "sona_overhead_seconds",
@@ -31,18 +46,30 @@ class Metrics:
             registry=registry,
         )
         self._scan = Histogram("sona_scan_seconds", "Time to scan a request", buckets=_FAST_S, registry=registry)
-        self._ttft = Histogram(
-            "sona_ttft_seconds", "Time to the first byte of an answer", ["locality"], buckets=_SLOW_S, registry=registry
+        self._ttft = _Family(
+            Histogram(
+                "sona_ttft_seconds",
+                "Time to the first byte of an answer",
+                ["locality"],
+                buckets=_SLOW_S,
+                registry=registry,
+            )
         )
-        self._elapsed = Histogram(
-            "sona_request_seconds", "Time of a whole request", ["locality"], buckets=_SLOW_S, registry=registry
+        self._elapsed = _Family(
+            Histogram(
+                "sona_request_seconds", "Time of a whole request", ["locality"], buckets=_SLOW_S, registry=registry
+            )
         )
-        self._scans = Counter("sona_scans", "Scans by result", ["status", "sensitivity"], registry=registry)
-        self._entities = Counter("sona_entities", "Requests with an entity type", ["entity"], registry=registry)
-        self._adapters = Counter("sona_adapter_selections", "What SONA chose", ["adapter"], registry=registry)
-        self._attempts = Counter("sona_attempts", "Upstream attempts", ["target", "code"], registry=registry)
-        self._tokens = Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
-        self._cost = Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry)
+        self._scans = _Family(Counter("sona_scans", "Scans by result", ["status", "sensitivity"], registry=registry))
+        self._entities = _Family(
+            Counter("sona_entities", "Requests with an entity type", ["entity"], registry=registry)
+        )
+        self._adapters = _Family(Counter("sona_adapter_selections", "What SONA chose", ["adapter"], registry=registry))
+        self._attempts = _Family(Counter("sona_attempts", "Upstream attempts", ["target", "code"], registry=registry))
+        self._tokens = _Family(
+            Counter("sona_tokens", "Tokens as reported upstream", ["target", "kind"], registry=registry)
+        )
+        self._cost = _Family(Counter("sona_cost_usd", "US dollars by list price", ["target"], registry=registry))
         self._clouds = _Clouds(registry)
         self._canaries = Gauge("sona_canary_ratio", "Share of traffic of a canary", ["group"], registry=registry)
         self._sinks_up = Gauge("sona_record_sink_up", "1 = records are written", ["sink"], registry=registry)
@@ -121,12 +148,29 @@ class Metrics:
         """Counting never fails."""
         return SinkState()
 
-    def render(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def render(self, may_see: Callable[[Mapping[str, str]], bool] | None = None) -> bytes:
+        """Write metrics in Prometheus' text format: all, or the samples whose labels somebody `may_see`."""
+        if may_see is None:
+            return generate_latest(self.registry)
+        part = CollectorRegistry()
+        part.register(_Part(self.registry, may_see))
+        return generate_latest(part)
 
     async def aclose(self) -> None:
         """Nothing to close."""
+
+
+class _Part(Collector):
+    """The samples that somebody may see."""
+
+    def __init__(self, whole: CollectorRegistry, may_see: Callable[[Mapping[str, str]], bool]) -> None:
+        self._whole = whole
+        self._may_see = may_see
+
+    def collect(self) -> Iterable[Metric]:
+        for family in self._whole.collect():
+            family.samples = [sample for sample in family.samples if self._may_see(sample.labels)]
+            yield family
 
 
 class _Clouds:

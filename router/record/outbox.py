@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
+from router.core.errors import stack_of
 from router.core.ports import SinkState
 
 _log = logging.getLogger(__name__)
@@ -106,8 +107,9 @@ class Outbox(Generic[Record]):
             if not self._trouble:
                 _log.error("%s can't be written, records wait: %s", self._name, error.strerror or error)
             self._trouble = error.strerror or "it can't be written"
-        except Exception:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
-            _log.exception("%s can't be written", self._name)
+        except Exception as error:  # noqa: BLE001 whatever it is, the thread must live, and what waits be tried again
+            if not self._trouble:
+                _log.error("%s can't be written by a bug of the router\n%s", self._name, stack_of(error))
             self._trouble = "a bug of the router; its log says where"
         else:
             if self._trouble:

@@ -27,14 +27,14 @@ class Tariff:
         self._source = source if isinstance(source, ModelInfo) else _model_price(source)
 
     def price(self) -> Price | None:
-        """Return the price of a short request now, for comparing; None where input or output has none."""
+        """Return the price of a short request now, for comparing; None where input has none."""
         prices = self._now()
-        input_usd, output_usd = _base(prices.input_mtok), _base(prices.output_mtok)
-        if input_usd is None or output_usd is None:
+        input_usd = _base(prices.input_mtok)
+        if input_usd is None:
             return None
         return Price(
             input_usd=input_usd,
-            output_usd=output_usd,
+            output_usd=_base(prices.output_mtok),
             cached_input_usd=_base(prices.cache_read_mtok),
             cache_write_usd=_base(prices.cache_write_mtok),
             reasoning_usd=_base(prices.output_reasoning_mtok),

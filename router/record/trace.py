@@ -27,7 +27,7 @@ from router.core.types import (
     Usage,
     Verdict,
 )
-from router.record.estimate import billed
+from router.record.estimate import billed, credible
 from router.record.pricing import Tariff, cost
 
 SCHEMA = "1"
@@ -47,6 +47,8 @@ def _names(dropped: tuple[str, ...]) -> str:
 
 def _failure(attempt: Attempt) -> str:
     """Why an attempt didn't bring the answer, as a code; empty = it may have."""
+    if attempt.question:
+        return ""
     return attempt.error_code or (f"gate_{attempt.gate}" if attempt.gate is not None else "")
 
 
@@ -132,7 +134,7 @@ class Trace:
 
     def attempted(self, attempt: Attempt) -> None:
         """See `core.ports.Notes`."""
-        self._under_way -= attempt.sent
+        self._under_way -= attempt.sent and not attempt.question
         tariff = self._tariff_of(attempt.target)
         masked = attempt.sent and self._masks(attempt.locality)
         usage, estimated = billed(attempt, self._inputs.features if self._inputs is not None else None)
@@ -146,7 +148,7 @@ class Trace:
         """A piece of the answer came."""
         if self._ttft_ms is None:
             self._ttft_ms = self.elapsed_ms()
-        self._usage = delta.usage or self._usage
+        self._usage = credible(delta.usage) or self._usage
         if delta.dropped:
             self._dropped += delta.dropped
 
@@ -189,7 +191,7 @@ class Trace:
             sure = 1.0 if self._target.adapter is not None else 0.0
             confidence = self._selection.confidence if self._selection is not None else sure
             out.append(("x-router-adapter-confidence", f"{confidence:.3f}"))
-        attempts = len(self._attempts) + self._under_way
+        attempts = sum(not one.question for one in self._attempts) + self._under_way
         out.append(("x-router-attempts", str(attempts)))
         if self._dropped:
             out.append(("x-router-dropped", _names(self._dropped)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from router.core.types import Features, Price
+from router.core.types import Dialect, Features, Price
 
 EXPECTED_OUTPUT_TOKENS = 512
 """Assumed length of an answer whose request sets no limit."""
@@ -25,5 +25,10 @@ def most_cost_usd(features: Features, price: Price | None) -> Decimal | None:
 def _cost_usd(features: Features, price: Price | None, input_tokens: int) -> Decimal | None:
     if price is None:
         return None
+    prompt = input_tokens * price.input_usd
+    if features.dialect is Dialect.EMBEDDINGS:
+        return prompt / _MILLION
+    if price.output_usd is None:
+        return None
     output_tokens = EXPECTED_OUTPUT_TOKENS if features.max_output_tokens is None else features.max_output_tokens
-    return (input_tokens * price.input_usd + features.choices * output_tokens * price.output_usd) / _MILLION
+    return (prompt + features.choices * output_tokens * price.output_usd) / _MILLION

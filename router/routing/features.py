@@ -59,11 +59,10 @@ def features(
     `core.types.Features`.
     """
     body = request.body
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
     return Features(
         input_tokens=text_chars // CHARS_PER_TOKEN,
         max_input_tokens=max_input_tokens,
-        max_output_tokens=limit if isinstance(limit, int) else None,
+        max_output_tokens=_most_output_tokens(body),
         choices=_choices(body),
         needs=frozenset(needs(body)),
         task=request.hints.task if request.hints.task in words else None,
@@ -95,8 +94,7 @@ def most_input_tokens(text_bytes: int, leaves: int, body: JsonObject) -> int:
 
 def rough_tokens(body: JsonObject) -> int:
     """Estimate the tokens of a request as it came, in any dialect: of its prompt, and of an answer as long as it may be."""
-    limits = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
-    limit = next((one for one in limits if isinstance(one, int) and not isinstance(one, bool) and one >= 0), None)
+    limit = _most_output_tokens(body)
     output = EXPECTED_OUTPUT_TOKENS if limit is None else limit
     return text_size(body)[0] // CHARS_PER_TOKEN + _choices(body) * output
 
@@ -117,10 +115,18 @@ def text_size(body: JsonObject) -> tuple[int, int]:
                 chars += len(value)
                 size += len(value) if is_ascii else len(value.encode(errors="replace"))
         elif isinstance(value, dict):
-            left.extend(one for name, one in value.items() if name not in ("role", "type"))
+            for name, one in value.items():
+                if name != "role" and name != "type":
+                    left.append(one)
         elif isinstance(value, list):
             left.extend(value)
     return chars, size
+
+
+def _most_output_tokens(body: JsonObject) -> int | None:
+    """Return how long an answer may be, in tokens; of several limits the largest: a vendor may know only that one."""
+    given = (body.get(name) for name in ("max_completion_tokens", "max_output_tokens", "max_tokens"))
+    return max((one for one in given if isinstance(one, int) and not isinstance(one, bool) and one > 0), default=None)
 
 
 def _choices(body: JsonObject) -> int:

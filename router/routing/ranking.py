@@ -34,20 +34,23 @@ class Ranking:
 
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> tuple[Ranked, ...]:
         """Order candidates best first, those that a stage left out last. The order they come in makes no difference."""
-        left = sorted(candidates, key=_identity)
-        scores: dict[int, tuple[float, ...]] = {id(one): () for one in left}
+        left = [Ranked(one, ()) for one in sorted(candidates, key=_identity)]
         out: list[Ranked] = []
         for kind, strategy in self._stages:
-            kept: list[Candidate] = []
-            for one, score in zip(left, strategy.rank(features, left, seed), strict=True):
+            kept: list[Ranked] = []
+            scores = strategy.rank(features, [item.candidate for item in left], seed)
+            for item, score in zip(left, scores, strict=True):
                 if score is None:
-                    out.append(Ranked(one, scores[id(one)], f"filtered:{kind}"))
+                    out.append(Ranked(item.candidate, item.scores, f"filtered:{kind}"))
                 else:
-                    scores[id(one)] += (score,)
-                    kept.append(one)
+                    kept.append(Ranked(item.candidate, (*item.scores, score)))
             left = kept
-        ranked = sorted((Ranked(one, scores[id(one)]) for one in left), key=lambda item: tuple(-x for x in item.scores))
-        return (*ranked, *out)
+        left.sort(key=_best_first)
+        return (*left, *out)
+
+
+def _best_first(item: Ranked) -> list[float]:
+    return [-score for score in item.scores]
 
 
 def _identity(candidate: Candidate) -> tuple[str, str]:

@@ -147,5 +147,5 @@ def _priced(config: RouterConfig, deployment: DeploymentConfig) -> DeploymentCon
         return deployment
     tariff, window = compose.facts_of(config, deployment)
     price = tariff.price() if tariff is not None else None
-    own = PriceConfig.of(price) if price is not None else None
+    own = PriceConfig.of(price) if price is not None and price.output_usd is not None else None
     return deployment.model_copy(update={"price": own, "context_tokens": window})

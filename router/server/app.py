@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
@@ -12,10 +13,10 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from router.accounts import Accounts
-from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, stack_of
+from router.core.errors import InternalError, MethodNotAllowed, NotFound, RouterError, Unauthenticated, stack_of
 from router.core.types import Dialect, Limits, Principal
 from router.runtime import Runtime
-from router.server.auth import Authenticator
+from router.server.auth import ANONYMOUS, Authenticator, is_foreign_page
 from router.server.exchange import Exchange
 from router.server.routes import adapters, decisions, models, operations, responses
 from router.server.routes.decisions import Feedback
@@ -51,9 +52,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     """Build the application on a runtime that is running."""
     app = FastAPI(title="sona-router", docs_url=None, redoc_url=None, openapi_url=None)
     app.router.redirect_slashes = False
-    for dialect in SERVED:
-        endpoint = _ENDPOINTS.get(dialect, Inference)(runtime, dialect)
-        app.router.routes.append(Route(codec(dialect).path, endpoint, methods=["POST"]))
+    endpoints = {codec(one).path: _ENDPOINTS.get(one, Inference)(runtime, one) for one in SERVED}
+    for path, endpoint in endpoints.items():
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))
     app.router.routes.append(Route("/v1/route/explain", Explain(runtime), methods=["POST"]))
     app.router.routes.append(Route("/v1/decisions/{decision}/feedback", Feedback(runtime), methods=["POST"]))
     app.router.routes.append(Route("/v1/sona/select", Select(runtime, Dialect.CHAT), methods=["POST"]))
@@ -62,8 +63,9 @@ def create_app(runtime: Runtime) -> FastAPI:
     app.include_router(decisions.build(runtime))
     app.include_router(operations.build(runtime))
     app.include_router(responses.build(runtime))
-    authenticator = Authenticator(runtime.config.server.keys, runtime.secret, runtime.ledger)
-    app.add_middleware(Guard, authenticator=authenticator, accounts=runtime.accounts)
+    server = runtime.config.server
+    authenticator = Authenticator(server.keys, runtime.secret, runtime.ledger, host=server.host)
+    app.add_middleware(Guard, authenticator=authenticator, accounts=runtime.accounts, endpoints=endpoints)
     app.add_exception_handler(RouterError, _router_error)
     app.add_exception_handler(HTTPException, _http_error)
     return app
@@ -72,8 +74,12 @@ def create_app(runtime: Runtime) -> FastAPI:
 class Guard:
     """Lets nobody without a key past, whatever the route, and no exception out: its message may quote a prompt."""
 
-    def __init__(self, app: ASGIApp, authenticator: Authenticator, accounts: Accounts) -> None:
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, accounts: Accounts, endpoints: Mapping[str, ASGIApp]
+    ) -> None:
+        """`endpoints` take the POSTs of their paths: they are called without the walk through all routes and layers."""
         self._app = app
+        self._endpoints = endpoints
         self._authenticator = authenticator
         self._accounts = accounts
 
@@ -100,8 +106,13 @@ class Guard:
                 principal = scope["sona.principal"] = self._authenticator.principal(
                     exchange.headers.get("authorization"), exchange.headers.get("x-api-key")
                 )
+                if principal is ANONYMOUS and is_foreign_page(exchange.headers):
+                    raise Unauthenticated(
+                        "web pages from elsewhere need a key; make one with `sona-router keys create`"
+                    )
                 who = principal if principal.limits != _UNLIMITED else None
-            await self._app(scope, receive, noting)
+            endpoint = self._endpoints.get(scope["path"], self._app) if scope["method"] == "POST" else self._app
+            await endpoint(scope, receive, noting)
         except RouterError as error:
             await exchange.error(error, [("x-request-id", exchange.request_id)], _body(exchange, error))
         except Exception as error:  # noqa: BLE001 the last of all resorts

@@ -8,9 +8,11 @@ import random
 import re
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from starlette.types import Message, Receive, Scope, Send
 
+from router.core.alarm import Alarm
 from router.core.errors import RequestTimeout, RequestTooLarge, RouterError
 from router.core.types import Locality, Principal
 
@@ -36,15 +38,31 @@ class ClientGone(Exception):
     """The caller closed the connection."""
 
 
+class _Head(NamedTuple):
+    """What a request's head says, read once for all who take part in answering it."""
+
+    headers: dict[str, str]
+    request_id: str
+
+
+def _head(scope: Scope) -> _Head:
+    known: _Head | None = scope.get("sona.head")
+    if known is None:
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        given = headers.get("x-request-id", "")
+        request_id = given if _SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        known = scope["sona.head"] = _Head(headers, request_id)
+    return known
+
+
 class Exchange:
     """One request and its answer. Header names are lower-case."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        given = self.headers.get("x-request-id", "")
-        self.request_id = given if _SANE_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+        self._alarm: Alarm | None = None
+        self.headers, self.request_id = _head(scope)
         self.path: str = scope["path"]
         self.principal: Principal = scope.get("sona.principal", NOBODY)
         self.started = False
@@ -162,11 +180,23 @@ class Exchange:
         await self._out({"type": "http.response.start", "status": status, "headers": encoded})
 
     async def _out(self, message: Message) -> None:
+        alarm = self._alarm
+        if alarm is None:
+            alarm = self._alarm = Alarm()
+        alarm.set(asyncio.get_running_loop().time() + _SEND_S)
+        is_over = True
         try:
-            async with asyncio.timeout(_SEND_S):
-                await self._send(message)
-        except TimeoutError:
-            raise ClientGone from None
+            await self._send(message)
+            is_over = not message.get("more_body", message["type"] == "http.response.start")
+        except asyncio.CancelledError:
+            if alarm.stop():
+                raise ClientGone from None
+            raise
+        finally:
+            alarm.stop()
+            if is_over:
+                alarm.close()
+                self._alarm = None
 
 
 def _clean(value: str) -> bytes:

@@ -29,7 +29,7 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
     keys: list[dict[str, object]] = []
     for name, key, more in (
         ("ops", ADMIN, {"admin": True}),
-        ("law", LAW, {"tenant": "law"}),
+        ("law", LAW, {"tenant": "law", "budget": {"day_usd": 5}}),
         ("sales", SALES, {"tenant": "sales"}),
     ):
         (folder / name).write_text(key)
@@ -70,6 +70,18 @@ async def test_a_tenant_neither_sees_nor_reaches_an_adapter_of_others(http: http
     chosen = await ask(http, SALES, "local")
     assert chosen.status_code == 200
     assert chosen.headers["x-router-adapter"] != "contract"
+
+
+async def test_metrics_tell_a_tenant_nothing_of_another_s_keys_and_adapters(http: httpx.AsyncClient) -> None:
+    assert (await ask(http, LAW, "contract")).status_code == 200
+    assert (await ask(http, SALES, "query")).status_code == 200
+    for key, sees in ((ADMIN, True), (LAW, True), (SALES, False)):
+        text = (await http.get("/metrics", headers=bearer(key))).text
+        assert ('target="local/contract@' in text) == sees
+        assert ("contract" in text) == sees
+        assert ('sona_budget_remaining_usd{key="law"} 5.0' in text) == sees
+        assert 'target="local/query@' in text
+        assert "sona_requests_total{" in text
 
 
 def _orders(stack: Stack) -> list[str]:

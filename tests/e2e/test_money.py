@@ -36,6 +36,9 @@ LIMITS: dict[str, dict[str, object]] = {
     "minute": {"requests_per_minute": 60},
     "teller": {"requests_per_minute": 60, "tokens_per_minute": 6000, "budget": {"day_usd": 1}},
     "single": {"concurrency": 1},
+    "asker": {"requests_per_minute": 2},
+    "chooser": {"requests_per_minute": 2},
+    "planner": {"budget": {"day_usd": "0.002"}},
 }
 
 
@@ -101,6 +104,28 @@ async def metric(stack: Stack, name: str) -> float:
     async with client(stack, key_of("free")) as http:
         text = (await http.get("/metrics")).text
     return next(float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+# -- questions that no model answers
+
+
+@pytest.mark.parametrize(("key", "path"), [("asker", "/v1/route/explain"), ("chooser", "/v1/sona/select")])
+async def test_questions_about_a_request_count_as_requests(stack: Stack, key: str, path: str) -> None:
+    body = {"model": "ok", "messages": [{"role": "user", "content": "Hi"}]}
+    async with client(stack, key_of(key)) as http:
+        answers = [await http.post(path, json=body) for _ in range(3)]
+    assert [one.status_code for one in answers] == [200, 200, 429]
+    assert answers[0].headers["x-ratelimit-remaining-requests"] == "1"
+    assert answers[2].json()["error"]["code"] == "rate_limit_exceeded"
+
+
+async def test_an_explanation_reckons_with_the_limit_that_a_budget_sets_for_an_answer(stack: Stack) -> None:
+    """4,096 tokens may cost more than this key has left; 512, as much as is expected without a budget, would not."""
+    body = {"model": "ok", "messages": [{"role": "user", "content": "Hi"}]}
+    async with client(stack, key_of("planner")) as http:
+        for path in ("/v1/chat/completions", "/v1/route/explain"):
+            answer = await http.post(path, json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (429, "insufficient_quota"), path
 
 
 # -- budgets

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from types import SimpleNamespace
+from typing import cast
 
+import httpx
+import msgspec
 import pytest
+from starlette.routing import Route, Router
 
+from router.core.adapters import AdapterListing
 from router.core.errors import LocalityViolation
 from router.core.ports import Clocks
 from router.core.types import Cleared, JsonObject, Masking, Principal, ScanReport, ScanStatus, Sensitivity, Verdict
+from router.directory import AdapterDirectory
 from router.policy.clearance import clear
 from router.providers._http import Egress
 from router.providers.local import EngineHost
+from router.record.feedback import FeedbackBook
+from router.record.recent import Recent
 from router.routing.candidates import local_target
-from router.server.routes.decisions import vote
+from router.runtime import Runtime
+from router.server.routes.decisions import Feedback, vote
 from tests.fakes.cloud import Cloud
+from tests.fakes.outcomes import outcome
+from tests.fakes.scripted import Asked, Reply, scripted
 from tests.fakes.values import request
 
 pytestmark = pytest.mark.anyio
@@ -91,5 +104,43 @@ async def test_what_a_caller_thinks_of_an_adapters_answer_is_told_to_the_host(cl
     for target, good in (("local/law@3f2a", False), ("local/base", True), ("openai/gpt", True), (None, True)):
         await vote(host, json.dumps({"target": target, "status": 200}).encode(), good=good)
     await vote(host, None, good=True)
+    assert [one.url for one in cloud.requests] == [b"/v1/adapters/law@3f2a:vote?good=false"]
+    await host.aclose()
+
+
+async def test_a_list_that_cannot_be_read_ends_no_following() -> None:
+    nested = b'{"revision": 1, "base_model": "b", "data": [], "x": ' + b"[" * 100_000
+    wrong = [b"\xff", b'{"revision": 1, "base_model": "\xff", "data": []}', nested]
+
+    def answer(asked: Asked) -> Reply:
+        after = int(asked.path.partition("after=")[2].partition("&")[0])
+        if after == 1 and wrong:
+            return Reply([wrong.pop()])
+        listing = AdapterListing(revision=max(1, after + 1), base_model="old" if wrong else "new", data=())
+        return Reply([msgspec.json.encode(listing)])
+
+    async with scripted(answer) as server:
+        host = EngineHost((server.url,), None, connect_s=2)
+        directory = AdapterDirectory(None)
+        following = asyncio.create_task(directory.follow(host))
+        async with asyncio.timeout(15):
+            while directory.listing.base_model != "new":
+                await asyncio.sleep(0.02)
+        following.cancel()
+        await asyncio.wait((following,))
+        await host.aclose()
+
+
+async def test_who_rates_an_answer_again_and_again_has_one_vote(cloud: Cloud) -> None:
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
+    recent, book = Recent(), FeedbackBook(None, lambda _group, _target, _score: None)
+    said = msgspec.structs.replace(outcome(1), decision_id="d", principal_id="nobody", target="local/law@3f2a")
+    for sink in (recent, book):
+        sink.write(said)
+    endpoint = Feedback(cast(Runtime, SimpleNamespace(feedback=book, recent=recent, host=host)))
+    router = Router([Route("/{decision}", endpoint, methods=["POST"])])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(router), base_url="http://router") as http:
+        for number in range(6):
+            assert (await http.post("/d", json={"score": number / 10})).status_code == 200
     assert [one.url for one in cloud.requests] == [b"/v1/adapters/law@3f2a:vote?good=false"]
     await host.aclose()

@@ -420,6 +420,19 @@ async def test_unknown_fields_reach_the_engine_byte_for_byte(tmp_path: Path) -> 
         assert b'[{"role":"user","content":"\\u00e9","extra":{"b":1,"a":2}}]' in sent
 
 
+async def test_nobody_names_a_request_for_the_engine(tmp_path: Path) -> None:
+    """One of the engine's names means that a request goes before all others."""
+    async with serving(tmp_path) as running:
+        for path, asked in (
+            ("chat/completions", {"messages": [{"role": "user", "content": "x"}]}),
+            ("completions", {"prompt": "x"}),
+        ):
+            body = {"model": "base", "request_id": "urgent-1", **asked}
+            answer = await running.http.post(f"/v1/{path}", json=body, headers={"x-request-id": "urgent-2"})
+            assert answer.status_code == 200
+            assert b"urgent" not in running.engine.bodies[-1]
+
+
 async def test_completions_are_served_too(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapters" / "legal", card="system_prompt: not for completions")
     async with serving(tmp_path) as running:

@@ -331,6 +331,14 @@ async def test_a_tenant_that_may_not_use_an_adapter_is_told_there_is_none(tmp_pa
             answer = await running.http.post("/v1/chat/completions", json=body, headers={"x-router-tenant": tenant})
             seen[answer.status_code] += 1
         assert seen == {200: 2, 404: 2}
+        for model in ("lega", "legal@000000000000", "legall"):
+            near = await running.http.post(
+                "/v1/chat/completions", json={**body, "model": model}, headers={"x-router-tenant": "sales"}
+            )
+            assert near.status_code == 404
+            assert "legal" not in near.text, "a name near it would tell that it is there"
+        told = await running.http.post("/v1/chat/completions", json={**body, "model": "lega"})
+        assert "legal" in told.text  # whoever asks for no tenant operates the host
 
 
 async def test_a_version_that_fails_its_cards_checks_leaves_the_one_before_serving(tmp_path: Path) -> None:

@@ -153,10 +153,12 @@ def memory_of(host: HostProcess) -> dict[str, list[str]]:
     """Ask vLLM itself, past the host."""
     server = next(one for one in host.engine_processes() if "vllm.entrypoints" in str(one.cmdline()[2:4]))
     command = server.cmdline()
-    url = f"http://127.0.0.1:{command[command.index('--port') + 1]}/sona/adapters"
-    assert httpx.get(url, trust_env=False).status_code == 401
-    key = server.environ()["VLLM_API_KEY"]
-    return httpx.get(url, headers={"authorization": f"Bearer {key}"}, trust_env=False).json()
+    url = f"http://127.0.0.1:{command[command.index('--port') + 1]}"
+    for path in ("/sona/adapters", "/v1/models", "/version", "/metrics", "/health", "/openapi.json"):
+        assert httpx.get(url + path, trust_env=False).status_code == 401, path
+    assert httpx.post(f"{url}/tokenize", json={"prompt": "Hello"}, trust_env=False).status_code == 401
+    headers = {"authorization": f"Bearer {server.environ()['VLLM_API_KEY']}"}
+    return httpx.get(f"{url}/sona/adapters", headers=headers, trust_env=False).json()
 
 
 def running(host: HostProcess) -> float:

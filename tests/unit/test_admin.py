@@ -44,6 +44,8 @@ def test_administrators_are_let_through(request_: Request) -> None:
         asked(ANONYMOUS, host="127.0.0.1:8080", origin="null"),
         asked(ANONYMOUS, host="evil.example.com", origin="http://evil.example.com"),
         asked(ANONYMOUS, host="evil.example.com"),
+        asked(ANONYMOUS, host="[::1"),
+        asked(ANONYMOUS, host="127.0.0.1:8080", origin="http://[::1"),
         asked(ANONYMOUS),
     ],
 )

@@ -196,3 +196,45 @@ def test_without_enough_attempts_a_share_of_failures_does_not_open_it(clock: Han
         monitor.finished("d", 5.0)
         clock.now_s += 30
     assert monitor.snapshot() == {"d": "closed"}
+
+
+def opened(monitor: HealthMonitor, clock: HandClock) -> float:
+    """Open the breaker under an attempt that goes on, wait until it is half-open; return when that attempt began."""
+    old_s = monitor.begin("d", patience_s=5)
+    for _ in range(3):
+        monitor.failed("d", UpstreamUnavailable("x"))
+    clock.now_s += 10
+    return old_s
+
+
+@pytest.mark.parametrize("how", ["leaves", "answers", "is refused", "fails", "finishes"])
+def test_the_end_of_an_old_attempt_lets_no_second_probe_through(
+    monitor: HealthMonitor, clock: HandClock, how: str
+) -> None:
+    old_s = opened(monitor, clock)
+    probe_s = monitor.begin("d", patience_s=30)
+    clock.now_s += 1
+    match how:
+        case "leaves":
+            monitor.released("d", since_s=old_s)
+        case "answers":
+            monitor.answered("d", 5.0, since_s=old_s)
+        case "is refused":
+            monitor.failed("d", UpstreamRejected("x"), since_s=old_s)
+        case "fails":
+            monitor.failed("d", UpstreamUnavailable("x"), since_s=old_s)
+        case _:
+            monitor.finished("d", 5.0, since_s=old_s)
+    assert not monitor.health("d").available
+    assert monitor.snapshot() == {"d": "half-open"}
+    monitor.finished("d", 5.0, since_s=probe_s)
+    assert monitor.snapshot() == {"d": "closed"}
+
+
+def test_a_probe_whose_turn_is_over_does_not_end_that_of_the_next(monitor: HealthMonitor, clock: HandClock) -> None:
+    opened(monitor, clock)
+    first_s = monitor.begin("d", patience_s=5)
+    clock.now_s += 6
+    monitor.begin("d", patience_s=5)
+    monitor.released("d", since_s=first_s)
+    assert not monitor.health("d").available

@@ -26,7 +26,7 @@ from router.core.errors import (
 )
 from router.core.types import Cleared, Locality, Target
 from router.policy.clearance import clear
-from tests.fakes.execution import WORD, Run, ScriptedProvider, plan, step
+from tests.fakes.execution import END, WORD, Run, ScriptedProvider, plan, step
 from tests.fakes.values import report, request, target, verdict
 
 pytestmark = pytest.mark.anyio
@@ -110,6 +110,20 @@ async def test_a_consumer_who_stops_cancels_the_upstream() -> None:
         await anext(deltas)
     assert upstream.closed == 1
     assert run.notes.attempts[0].error_code == "client_closed"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_target_that_hangs_is_found_out_though_every_caller_leaves(stream: bool) -> None:
+    run = Run(("a", ScriptedProvider(*([[WORD, END]] * 25), [10.0])))
+    hanging = plan(step(target("a/m"), ttft_s=8.0, total_s=9.0))
+    for _ in range(25):
+        await run(hanging, stream=stream)
+    for _ in range(2):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await run(hanging, stream=stream)
+    assert run.codes[-2:] == ["client_closed"] * 2
+    assert run.health.snapshot() == {"a/m": "open"}
 
 
 async def test_failures_of_streams_open_the_breaker_too() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import aclosing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +18,20 @@ from router.core.errors import (
     AllTargetsFailed,
     ConfigError,
     LocalityViolation,
+    StreamInterrupted,
     UpstreamRejected,
     UpstreamUnavailable,
 )
 from router.core.ports import NOTHING
-from router.core.types import Delta, JsonValue, Locality, Usage
+from router.core.types import Delta, JsonValue, Locality, Price, Usage
 from router.execution.cascade import Cascade
 from router.execution.fold import Folded, fold, without_logprobs
 from router.execution.gates import Asked, Gate, GateDeps, judge, length, logprob, refusal
 from router.execution.gates import json as json_gate
-from tests.fakes.execution import Run, ScriptedProvider, plan, step
-from tests.fakes.values import target, verdict
+from router.record.pricing import Tariff
+from router.record.trace import Trace
+from tests.fakes.execution import Permission, Run, ScriptedProvider, plan, step
+from tests.fakes.values import request, target, verdict
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +90,34 @@ async def test_a_stream_is_read_whole_before_any_of_it_is_given() -> None:
     cut = gated(("a", ScriptedProvider([*good[:2], DOWN])), ("b", ScriptedProvider([LONG])))
     await cut(TWO)
     assert cut.deltas == [LONG], "it broke before it was given, so nothing broke for the caller"
+
+
+async def test_an_answer_that_grows_too_large_to_be_held_is_given_unseen() -> None:
+    said = [piece(content="n"), piece(content="o"), piece(content="p" * 500), piece(content="e"), piece("stop")]
+    tried = ScriptedProvider(said)
+    small = Cascade(("length", length.build(length.Config(min_chars=9_999), DEPS)), most_bytes=400)
+    run = gated(("a", tried), ("b", ScriptedProvider([LONG])), cascade=small)
+    await run(TWO)
+    assert run.deltas == said
+    assert run.notes.attempts[0].gate is None
+    cut = gated(("a", ScriptedProvider([*said[:4], DOWN])), ("b", ScriptedProvider([LONG])), cascade=small)
+    with pytest.raises(StreamInterrupted):
+        await cut(TWO)
+    assert cut.deltas == said[:4], "what was let through stays, and nothing else follows it"
+    large = whole("p" * 500)
+    all_at_once = gated(("a", ScriptedProvider([large])), ("b", ScriptedProvider([LONG])), cascade=small)
+    await all_at_once(TWO, stream=False)
+    assert all_at_once.deltas == [large]
+
+
+async def test_of_an_answer_that_is_given_unseen_log_probabilities_are_left_out_to_its_end() -> None:
+    sure: dict[str, object] = {"content": [{"token": "x", "logprob": -0.1}]}
+    said = [piece(content="x" * 200, logprobs=sure), piece(content="y", logprobs=sure), piece("stop")]
+    gates = Cascade(("logprob", logprob.build(logprob.Config(), DEPS)), most_bytes=100)
+    run = gated(("a", ScriptedProvider(said)), ("b", ScriptedProvider([LONG])), cascade=gates)
+    await run(TWO)
+    assert len(run.deltas) == 3
+    assert b'logprob"' not in b"".join(delta.payload for delta in run.deltas)
 
 
 async def test_the_same_model_elsewhere_is_not_asked_for_what_it_said_already() -> None:
@@ -199,7 +232,36 @@ async def test_the_judge_is_asked_on_this_machine_and_turns_down_on_a_no(said: s
     shown = json.dumps(local.sent[0].body)
     assert "hello" in shown
     assert "a long answer" in shown
-    assert [attempt.target for attempt in run.notes.attempts] == (["a/cheap"] if accepted else ["a/cheap", "b/dear"])
+    tried = [attempt.target for attempt in run.notes.attempts if not attempt.question]
+    assert tried == (["a/cheap"] if accepted else ["a/cheap", "b/dear"])
+    asked = run.notes.attempts[0]
+    assert (asked.target, asked.question, asked.error_code, asked.usage) == ("local/base", True, None, whole("").usage)
+    assert [where.label for where in run.notes.targets] == tried, "the question is no answer"
+
+
+async def test_what_a_judge_costs_is_recorded_and_changes_nothing_of_what_the_caller_is_told() -> None:
+    run = gated(
+        ("a", ScriptedProvider([LONG])),
+        ("b", ScriptedProvider([LONGER])),
+        ("local", ScriptedProvider([DOWN], [whole("no")])),
+        cascade=Cascade(("judge", judge.build(judge.Config(), DEPS))),
+        has_engine=True,
+    )
+    free = Tariff(Price(input_usd=Decimal(0), output_usd=Decimal(0)))
+    for said in ("down", "no"):
+        trace = Trace("r", lambda _: free)
+        trace.planned(TWO)
+        one = request(stream=False, deadline_s=clock.monotonic_s() + 10)
+        async with aclosing(run.executor.execute(TWO, one, Permission(one, verdict()), trace)) as deltas:
+            assert [delta async for delta in deltas] == [LONG if said == "down" else LONGER]
+        told = dict(trace.headers(final=True))
+        tries = 1 if said == "down" else 2
+        assert told["x-router-target"] == ("a/cheap" if tries == 1 else "b/dear")
+        assert told["x-router-attempts"] == str(tries)
+        assert told["x-router-reason"] == ("strategy:test" if tries == 1 else "fallback:gate_judge")
+        assert [attempt.question for attempt in trace.attempts] == [True, *[False] * tries]
+        assert trace.attempts[0].usage == (None if said == "down" else whole("").usage)
+    assert run.health.health("local/base").error_ratio > 0, "an engine that is down is known to be"
 
 
 @pytest.mark.parametrize("script", [[DOWN], [10.0, SHORT], []])
@@ -213,6 +275,19 @@ async def test_a_judge_that_is_down_or_late_accepts(script: list[Any]) -> None:
     )
     await run(TWO, stream=False)
     assert run.deltas == [LONG]
+    assert run.notes.attempts[0].question
+
+
+async def test_being_late_for_a_gate_says_nothing_of_the_engine() -> None:
+    run = gated(
+        ("a", ScriptedProvider([LONG])),
+        ("local", ScriptedProvider([10.0])),
+        cascade=Cascade(("judge", judge.build(judge.Config(within_s=0.05), DEPS))),
+        has_engine=True,
+    )
+    for _ in range(3):
+        await run(TWO, stream=False)
+    assert run.health.health("local/base").available
 
 
 async def test_a_judge_gets_no_longer_than_the_request_has_left() -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from router.config.schema import CommitConfig, RoutingConfig
 from router.core import clock
+from router.core.alarm import Alarm
 from router.core.errors import StreamInterrupted, UpstreamTimeout, UpstreamUnavailable
 from router.core.types import Delta, Usage
-from router.execution.alarm import Alarm
 from tests.fakes.execution import END, ROLE, WORD, Permission, Run, ScriptedProvider, plan, step
 from tests.fakes.values import request, target, verdict
 

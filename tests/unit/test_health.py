@@ -292,3 +292,53 @@ def test_deployments_that_nothing_is_known_of_are_not_named(monitor: HealthMonit
     monitor.released("d/m")
     assert monitor.known() == {}
     assert monitor.seen() == {"d/m": Health()}
+
+
+# -- callers who leave
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_target_that_hangs_is_left_alone_though_all_callers_leave_before_its_clock_is_over(
+    clock: HandClock, whole: bool
+) -> None:
+    monitor = HealthMonitor(BreakerConfig(failures=5), now_s=clock)
+    for number in range(30):
+        monitor.begin("d/m", 30)
+        monitor.answered("d/m", 100.0 + number, whole=whole)
+        monitor.finished("d/m", 200.0 + number)
+    usual_ms = 229.0 if whole else 129.0
+    for waited_ms in (10.0, usual_ms):  # who leaves that early says nothing of the target
+        for _ in range(20):
+            monitor.begin("d/m", 30)
+            monitor.released("d/m", waited_ms=waited_ms, whole=whole)
+    assert monitor.health("d/m").error_ratio == 0
+    clock.now_s += 1000  # what is usual is known also when nothing was heard for long
+    for _ in range(5):
+        assert monitor.health("d/m").available
+        monitor.begin("d/m", 30)
+        monitor.released("d/m", waited_ms=usual_ms + 1, whole=whole)
+    assert monitor.snapshot() == {"d/m": "open"}
+
+
+def test_a_probe_that_its_caller_leaves_late_opens_the_breaker_again(clock: HandClock) -> None:
+    monitor = HealthMonitor(BreakerConfig(failures=1, cooldown_s=10), now_s=clock)
+    for _ in range(30):
+        monitor.begin("d/m", 30)
+        monitor.answered("d/m", 100.0)
+        monitor.finished("d/m", 200.0)
+    monitor.failed("d/m", UpstreamUnavailable("x"))
+    clock.now_s += 10
+    since_s = monitor.begin("d/m", 30)
+    clock.now_s += 2
+    monitor.released("d/m", since_s=since_s, waited_ms=2000.0)
+    assert monitor.snapshot() == {"d/m": "open"}
+
+
+def test_without_enough_answers_nobody_knows_what_is_late(monitor: HealthMonitor) -> None:
+    for _ in range(19):
+        monitor.begin("d/m", 30)
+        monitor.answered("d/m", 100.0)
+        monitor.finished("d/m", 200.0)
+    monitor.begin("d/m", 30)
+    monitor.released("d/m", waited_ms=10_000.0)
+    assert monitor.health("d/m").error_ratio == 0

@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from router.core import clock
-from router.core.periods import periods
-from router.core.types import Attempt, Budget, Limits, Locality, Principal, Usage
+from router.core.periods import Spent, periods
+from router.core.types import Attempt, Budget, Limits, Locality, Price, Principal, Usage
 from router.record.databases import Row, Sqlite, StoreDown, Value
 from router.record.keys import StoredKey, digest, fingerprint
-from router.record.ledger import LEFT, Ledger
+from router.record.ledger import LEFT, SNAPSHOT, Ledger
+from router.record.pricing import Tariff
 from router.record.store import Batch, Place, SpentPicousd, Store, Tally
+from router.record.trace import Trace
 
 pytestmark = pytest.mark.anyio
 
@@ -66,6 +68,11 @@ def store_at(folder: Path, faults: list[str] | None = None) -> Store:
 
 def ledger_at(folder: Path, faults: list[str] | None = None, *, max_waiting: int = 1000) -> Ledger:
     return Ledger(store_at(folder, faults), folder, SECRET, refresh_s=0.05, max_waiting=max_waiting)
+
+
+def left(folder: Path) -> list[Path]:
+    """Files of what couldn't be written."""
+    return [*folder.glob(f"{LEFT}*")]
 
 
 def totals(folder: Path) -> tuple[int, Decimal]:
@@ -121,7 +128,9 @@ async def test_the_report_tells_requests_attempts_estimates_and_what_has_no_pric
     assert (estimated.requests, estimated.attempts, estimated.cost_picousd) == (0, 1, 20_000_000_000)
 
 
-async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the_end(tmp_path: Path) -> None:
+async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     faults = ["down"]
     one = ledger_at(tmp_path, faults, max_waiting=2)
     await one.start()
@@ -129,16 +138,82 @@ async def test_while_the_store_is_down_rows_wait_bounded_and_go_to_a_file_at_the
         one.add(WHO, "m", [attempt("0.001", f"cloud/{number % 3}")])
     state = one.state()
     assert (state.waiting, state.lost) == (2, 100)
+    assert caplog.text.count("others are lost") == 1
     assert state.trouble
     assert one.spent("someone").day_usd == Decimal("0.3")  # what is lost to the store still counts here
     await one.aclose()
-    assert (tmp_path / LEFT).is_file()
+    assert left(tmp_path)
     assert totals(tmp_path) == (0, Decimal(0))
     again = ledger_at(tmp_path)
     await again.start()
     await again.aclose()
     assert totals(tmp_path) == (200, Decimal("0.2"))
-    assert not (tmp_path / LEFT).exists()
+    assert not left(tmp_path)
+
+
+async def test_runs_that_share_a_folder_leave_nothing_of_each_other_s_behind(tmp_path: Path) -> None:
+    runs = [ledger_at(tmp_path, ["down"]) for _ in range(3)]
+    for one in runs:
+        await one.start()
+        one.add(WHO, "m", [attempt("0.1")])
+    await asyncio.gather(*(one.aclose() for one in runs))
+    still_down = ledger_at(tmp_path, ["down"])
+    await still_down.start()
+    await still_down.aclose()
+    assert len(left(tmp_path)) == 1
+    again = [ledger_at(tmp_path) for _ in range(2)]
+    for one in again:
+        await one.start()  # both find it, and write it once
+    await asyncio.gather(*(one.aclose() for one in again))
+    assert totals(tmp_path) == (3, Decimal("0.3"))
+    assert not left(tmp_path)
+
+
+@pytest.mark.parametrize("count", [-(10**6), 10**18, 10**23])
+async def test_counts_that_an_upstream_made_up_neither_stop_the_store_nor_give_money_back(
+    tmp_path: Path, count: int
+) -> None:
+    tariff = Tariff(Price(input_usd=Decimal(3), output_usd=Decimal(15)))
+    trace = Trace("r", lambda _: tariff)
+    made_up = Usage(input_tokens=count, output_tokens=count)
+    trace.attempted(Attempt(target="cloud/m", locality=Locality.ANY, elapsed_ms=1.0, usage=made_up, pieces=1))
+    one = ledger_at(tmp_path)
+    await one.start()
+    one.add(WHO, "m", trace.attempts)
+    one.add(WHO, "m", [attempt("0.1"), attempt("1e18", "cloud/of-a-mad-price")])
+    async with asyncio.timeout(5):
+        while one.state().waiting:
+            await asyncio.sleep(0.02)
+    assert one.state().trouble == ""
+    assert one.spent("someone").day_usd >= Decimal("0.1")
+    await one.aclose()
+    assert trace.outcome().usage is None
+
+
+async def test_a_bug_in_the_store_is_logged_once_by_its_place_and_the_thread_goes_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Buggy(Sqlite):
+        tries = 0
+
+        def execute_all(self, sql: str, rows: Sequence[Mapping[str, Value]]) -> None:
+            Buggy.tries += 1
+            if Buggy.tries < 3:
+                raise ValueError("what somebody wrote")
+            super().execute_all(sql, rows)
+
+    store = Store(lambda: Buggy(tmp_path / "ledger.sqlite"), Sqlite.begin)
+    one = Ledger(store, tmp_path, SECRET, refresh_s=0.05, max_waiting=10)
+    await one.start()
+    one.add(WHO, "m", [attempt("0.1")])
+    async with asyncio.timeout(10):
+        while one.state().waiting:
+            await asyncio.sleep(0.02)
+    await one.aclose()
+    assert totals(tmp_path) == (1, Decimal("0.1"))
+    assert caplog.text.count("execute_all") == 1
+    assert "ValueError" in caplog.text
+    assert "what somebody wrote" not in caplog.text
 
 
 async def test_a_long_outage_keeps_no_more_rows_than_there_are_places(tmp_path: Path) -> None:
@@ -187,6 +262,56 @@ async def test_what_other_routers_spent_is_learned_and_keys_come_and_go(tmp_path
     other.close()
     await one.aclose()
     assert ledger_at(tmp_path).has_keys
+
+
+async def test_a_key_that_was_revoked_is_known_to_be_though_nothing_can_be_kept_in_the_folder(tmp_path: Path) -> None:
+    """Its own disk may be full while the store, which is elsewhere, is well."""
+    one, other = ledger_at(tmp_path), store_at(tmp_path)
+    await one.start()
+    (tmp_path / f"{SNAPSHOT}.new").mkdir()
+    key = StoredKey(principal=WHO, digest=digest(SECRET, "sk").hex(), secret_id=fingerprint(SECRET), created_unix_s=1)
+    assert other.add_key(key)
+    async with asyncio.timeout(5):
+        while not one.keys:
+            await asyncio.sleep(0.02)
+    async with asyncio.timeout(5):
+        while not one.state().trouble:
+            await asyncio.sleep(0.02)
+    assert one.state().trouble == "its folder can't be written: Is a directory", "shown to whoever asks /ready: no path"
+    assert other.revoke_key("someone")
+    async with asyncio.timeout(5):
+        while one.keys:
+            await asyncio.sleep(0.02)
+    other.close()
+    (tmp_path / f"{SNAPSHOT}.new").rmdir()
+    await one.aclose()
+
+
+@pytest.mark.parametrize(("days", "week_usd", "month_usd"), [(1, "0.1", "0.1"), (7, "0", "0.1"), (31, "0", "0")])
+async def test_a_start_without_the_store_knows_what_was_spent_in_periods_that_still_run(
+    tmp_path: Path, days: int, week_usd: str, month_usd: str
+) -> None:
+    now_s = datetime(2026, 11, 10, 12, tzinfo=UTC).timestamp()  # a Tuesday
+
+    def run(faults: list[str]) -> Ledger:
+        return Ledger(
+            store_at(tmp_path, faults), tmp_path, SECRET, refresh_s=1, max_waiting=10, now_unix_s=lambda: now_s
+        )
+
+    one = run([])
+    await one.start()
+    one.add(WHO, "m", [attempt("0.1")])
+    await one.aclose()
+    now_s += days * 86_400
+    spent = run(["down"]).spent("someone")
+    assert spent == Spent(week_usd=Decimal(week_usd), month_usd=Decimal(month_usd))
+
+
+def test_whether_there_are_keys_is_not_known_where_the_store_was_never_read(tmp_path: Path) -> None:
+    assert not ledger_at(tmp_path).is_known
+    for damaged in (b"", b"{", b"\xff\xfe", b"[]"):
+        (tmp_path / SNAPSHOT).write_bytes(damaged)
+        assert not ledger_at(tmp_path).is_known
 
 
 @pytest.mark.parametrize(("day", "month_usd"), [(11, "0.1"), (30, "0")])

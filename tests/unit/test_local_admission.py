@@ -121,6 +121,15 @@ async def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None
         assert queue.facts().refused == 1
 
 
+async def test_where_nobody_may_wait_who_needs_not_wait_is_served() -> None:
+    queue = admission(seats=2, max_waiting=0)
+    async with callers(queue, (None, ""), (None, "")) as made:
+        assert inside(made) == [0, 1]
+        with pytest.raises(Overloaded):
+            async with queue.turn(None):
+                pass
+
+
 async def test_a_wait_that_would_be_too_long_is_refused_at_once() -> None:
     clock = Clock()
     queue = admission(clock, seats=2, max_wait_s=10.0)

@@ -17,6 +17,7 @@ from local_inference.errors import Rejected
 from local_inference.fit import Manifest, check
 from local_inference.ingest import Limits, check_folder, check_name, missing
 from local_inference.places import CONFIG, WEIGHTS
+from local_inference.store import hashes
 from local_inference.tensors import BadFile, parse_header, value_facts
 from tests.fakes.engine_tiny_model import LAYERS, adapter_config, adapter_tensors, write_adapter, write_model
 
@@ -241,6 +242,11 @@ def test_links_and_special_files_are_refused(tmp_path: Path, model: Path) -> Non
     assert reason(folder, model) == "symlink"
     (tmp_path / "alias").symlink_to(write_adapter(tmp_path / "real"), target_is_directory=True)
     assert reason(tmp_path / "alias", model) == "symlink"
+    write_adapter(tmp_path / "others" / "german")
+    (tmp_path / "legal").symlink_to(tmp_path / "others", target_is_directory=True)
+    with pytest.raises(Rejected) as refused:  # put there after it was looked for
+        hashes(tmp_path / "legal" / "german")
+    assert refused.value.reason == "symlink"
     os.mkfifo(tmp_path / "real" / "pipe")
     assert reason(tmp_path / "real", model) == "special_file"
 

@@ -399,6 +399,7 @@ def test_a_broken_list_of_tenants_opens_the_adapter_to_nobody(card: str) -> None
     assert reading.warnings
     assert not reading.card.admits("a")
     assert not reading.card.admits("default")
+    assert not reading.card.admits("")
 
 
 def test_sub_folders_are_adapters_of_their_own_and_checkpoints_are_not(tmp_path: Path, base: BaseFacts) -> None:

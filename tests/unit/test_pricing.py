@@ -8,9 +8,11 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from router.core.types import JsonObject, Price, Usage
+from router.core.types import Dialect, Features, JsonObject, Price, Usage
 from router.record.pricing import Tariff, cost, listed
+from router.routing.estimate import expected_cost_usd, most_cost_usd
 from router.wire import openai_chat
 
 OWN = Price(input_usd=Decimal("2.50"), output_usd=Decimal(10))
@@ -173,7 +175,10 @@ def test_an_unknown_model_has_no_price_and_no_cost() -> None:
 
 def test_an_embedding_model_has_a_cost_though_it_has_no_output_price() -> None:
     embedding = tariff("https://api.openai.com/v1", "text-embedding-3-small")
-    assert embedding.price() is None
+    price = embedding.price()
+    asked = Features(input_tokens=1_000_000, max_input_tokens=2_000_000, dialect=Dialect.EMBEDDINGS)
+    assert (expected_cost_usd(asked, price), most_cost_usd(asked, price)) == (Decimal("0.02"), Decimal("0.04"))
+    assert most_cost_usd(replace(asked, dialect=Dialect.CHAT), price) is None
     assert embedding.cost(Usage(input_tokens=1_000_000)) == Decimal("0.02")
     assert embedding.cost(Usage(input_tokens=1, output_tokens=1)) is None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -55,3 +56,24 @@ def test_an_answer_without_usage_is_estimated_and_a_count_of_tokens_is_free() ->
     whole = replace(CUT, error_code=None, pieces=5)
     assert billed(whole, STREAM) == (Usage(input_tokens=50, output_tokens=5), True)
     assert billed(whole, replace(STREAM, dialect=Dialect.COUNT_TOKENS)) == (None, False)
+
+
+@pytest.mark.parametrize("count", [-1, 10**9, 10**23])
+@pytest.mark.parametrize("name", msgspec.structs.asdict(SAID))
+def test_counts_that_no_request_can_have_are_not_believed(name: str, count: int) -> None:
+    """Negative ones would give a budget money back, huge ones no database can hold."""
+    odd = replace(CUT, error_code=None, usage=replace(SAID, **{name: count}), pieces=3)
+    assert billed(odd, STREAM) == (Usage(input_tokens=50, output_tokens=3), True)
+    assert billed(replace(odd, pieces=1), WHOLE) == (Usage(input_tokens=50, output_tokens=60), True)
+    assert billed(odd, replace(STREAM, dialect=Dialect.COUNT_TOKENS)) == (None, False)
+
+
+def test_parts_that_are_more_than_their_whole_are_billed_and_said_to_be_an_estimate() -> None:
+    odd = Usage(input_tokens=5, output_tokens=2, cached_input_tokens=50, cache_write_tokens=20, reasoning_tokens=9)
+    counted = replace(odd, input_tokens=70, output_tokens=9)
+    assert billed(replace(CUT, error_code=None, usage=odd, pieces=1), WHOLE) == (counted, True)
+    speech = Usage(audio_input_tokens=7, audio_output_tokens=8, long_cache_write_tokens=3)
+    assert billed(replace(CUT, error_code=None, usage=speech, pieces=1), WHOLE) == (
+        Usage(input_tokens=7, output_tokens=8, audio_input_tokens=7, audio_output_tokens=8),
+        True,
+    )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from router.core.types import Attempt, Locality, Outcome
-from router.record.feedback import FILE, FeedbackBook
+from router.record.feedback import FILE, MOST_CHANGES, FeedbackBook, Heard
 from tests.fakes.outcomes import outcome
 
 pytestmark = pytest.mark.anyio
@@ -31,8 +31,8 @@ def book(folder: Path | None = None, kept: int = 10) -> tuple[FeedbackBook, list
 async def test_the_target_that_answered_is_rated_once_and_every_rating_is_written(tmp_path: Path) -> None:
     one, heard = book(tmp_path / "var")
     one.write(answered("d", "upstream_timeout", None, "client_closed"))
-    assert one.rate("d", "k", 0.25)
-    assert one.rate("d", "k", 1.0)
+    assert one.rate("d", "k", 0.25) is Heard.FIRST
+    assert one.rate("d", "k", 1.0) is Heard.LATER
     await one.aclose()
     assert heard == [("g1", "cloud/1", 0.25)]
     lines = [json.loads(line) for line in (tmp_path / "var" / FILE).read_text().splitlines()]
@@ -40,16 +40,28 @@ async def test_the_target_that_answered_is_rated_once_and_every_rating_is_writte
     assert lines[0] == {"decision_id": "d", "time_unix_s": 1.0, "principal_id": "k", "group": "g1", "target": "cloud/1", "score": 0.25}  # fmt: skip
 
 
+async def test_one_answer_makes_no_more_than_a_few_lines_however_often_it_is_rated(tmp_path: Path) -> None:
+    one, heard = book(tmp_path)
+    one.write(answered("d", None))
+    for number in range(1000):
+        assert one.rate("d", "k", number // 2 / 1000) is (Heard.LATER if number else Heard.FIRST)
+    await one.aclose()
+    assert len(heard) == 1
+    lines = [json.loads(line) for line in (tmp_path / FILE).read_text().splitlines()]
+    assert [line["score"] for line in lines] == [number / 1000 for number in range(MOST_CHANGES)]
+
+
 async def test_nobody_rates_what_is_another_s_what_failed_or_what_is_too_old() -> None:
     one, heard = book()
     one.write(answered("d", None))
     one.write(answered("failed", "upstream_timeout"))
     one.write(answered("nothing"))
-    assert not any((one.rate("d", "other", 1.0), one.rate("failed", "k", 1.0), one.rate("nothing", "k", 1.0)))
+    for decision, who in (("d", "other"), ("failed", "k"), ("nothing", "k")):
+        assert one.rate(decision, who, 1.0) is Heard.UNKNOWN
     for number in range(10):
         one.write(answered(str(number), None))
-    assert not one.rate("d", "k", 1.0)
-    assert one.rate("0", "k", 1.0)
+    assert one.rate("d", "k", 1.0) is Heard.UNKNOWN
+    assert one.rate("0", "k", 1.0) is Heard.FIRST
     assert len(heard) == 1
 
 

@@ -46,6 +46,22 @@ async def test_a_large_file_is_set_aside_and_nothing_is_lost(tmp_path: Path) -> 
     assert ids(*aside, tmp_path / jsonl.FILE) == [outcome(number).decision_id for number in range(40)]
 
 
+async def test_a_file_that_somebody_moved_away_stops_no_records(tmp_path: Path) -> None:
+    sink = open_sink(tmp_path, max_file_bytes=4096)
+    moved = tmp_path / "moved"
+    for number in range(40):
+        sink.write(outcome(number))
+        if number % 10 == 9:
+            await until_written(sink)
+        if number == 9:
+            (tmp_path / jsonl.FILE).rename(moved)
+    await sink.aclose()
+    assert sink.state().trouble == ""
+    assert ids(moved, *set_aside(tmp_path), tmp_path / jsonl.FILE) == [
+        outcome(number).decision_id for number in range(40)
+    ]
+
+
 async def test_only_so_many_old_files_are_kept(tmp_path: Path) -> None:
     sink = open_sink(tmp_path, max_file_bytes=4096, keep_files=1)
     for number in range(60):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import gc
 import threading
+import types
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -230,6 +232,59 @@ def test_a_swap_under_concurrent_selects_never_raises_or_mixes_states() -> None:
         stop.set()
         assert all(watcher.result() > 0 for watcher in watchers)
     assert len(expected) == len(states)
+
+
+class ForgetfulEmbedder(WordEmbedder):
+    """Keeps no text."""
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        rows = super().embed(texts)
+        self.embedded.clear()
+        return rows
+
+
+def reachable(root: object) -> dict[int, object]:
+    """All objects that something holds on to, by their identity; not the modules that its functions are of."""
+    found: dict[int, object] = {}
+    waiting = [root]
+    while waiting:
+        one = waiting.pop()
+        is_module = isinstance(one, type | types.ModuleType) or (isinstance(one, dict) and "__builtins__" in one)
+        if id(one) not in found and not is_module:
+            found[id(one)] = one
+            waiting.extend(gc.get_referents(one))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("embedder", "static", "keeps"),
+    [
+        (ForgetfulEmbedder(), None, False),
+        (ForgetfulEmbedder(), ForgetfulEmbedder(), False),
+        (WordEmbedder(), None, True),
+        (ForgetfulEmbedder(), WordEmbedder(), True),
+    ],
+)
+def test_a_selection_leaves_nothing_of_a_prompt_behind(
+    embedder: WordEmbedder, static: WordEmbedder | None, keeps: bool
+) -> None:
+    selector = Selector(embedder, static=static)
+    selector.update([HARBOUR, GARDEN])
+    selector.select("some first prompt that both adapters are weighed for", earlier=["and its earlier turn"])
+    before = reachable(selector)
+    selector.explain("which zanzibar berth is it", earlier=["my secret zeppelin vessel"])
+    selector.explain("zanzibar zeppelin", earlier=["my secret zeppelin vessel"])
+    selector.explain("assign a berth to the vessel Anna of zanzibar")
+    left = [one for identity, one in reachable(selector).items() if identity not in before]
+    assert bool(left) is keeps
+
+
+def test_what_rules_adapters_out_is_told_again_for_the_same_wishes() -> None:
+    german = adapter("harbour", *HARBOUR.card.examples, languages=("de",))
+    selector = selector_with(german, GARDEN)
+    for _ in range(2):
+        assert selector.explain("a berth", language="fr").ruled_out == {"harbour@1": "language"}
+        assert selector.explain("a berth", language="de").ruled_out == {}
 
 
 SHARED = selector_with(HARBOUR, GARDEN)

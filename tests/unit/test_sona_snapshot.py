@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -14,11 +15,14 @@ from numpy.typing import NDArray
 from router.core.adapters import AdapterInfo, Selection
 from sona.background import BACKGROUND, FORMED, FORMS
 from sona.decide import decide
-from sona.duel import Side, duel
+from sona.duel import MAX_ROWS, RIDGE, Contender, duel
 from sona.entry import build_background, unit
-from sona.reading import hashed, read
+from sona.kernel import WORDS_WEIGHT, build_texts, gram
+from sona.reading import TERM_SPACE, Terms, hashed, read
 from sona.selector import Selector
 from tests.unit.test_sona_selector import GARDEN, HARBOUR, WordEmbedder, adapter, selector_with
+
+Floats = NDArray[np.float32]
 
 PLANTS = ("rose", "lilac", "apple", "hazel", "yew", "box")
 ROSES = adapter("roses", *(f"when must I water my {plant} in the garden" for plant in PLANTS))
@@ -137,21 +141,80 @@ def test_a_changed_card_is_another_state() -> None:
     assert selector_with(HARBOUR).state_version != selector_with(other).state_version
 
 
+def contender(rows: Floats, terms: Sequence[Terms], prompt: Floats, *, positives: int | None = None) -> Contender:
+    texts = build_texts(rows, terms)
+    return Contender(texts, len(rows) if positives is None else positives, texts.meaning(prompt))
+
+
+def fought(terms: Terms, contenders: Sequence[Contender]) -> Floats:
+    return duel(terms, contenders, lambda left, right: gram(contenders[left].texts, contenders[right].texts))
+
+
+def bare(rows: int) -> list[Terms]:
+    return [hashed({})] * rows
+
+
 def test_a_duel_is_won_by_the_side_whose_rows_explain_the_prompt() -> None:
     rng = np.random.default_rng(3)
-    left, right = (unit(rng.standard_normal((8, 32)).astype(np.float32)).astype(np.float16) for _ in range(2))
+    left, right, other = (unit(rng.standard_normal((8, 32)).astype(np.float32)) for _ in range(3))
     prompt = unit((left[:3].sum(axis=0) + 0.1)[None].astype(np.float32))[0]
-    none = hashed({})
-    ours, theirs = Side(left, [none] * 8), Side(right, [none] * 8)
-    assert duel(prompt, none, [ours, theirs]).argmax() == 0
-    assert duel(prompt, none, [theirs, ours]).argmax() == 1
+    none = contender(other, bare(8), prompt, positives=0)
+    ours, theirs = contender(left, bare(8), prompt), contender(right, bare(8), prompt)
+    assert fought(hashed({}), [ours, theirs, none]).argmax() == 0
+    assert fought(hashed({}), [theirs, ours, none]).argmax() == 1
 
 
 def test_where_meanings_are_alike_shared_words_decide_a_duel() -> None:
     rows = np.ones((2, 4), dtype=np.float32) / 2
-    ours, theirs = (Side(rows, [hashed({word: 1.0})] * 2) for word in ("alpha", "beta"))
-    assert duel(rows[0], hashed({"alpha": 1.0}), [ours, theirs]).argmax() == 0
-    assert duel(rows[0], hashed({"beta": 1.0}), [ours, theirs]).argmax() == 1
+    none = contender(rows, bare(2), rows[0], positives=0)
+    ours, theirs = (contender(rows, [hashed({word: 1.0})] * 2, rows[0]) for word in ("alpha", "beta"))
+    assert fought(hashed({"alpha": 1.0}), [ours, theirs, none]).argmax() == 0
+    assert fought(hashed({"beta": 1.0}), [ours, theirs, none]).argmax() == 1
+
+
+def test_a_duel_is_the_ridge_regression_of_its_texts_around_their_mean() -> None:
+    rng = np.random.default_rng(5)
+    words = [f"word{number}" for number in range(40)]
+
+    def draw(count: int) -> tuple[Floats, list[Terms]]:
+        rows = unit(rng.standard_normal((count, 48)).astype(np.float32)).astype(np.float16).astype(np.float32)
+        return rows, [hashed(dict.fromkeys(rng.choice(words, 9, replace=False), 1 / 3)) for _ in rows]
+
+    prompt, (asked,) = draw(1)
+    drawn = [draw(count) for count in (1, 9, MAX_ROWS, 15, MAX_ROWS - 6)]
+    positives = [1, 5, MAX_ROWS, 13, 0]
+    contenders = [contender(*own, prompt[0], positives=count) for own, count in zip(drawn, positives, strict=True)]
+    terms = [asked, *(term for _, own in drawn for term in own)]
+    weights = np.zeros((len(terms), TERM_SPACE), dtype=np.float32)
+    for row, (ids, own) in enumerate(terms):
+        weights[row, ids] = own
+    whole = np.concatenate([prompt, *(rows for rows, _ in drawn)])
+    whole = np.concatenate([whole, np.sqrt(WORDS_WEIGHT) * weights[:, np.unique(weights.nonzero()[1])]], axis=1)
+    rows, point = whole[1:] - whole[1:].mean(axis=0), whole[0] - whole[1:].mean(axis=0)
+    spread = rows @ rows.T
+    shares = np.linalg.solve(spread + np.eye(len(rows)) * (RIDGE * np.trace(spread) / len(rows) + 1e-6), rows @ point)
+    sides = np.concatenate(
+        [
+            np.where(np.arange(len(own)) < count, side, 4)
+            for side, ((own, _), count) in enumerate(zip(drawn, positives, strict=True))
+        ]
+    )
+    assert fought(asked, contenders) == pytest.approx(np.bincount(sides, weights=shares), abs=1e-4)
+
+
+def test_of_many_texts_a_duel_takes_those_most_like_the_prompt() -> None:
+    rng = np.random.default_rng(7)
+    many, other = (unit(rng.standard_normal((count, 16)).astype(np.float32)) for count in (3 * MAX_ROWS, 30))
+    prompt = many[11]
+    kept = np.sort(np.argsort(-(many.astype(np.float16).astype(np.float32) @ prompt))[:MAX_ROWS])
+    generic = np.sort(np.argsort(-(other.astype(np.float16).astype(np.float32) @ prompt))[:MAX_ROWS])
+    none = hashed({})
+    whole = fought(none, [contender(many, bare(len(many)), prompt), contender(other, bare(30), prompt, positives=0)])
+    cut = [
+        contender(many[kept], bare(MAX_ROWS), prompt),
+        contender(other[generic], bare(MAX_ROWS), prompt, positives=0),
+    ]
+    assert whole == pytest.approx(fought(none, cut), abs=1e-6)
 
 
 def test_a_prompt_that_generic_ones_explain_makes_less_sure_than_one_that_examples_explain() -> None:

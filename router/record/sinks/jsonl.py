@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -67,7 +68,8 @@ class JsonLines:
 
     def _rotate(self) -> None:
         now = datetime.fromtimestamp(clock.unix_s(), UTC)
-        self._file.path.rename(self._folder / f"decisions-{now:%Y%m%dT%H%M%S.%fZ}.jsonl")
+        with suppress(FileNotFoundError):  # somebody moved it away, or no new one could be opened the last time
+            self._file.path.rename(self._folder / f"decisions-{now:%Y%m%dT%H%M%S.%fZ}.jsonl")
         full, self._file = self._file, Appender(self._folder / FILE)
         full.close()
         if self._config.keep_files is not None:

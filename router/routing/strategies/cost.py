@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from router.core.ports import Misfit, Pool
-from router.core.types import Candidate, Features
+from router.core.types import Candidate, Dialect, Features
 
 
 class Config(BaseModel):
@@ -36,15 +36,18 @@ class Cost:
         """Score = minus the expected cost in US dollars for a million such requests."""
         del seed
         output = min(features.max_output_tokens or self._expected, self._expected)
+        if features.dialect is Dialect.EMBEDDINGS:
+            output = 0
         scores: list[float | None] = []
         for one in candidates:
             if self._min_quality is not None and (one.quality is None or one.quality < self._min_quality):
                 scores.append(None)
                 continue
-            if one.price is None:
+            price = one.price
+            if price is None or (price.output_usd is None and output):
                 scores.append(_UNKNOWN)
                 continue
-            cost = features.input_tokens * one.price.input_usd + output * one.price.output_usd
+            cost = features.input_tokens * price.input_usd + output * (price.output_usd or 0)
             scores.append(-float(cost) + min(one.weight, 1e6) * 1e-12)
         return scores
 

@@ -25,6 +25,8 @@ class Weighted:
     def rank(self, features: Features, candidates: Sequence[Candidate], seed: float) -> list[float]:
         """Score each candidate; a weight of 0 comes last. Same seed, same order."""
         del features
+        if len(candidates) == 1:
+            return [1.0 if candidates[0].weight > 0 else -1.0]
         scores: list[float] = []
         for one in candidates:
             draw = chance.draw(seed, one.target.group, one.target.deployment)

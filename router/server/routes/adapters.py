@@ -83,9 +83,13 @@ def require_admin(request: Request) -> None:
         raise AdminRequired("this key may not change adapters; give it `admin: true` under server.keys")
     if caller is not ANONYMOUS:
         return
-    host = urlsplit(f"//{request.headers.get('host', '')}")
-    origin = request.headers.get("origin")
-    if not is_loopback(host.hostname or "") or (origin is not None and urlsplit(origin).netloc != host.netloc):
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}")
+        page = urlsplit(request.headers.get("origin", f"//{host.netloc}"))
+        is_here = is_loopback(host.hostname or "") and page.netloc == host.netloc
+    except ValueError:  # no host at all
+        is_here = False
+    if not is_here:
         raise AdminRequired("a web page from elsewhere may not change adapters")
 
 

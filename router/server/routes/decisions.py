@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from router.core.errors import InvalidRequest, NotFound, RouterError
 from router.providers.local import EngineHost
 from router.record.feedback import KEPT as RATABLE
+from router.record.feedback import Heard
 from router.record.recent import KEPT
 from router.runtime import Runtime
 from router.server.exchange import NOBODY, ClientGone, Exchange
@@ -43,9 +44,10 @@ class Feedback:
         try:
             rating = _rating(await exchange.body(_MAX_BYTES, _BODY_S))
             decision: str = scope["path_params"]["decision"]
-            if not self._runtime.feedback.rate(decision, exchange.principal.id, rating.score):
+            heard = self._runtime.feedback.rate(decision, exchange.principal.id, rating.score)
+            if heard is Heard.UNKNOWN:
                 raise NotFound(f"no answer of this key has this id among the latest {RATABLE}")
-            if self._runtime.host is not None:
+            if heard is Heard.FIRST and self._runtime.host is not None:
                 record = self._runtime.recent.find(decision, exchange.principal.id)
                 await vote(self._runtime.host, record, good=rating.score >= _GOOD)
             payload = msgspec.json.encode({"decision_id": decision, "score": rating.score})

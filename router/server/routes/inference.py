@@ -21,6 +21,9 @@ from router.wire.dialects import Encoder, codec
 
 _log = logging.getLogger(__name__)
 
+_MOST_DIGITS = 18
+"""Before a number's point, or zeros behind it: `1e999999` in a header would be a million digits in an answer."""
+
 _WORD = re.compile(r"[A-Za-z0-9._:/\-]{1,128}")
 
 
@@ -159,8 +162,8 @@ def _amount(headers: Mapping[str, str], name: str) -> Decimal | None:
         amount = Decimal(value)
     except InvalidOperation:
         amount = Decimal(-1)
-    if not amount.is_finite() or amount < 0:
-        raise InvalidRequest(f"'{name}' must be a number of US dollars, 0 or more", param=name)
+    if not amount.is_finite() or amount < 0 or (amount and abs(amount.adjusted()) > _MOST_DIGITS):
+        raise InvalidRequest(f"'{name}' must be a number, 0 or more, that is neither vast nor minute", param=name)
     return amount
 
 

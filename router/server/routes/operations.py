@@ -2,10 +2,28 @@
 
 from __future__ import annotations
 
-import msgspec
-from fastapi import APIRouter, Response
+from collections.abc import Callable, Mapping
 
+import msgspec
+from fastapi import APIRouter, Request, Response
+
+from router.core.types import Principal
 from router.runtime import Runtime
+from router.server.exchange import NOBODY
+
+
+def _seen_by(runtime: Runtime, principal: Principal) -> Callable[[Mapping[str, str]], bool]:
+    """Say which samples a caller may see who is no administrator: none that names another tenant's keys or adapters."""
+    keys = runtime.accounts.keys_of(principal.tenant)
+    adapters = {info.name for info in runtime.directory.visible(principal).data}
+
+    def may_see(labels: Mapping[str, str]) -> bool:
+        target = labels.get("target", "")
+        adapter = labels.get("adapter") or (target.removeprefix("local/") if target.startswith("local/") else "")
+        is_own = adapter in ("", "none", "base") or adapter.partition("@")[0] in adapters
+        return is_own and ("key" not in labels or labels["key"] in keys)
+
+    return may_see
 
 
 def build(runtime: Runtime) -> APIRouter:
@@ -19,7 +37,7 @@ def build(runtime: Runtime) -> APIRouter:
         state = await runtime.readiness()
         return Response(msgspec.json.encode(state), 200 if state.ready else 503, media_type="application/json")
 
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
         health = runtime.health
         runtime.metrics.clouds(health.seen(), health.refused_keys(), health.online_ratio)
         runtime.metrics.canaries(runtime.canaries.ratios)
@@ -27,7 +45,9 @@ def build(runtime: Runtime) -> APIRouter:
         if runtime.ledger is not None:
             runtime.metrics.ledger(runtime.ledger.state())
         runtime.metrics.budgets(runtime.accounts.left_by_key())
-        return Response(runtime.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+        principal: Principal = request.scope.get("sona.principal", NOBODY)
+        text = runtime.metrics.render(None if principal.admin else _seen_by(runtime, principal))
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     routes.add_api_route("/health", health, methods=["GET"])
     routes.add_api_route("/ready", ready, methods=["GET"])

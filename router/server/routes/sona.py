@@ -33,18 +33,21 @@ class Select(Endpoint):
     async def respond(self, exchange: Exchange, request: Request, trace: Trace) -> None:
         """Answer with the selection."""
         del trace
+        with self._runtime.accounts.visit(request.principal):
+            answer = await self._answer(request)
+        await exchange.json(200, msgspec.json.encode(answer), [("x-request-id", exchange.request_id)])
+
+    async def _answer(self, request: Request) -> Answer:
         directory = self._runtime.directory
         explained = await directory.explain(request)
         if explained is None:
-            answer = Answer(
+            return Answer(
                 selection=await directory.choose(request), adapters=0, ruled_out={}, tie_margin=0.0, floor=0.0
             )
-        else:
-            answer = Answer(
-                selection=explained.selection,
-                adapters=explained.adapters,
-                ruled_out=explained.ruled_out,
-                tie_margin=explained.tie_margin,
-                floor=explained.floor,
-            )
-        await exchange.json(200, msgspec.json.encode(answer), [("x-request-id", exchange.request_id)])
+        return Answer(
+            selection=explained.selection,
+            adapters=explained.adapters,
+            ruled_out=explained.ruled_out,
+            tie_margin=explained.tie_margin,
+            floor=explained.floor,
+        )

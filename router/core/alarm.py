@@ -6,14 +6,14 @@ import asyncio
 
 
 class Alarm:
-    """One attempt's. `asyncio.timeout` would set a timer for every piece of a stream; this one lets its timer run on, and
-    sets it anew only when it rings too early.
+    """That of one attempt, or of one answer. `asyncio.timeout` would set a timer for every piece of a stream; this one lets its
+    timer run on, and sets it anew only when it rings too early.
     """
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._at_s = 0.0
+        self._at_s = self._rings_s = 0.0
         self._waiting: asyncio.Task[object] | None = None
         self._cancelling = 0
         self._rang = False
@@ -25,7 +25,7 @@ class Alarm:
         self._cancelling = task.cancelling()
         self._at_s = at_s
         self._rang = False
-        if self._timer is None or at_s < self._timer.when():
+        if self._timer is None or at_s < self._rings_s:  # a timer's own `when` is rounded
             self._start()
 
     def stop(self) -> bool:
@@ -43,6 +43,7 @@ class Alarm:
     def _start(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._rings_s = self._at_s
         self._timer = self._loop.call_at(self._at_s, self._ring)
 
     def _ring(self) -> None:

@@ -1,0 +1,47 @@
+"""One embedder, and what it has made of the cards so far; whoever holds it sees to it that one thread works on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sona.background import BACKGROUND, FORMED, FORMS
+from sona.embedder import Embedder
+from sona.entry import Background, Entry, build_background, build_entry
+from sona.profile import Profile
+from sona.reading import Reading, read
+from sona.snapshot import Snapshot, build_snapshot
+
+
+class Tier:
+    """Reads each card once, as long as it is wanted."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self._background: Background | None = None
+        self._entries: dict[Profile, Entry] = {}
+
+    def build(self, version: str, profiles: Sequence[Profile], like: Snapshot | None = None) -> Snapshot:
+        """Put some cards side by side, one at least. Blocking: it reads those that are new, and forgets all others.
+
+        `like` is a snapshot of the same cards by another tier: what isn't the embedder's is taken from there.
+        """
+        if self._background is None:
+            formed = [read(self.embedder, [form.format(prompt) for form in FORMS]) for prompt in FORMED]
+            self._background = build_background(read(self.embedder, BACKGROUND), formed, self.embedder.layer_dims)
+        known = {profile: self._entries[profile] for profile in profiles if profile in self._entries}
+        known |= self._read([profile for profile in profiles if profile not in known], self._background)
+        self._entries = known
+        return build_snapshot(version, tuple(known.values()), self._background, like=like)
+
+    def _read(self, profiles: Sequence[Profile], background: Background) -> dict[Profile, Entry]:
+        """Embed the texts of some new cards, each text once."""
+        texts = dict.fromkeys(text for profile in profiles for text in profile.positives + profile.negatives)
+        readings = dict(zip(texts, read(self.embedder, tuple(texts)), strict=True))
+        return {profile: _entry(profile, readings, background) for profile in profiles}
+
+
+def _entry(profile: Profile, readings: Mapping[str, Reading], background: Background) -> Entry:
+    hints, examples, negatives = (
+        [readings[text] for text in texts] for texts in (profile.hints, profile.examples, profile.negatives)
+    )
+    return build_entry(profile, hints, examples, negatives, background)
