@@ -111,7 +111,9 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
         providers[LOCAL] = engine
     routing, slots = config.routing, Slots(limits(config.models))
     health = HealthMonitor(routing.breaker, routing.health, routing.offline, planning.clouds, queued=slots.queued)
-    directory = AdapterDirectory(_selector(config, embedder) if engine is not None and config.sona.enabled else None)
+    detector = cache(LanguageDetector)
+    selector = _selector(config, embedder) if engine is not None and config.sona.enabled else None
+    directory = AdapterDirectory(selector, load_detector=detector)
     scanner = Scanner(config.privacy, config.record.path / "scan")
     executor = Executor(
         providers,
@@ -125,7 +127,7 @@ def build(config: RouterConfig, source: Source, *, engine: EngineHost | None, re
     planner = planning.planner
     canaries = Canaries(_trials(planner), config.record.path if records else None)
     judge = Judge(config.privacy, group_actions(config))
-    circumstances = _circumstances(config, planner, canaries, secret)
+    circumstances = _circumstances(config, planner, canaries, secret, detector)
     metrics = Metrics()
     ledger = _ledger(config, secret) if records and config.ledger.enabled else None
     accounts = Accounts(ledger, metrics.rate_limited)
@@ -209,10 +211,16 @@ def _secret(config: RouterConfig, source: Source, *, records: bool) -> bytes:
         raise source.error(("record", "path"), error.message) from None
 
 
-def _circumstances(config: RouterConfig, planner: Planner, canaries: Canaries, secret: bytes) -> Circumstances:
+def _circumstances(
+    config: RouterConfig,
+    planner: Planner,
+    canaries: Canaries,
+    secret: bytes,
+    load_detector: Callable[[], LanguageDetector],
+) -> Circumstances:
     """Make what finds out the features that strategies and rules ask for."""
     needs = planner.needs
-    detector = LanguageDetector() if "language" in needs else None
+    detector = load_detector() if "language" in needs else None
     return Circumstances(needs, secret, Stickiness(config.routing.session_ttl_s), canaries, detector)
 
 

@@ -18,6 +18,7 @@ from router.core.types import Principal, Request
 from router.providers.local import EngineHost
 from router.routing.candidates import LocalModels
 from router.routing.features import needs
+from router.routing.language import SURE_PROBABILITY, LanguageDetector
 from router.wire.openai_chat import instruction_turns
 
 _log = logging.getLogger(__name__)
@@ -66,7 +67,14 @@ class Selector(Protocol):
         ...
 
     def explain(
-        self, text: str, *, earlier: Sequence[str], tenant: str | None, needs: Set[str], resident: Set[str]
+        self,
+        text: str,
+        *,
+        earlier: Sequence[str],
+        language: str | None,
+        tenant: str | None,
+        needs: Set[str],
+        resident: Set[str],
     ) -> Explanation: ...
 
 
@@ -76,9 +84,19 @@ class AdapterDirectory:
     When the host is down the last list is kept: names stay valid and their requests say what is wrong.
     """
 
-    def __init__(self, selector: Selector | None, draw: Callable[[], float] = random.random) -> None:
-        """Without a selector the base model answers whatever names no adapter. `draw` is uniform in [0, 1)."""
+    def __init__(
+        self,
+        selector: Selector | None,
+        draw: Callable[[], float] = random.random,
+        load_detector: Callable[[], LanguageDetector] = LanguageDetector,
+    ) -> None:
+        """Without a selector the base model answers whatever names no adapter. `draw` is uniform in [0, 1).
+
+        `load_detector` is called, in a thread, once an adapter's card names languages.
+        """
         self._selector = selector
+        self._load_detector = load_detector
+        self._detector: LanguageDetector | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona")
         # New cards take seconds to read: a request must not wait for them.
         self._updates = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sona-update")
@@ -110,7 +128,10 @@ class AdapterDirectory:
         """Take over a new list; the selector first, so that a listed adapter is selectable."""
         if self._selector is not None:
             ready = tuple(info for info in listing.data if info.state == "ready" and info.current)
-            await asyncio.get_running_loop().run_in_executor(self._updates, self._selector.update, ready)
+            loop = asyncio.get_running_loop()
+            if self._detector is None and any(info.card.languages for info in ready):
+                self._detector = await loop.run_in_executor(self._updates, self._load_detector)
+            await loop.run_in_executor(self._updates, self._selector.update, ready)
         self.listing = listing
         self.models = local_models(listing)
         self._by_tenant.clear()
@@ -170,7 +191,12 @@ class AdapterDirectory:
             needs=needs(request.body),
             resident=frozenset(info.id for info in self.listing.data if info.residency == "device"),
         )
-        return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
+        detector = self._detector
+
+        def explained() -> Explanation:
+            return ask(language=detector.language(request.body, SURE_PROBABILITY) if detector is not None else None)
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, explained)
 
     def close(self) -> None:
         """End the selector's threads."""

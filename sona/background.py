@@ -1,4 +1,4 @@
-"""Generic prompts that no adapter is made for: the examples of the class "none fits"."""
+"""Generic prompts that no adapter is made for, and ways to put them: what a prompt is like beside its subject."""
 
 from __future__ import annotations
 
@@ -221,3 +221,22 @@ Hoe laat gaat de trein naar Utrecht?
 """
 
 BACKGROUND: tuple[str, ...] = tuple(line for line in _PROMPTS.splitlines() if not line.startswith("# "))
+
+FORMS: tuple[str, ...] = (
+    "{}\nA. yes\nB. no\nC. both of them\nD. none of these",
+    "Question: {}\nAnswer:",
+    '## Task\n{}\n\n## Output\nReply as JSON: {{"answer": "..."}}',
+    "Please answer truthfully.\n{}",
+    "You are a helpful assistant. {} Think step by step.",
+    "{}\n\nChoose the correct option:\n(1) the first\n(2) the second\n(3) I can't tell",
+    "hi, quick question. {} thanks",
+    "A friend asked me this: {} What should I say?",
+    "Read carefully and give a short answer. {}",
+    "### Instruction:\n{}\n\n### Response:",
+    "{} Give the answer only.",
+    "Here is a question from an exam. {} Select one answer and explain your choice.",
+)
+"""Ways to put a prompt that say nothing of what it is about."""
+
+FORMED = BACKGROUND[::14]
+"""Prompts that are put in all of these ways."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,9 @@ DESCRIBED_WORTH = 10.0
 source. With prompts of sources that no example shows, 2 gives 0.69 right, 10 gives 0.78, 30 no more."""
 NAMED_WORTH = 3.0
 """The same for a card without description and keywords: a name alone says less."""
+FORM_DIRECTIONS = 4
+"""Directions along which a prompt moves most when it is put otherwise; they are left out of its meaning. With prompts of
+sources that no example shows, none gives 0.77 right, 2 to 6 give 0.78 to 0.79, 8 take off some meaning too: 0.77."""
 FEWEST_ALIKE = 3
 """Examples from which on their likeness to each other tells something."""
 
@@ -30,6 +34,8 @@ class Background:
 
     mean: Floats
     """(dims,): what prompts have in common; only what differs from it counts."""
+    forms: Floats
+    """(FORM_DIRECTIONS, layer dims), orthonormal: what changes with how a prompt is put, whatever it asks."""
     directions: Floats
     """(prompts, layer dims): each prompt's own direction in the last layer."""
     terms: tuple[Terms, ...]
@@ -43,9 +49,8 @@ class Background:
     """(prompts, prompts): how alike they are."""
 
     def centred(self, vectors: Floats) -> Floats:
-        """Return the unit rows (n, layer dims) of what the last layer says beyond the common."""
-        dims = self.directions.shape[1]
-        return unit(vectors[:, :dims] - self.mean[:dims])
+        """Return the unit rows (n, layer dims) of what the last layer says beyond the common, however it is put."""
+        return _centred(vectors, self.mean, self.forms)
 
     def centred_whole(self, vectors: Floats) -> Floats:
         """Return the unit rows (n, dims) of what all layers say beyond the common."""
@@ -79,17 +84,18 @@ class Entry:
     """How much the generic prompts are like it: a card that speaks of everything must not win everything."""
 
 
-def build_background(readings: Sequence[Reading], layer_dims: int) -> Background:
-    """Measure the generic prompts."""
+def build_background(readings: Sequence[Reading], formed: Sequence[Sequence[Reading]], layer_dims: int) -> Background:
+    """Measure the generic prompts; `formed` are some of them, each in many forms."""
     vectors = np.stack([reading.vector for reading in readings])
     mean = vectors.mean(axis=0)
-    directions = unit(vectors[:, :layer_dims] - mean[:layer_dims])
+    forms = _forms(formed, layer_dims)
+    directions = _centred(vectors, mean, forms)
     terms = tuple(reading.terms for reading in readings)
     counts = np.bincount(np.concatenate([ids for ids, _ in terms]), minlength=TERM_SPACE)
     idf = (np.log((1.0 + len(terms)) / (1.0 + counts)) + 1.0).astype(np.float32)
     rows = unit(vectors - mean)
     texts = build_texts(rows, [_weighed(own, idf) for own in terms])
-    return Background(mean, directions, terms, idf=idf, rows=rows, texts=texts, gram=gram(texts, texts))
+    return Background(mean, forms, directions, terms, idf=idf, rows=rows, texts=texts, gram=gram(texts, texts))
 
 
 def build_entry(
@@ -132,6 +138,18 @@ def unit(rows: Floats) -> Floats:
     """Scale each row to length one; a row of zeros stays."""
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     return (rows / np.maximum(lengths, 1e-9)).astype(np.float32)
+
+
+def _forms(formed: Sequence[Sequence[Reading]], layer_dims: int) -> Floats:
+    same = [np.stack([reading.vector[:layer_dims] for reading in readings]) for readings in formed]
+    moved: Floats = np.concatenate([rows - rows.mean(axis=0) for rows in same])
+    return cast("Floats", np.linalg.svd(moved, full_matrices=False)[2])[:FORM_DIRECTIONS]
+
+
+def _centred(vectors: Floats, mean: Floats, forms: Floats) -> Floats:
+    dims = forms.shape[1]
+    rows: Floats = vectors[:, :dims] - mean[:dims]
+    return unit((rows - (rows @ forms.T) @ forms).astype(np.float32))
 
 
 def _weighed(terms: Terms, idf: Floats) -> Terms:

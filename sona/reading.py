@@ -21,7 +21,7 @@ TERM_SPACE = 1 << 18
 """Terms are known by a hash of this size: arrays instead of dictionaries, and no order in which they were met."""
 
 INSTRUCTION_SHARE = 0.4
-"""How much the instruction of a long text counts beside the whole, so that pasted text doesn't drown it."""
+"""How much a text's instruction counts beside the whole, so that pasted text doesn't drown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Reading:
 
 
 def read(embedder: Embedder, texts: Sequence[str]) -> list[Reading]:
-    """Read texts in order. Blocking: it embeds each text, and the instruction of each long one."""
+    """Read texts in order. Blocking: it embeds each text, and the instruction of one that brings something along."""
     instructions = {text: found for text in texts if (found := instruction(text)) is not None}
     wholes = embedder.embed(texts)
     asked = dict(zip(instructions, embedder.embed(tuple(instructions.values())), strict=True))

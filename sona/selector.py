@@ -10,7 +10,7 @@ import msgspec
 
 from router.core.adapters import AdapterInfo, Selection, SelectionCandidate
 from sona.admission import Admission
-from sona.calibrate import Evidence, confidence
+from sona.calibrate import Evidence, confidence, lead
 from sona.decide import TIE_MARGIN, Decision, Wanted, decide
 from sona.embedder import Embedder
 from sona.glance import CLEAR, clearness
@@ -19,7 +19,7 @@ from sona.reading import read, reread
 from sona.snapshot import Scored, Scores, Snapshot
 from sona.tier import Tier
 
-MIN_CONFIDENCE = 0.47
+MIN_CONFIDENCE = 0.45
 """Default threshold: below it the base model answers."""
 SHOWN = 5
 """Candidates that a selection tells of."""
@@ -180,7 +180,7 @@ class Selector:
         else:
             reading = read(self._encoder.embedder, [text])[0]
         scores = state.full.score(reading, admitted.allowed, words)
-        found = _candidates(state.full, scores, admitted.count, resident)
+        found = _candidates(state.full, scores, resident)
         decision = decide(found, self.min_confidence, resident)
         generic = state.full.generic(reading) if decision.adapter is None else 0.0
         return _Weighed(found, decision, "encoder", state.full.floor, generic)
@@ -224,22 +224,16 @@ class Selector:
         self._known = frozenset(profiles)
 
 
-def _candidates(snapshot: Snapshot, scores: Scores, allowed: int, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
+def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
     """Say of each of the best how surely it fits, none more surely than the one before it."""
     candidates: list[SelectionCandidate] = []
     bound = 1.0
     for one in scores.best[:SHOWN]:
-        entry = snapshot.entries[one.index]
-        rest = [other for other in scores.best if other is not one]
-        others = [other.score for other in rest]
         evidence = Evidence(
             above=one.score - snapshot.floor,
-            lead=one.score - (max(others) if others else snapshot.floor),
-            words=one.words,
             beyond_generic=one.explained - scores.generic,
-            beyond_others=one.explained - max((0.0, *(other.explained for other in rest))),
-            examples=len(entry.profile.examples),
-            adapters=allowed,
+            kind=scores.kind,
+            lead=lead(one.rank, [other.rank for other in scores.best if other is not one]),
         )
         bound = min(bound, confidence(evidence))
         candidates.append(_candidate(snapshot, one, bound, resident))

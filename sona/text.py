@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 WINDOW_CHARS = 2048
@@ -41,15 +41,16 @@ def window(text: str) -> str:
 
 
 def instruction(text: str) -> str | None:
-    """Guess which words of a long text say what to do with the rest; None for a short one, which says it whole.
+    """Guess which words of a text say what to do with the rest; None where it says it whole.
 
-    Instructions stand first or last: best a part that ends in a colon or a question mark, else a short line of its
+    Of a short text, a sentence that ends in a colon or a question mark, if another doesn't. In a long one, instructions
+    stand first or last: best a part that ends in a colon or a question mark, else a short line of its
     own, else the first and the last sentence.
     """
     text = window(text).strip()
-    if len(text.split()) <= LONG_WORDS:
-        return None
     parts = [part for part in _PART_END.split(text) if part.strip()]
+    if len(text.split()) <= LONG_WORDS:
+        return _marked(parts)
     ends = (_first(parts[0]), _last(parts[-1]))
     lines = [line for line in text.splitlines() if line.strip()]
     marked = [part for part in ends if part[-1] in ":?" and len(part.split()) >= MARKED_WORDS]
@@ -63,6 +64,14 @@ def term_weights(text: str) -> dict[str, float]:
     weights = {term: 1.0 + math.log(count) for term, count in counts.items()}
     length = math.sqrt(sum(weight * weight for weight in weights.values()))
     return {term: weight / length for term, weight in weights.items()}
+
+
+def _marked(parts: Sequence[str]) -> str | None:
+    """Return the first or last part if it asks for something and something else doesn't."""
+    if all(part.rstrip()[-1] in ":?" for part in parts):
+        return None
+    ends = (part for part in (parts[0], parts[-1]) if part.rstrip()[-1] in ":?")
+    return next((part for part in ends if len(part.split()) >= MARKED_WORDS), None)
 
 
 def _edges(text: str) -> str:

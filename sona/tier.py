@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sona.background import BACKGROUND
+from sona.background import BACKGROUND, FORMED, FORMS
 from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile
@@ -43,7 +43,8 @@ class Tier:
 
     def _read_background(self) -> Background:
         if self._background is None:
-            self._background = build_background(read(self.embedder, BACKGROUND), self.embedder.layer_dims)
+            formed = [read(self.embedder, [form.format(prompt) for form in FORMS]) for prompt in FORMED]
+            self._background = build_background(read(self.embedder, BACKGROUND), formed, self.embedder.layer_dims)
         return self._background
 
     def _read(self, profiles: Sequence[Profile], background: Background) -> dict[Profile, Entry]:

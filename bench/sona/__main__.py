@@ -1,7 +1,8 @@
 """`python -m bench.sona`: how well and how fast adapters are chosen, beside simpler ways to choose.
 
 Made worlds of 10 to 5,000 adapters, and with `--data DIR` labelled prompts of your own (see `labelled`).
-`--cards FILE` adds descriptions and keywords to those: `{"name": {"description": "...", "keywords": [...]}}`.
+`--cards FILE` measures those once more with descriptions and keywords: `{"name": {"description": "...", "keywords":
+[...]}}`, such as `bench/sona/cards12.json`.
 Prints tables; writes JSON, and a plot of accuracy over coverage, under `bench/results/`.
 """
 
@@ -22,7 +23,7 @@ import numpy as np
 
 from bench.sona.labelled import trials
 from bench.sona.methods import METHODS, CachedEmbedder
-from bench.sona.metrics import answered, auroc, calibration_error, curve
+from bench.sona.metrics import answered, at_coverage, auroc, calibration_error, curve
 from bench.sona.world import stuffed, world
 from router.core.adapters import AdapterCard, AdapterInfo
 from sona.embedder import OnnxEmbedder, load_embedder
@@ -54,6 +55,7 @@ def measure(
         "top-1": float(right.mean()),
         "coverage": coverage,
         "right if answered": accuracy,
+        "right at 85 %": at_coverage(fits, right, 0.85),
         "OOS AUROC": auroc(fits, none),
         "OOS answered": float((none >= MIN_CONFIDENCE).mean()),
         "ECE": calibration_error(everything, np.concatenate([right, np.zeros(len(none), dtype=np.bool_)])),
@@ -116,7 +118,7 @@ def table(title: str, rows: dict[str, Row]) -> str:
     return "\n".join(lines)
 
 
-def plot(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
+def plot(title: str, curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
     """Draw accuracy over coverage, where matplotlib is installed."""
     try:
         import matplotlib
@@ -125,12 +127,41 @@ def plot(curves: dict[str, list[tuple[float, float]]], path: Path) -> None:
         from matplotlib import pyplot
     except ImportError:
         return
-    figure, axes = pyplot.subplots(figsize=(7, 4.5))
+    figure, axes = pyplot.subplots(figsize=(8, 5))
     for name, points in curves.items():
-        axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name)
-    axes.set(xlabel="coverage", ylabel="accuracy on what is answered", ylim=(0, 1.02))
-    axes.legend(fontsize=7)
-    figure.savefig(path, bbox_inches="tight")
+        style = {"linewidth": 2.5, "zorder": 3} if name == "SONA" else {"linewidth": 1.2, "alpha": 0.8}
+        axes.plot([x for x, _ in points], [y for _, y in points], marker=".", label=name, **style)
+    axes.set(
+        title=title,
+        xlabel="share of the prompts that are answered, the surest first",
+        ylabel="share of these that get the right adapter",
+        xlim=(0, 1),
+        ylim=(-0.02, 1.02),
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=9, loc="upper left", bbox_to_anchor=(1.02, 1))
+    figure.savefig(path, bbox_inches="tight", dpi=120)
+    pyplot.close(figure)
+
+
+def _labelled(
+    folder: Path, cards: dict[str, AdapterCard], cached: CachedEmbedder, told: str, *, examples: int, seeds: int
+) -> dict[str, dict[str, Row]]:
+    """Measure on labelled prompts; mean of the draws by collection and method."""
+    results: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for trial in trials(folder, cards, examples=examples, seeds=seeds):
+        if cards and not cards.keys() & {info.name for info in trial.adapters}:
+            continue
+        for name, method in METHODS.items():
+            row, _ = measure(method(trial.adapters, cached), trial.inside, trial.outside)
+            results[f"{trial.name}, {examples} examples, {told}"][name].append(row)
+    means = {
+        title: {name: {key: mean(row[key] for row in rows) for key in rows[0]} for name, rows in methods.items()}
+        for title, methods in results.items()
+    }
+    for title, rows in means.items():
+        print(table(title, rows), flush=True)
+    return means
 
 
 def main() -> None:
@@ -167,7 +198,7 @@ def main() -> None:
             print(table(title, rows), *(f"{name}: {value:.3f}" for name, value in extra.items()), sep="\n", flush=True)
             if size == 100:
                 RESULTS.mkdir(exist_ok=True)
-                plot(curves, RESULTS / f"sona-coverage-{examples}.png")
+                plot(title, curves, RESULTS / f"sona-coverage-{examples}.png")
     if arguments.data:
         raw = json.loads(arguments.cards.read_text()) if arguments.cards else {}
         cards = {
@@ -176,18 +207,11 @@ def main() -> None:
             )
             for name, card in raw.items()
         }
-        results: dict[str, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-        for trial in trials(arguments.data, cards, examples=arguments.examples, seeds=arguments.seeds):
-            for name, method in METHODS.items():
-                row, _ = measure(method(trial.adapters, cached), trial.inside, trial.outside)
-                results[trial.name][name].append(row)
-        for title, methods in results.items():
-            means = {name: {key: mean(row[key] for row in rows) for key in rows[0]} for name, rows in methods.items()}
-            report[title] = means
-            print(table(f"{title}, {arguments.examples} examples", means), flush=True)
+        for told, known in (("names alone", {}), ("described", cards)) if cards else (("names alone", {}),):
+            report |= _labelled(arguments.data, known, cached, told, examples=arguments.examples, seeds=arguments.seeds)
     if 1_000 in arguments.sizes:
-        report["ms"] = speed(embedder, cached)
-        print("", *(f"{name}: {value:.2f} ms" for name, value in speed(embedder, cached).items()), sep="\n")
+        report["ms"] = times = speed(embedder, cached)
+        print("", *(f"{name}: {value:.2f} ms" for name, value in times.items()), sep="\n")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "sona.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

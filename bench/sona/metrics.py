@@ -28,6 +28,12 @@ def answered(confidences: Doubles, right: Bools, threshold: float) -> tuple[floa
     return float(taken.mean()), float(right[taken].mean()) if taken.any() else 1.0
 
 
+def at_coverage(confidences: Doubles, right: Bools, coverage: float) -> float:
+    """Return the accuracy on the surest part of the prompts, of size `coverage`."""
+    order = np.argsort(-confidences, kind="stable")
+    return float(right[order[: max(1, round(len(order) * coverage))]].mean())
+
+
 def curve(confidences: Doubles, right: Bools) -> list[tuple[float, float]]:
     """Return (coverage, accuracy) of all thresholds, in twenty steps of coverage."""
     order = np.argsort(-confidences, kind="stable")

@@ -1,4 +1,4 @@
-"""Tells the language of a request's newest message, for rules that ask for it; loaded only where one does."""
+"""Tells the language of a request's newest message, for rules and cards that ask for it; loaded only where one does."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ READ_CHARS = 1000
 
 MIN_PROBABILITY = 0.5
 """Below this it isn't told: short texts, code and mixed languages often can't be."""
+
+SURE_PROBABILITY = 0.95
+"""What rules something out wants more: below this nothing is, at worst an adapter answers in another language."""
 
 
 class LanguageDetector:
@@ -27,14 +30,14 @@ class LanguageDetector:
         identifier = langid.LanguageIdentifier.from_model_file(langid.MODEL_FILE, norm_probs=True)  # pyright: ignore[reportUnknownMemberType]
         self._classify = cast("Callable[[str], tuple[str, float]]", identifier.classify)  # pyright: ignore[reportUnknownMemberType]
 
-    def language(self, chat: JsonObject) -> str | None:
+    def language(self, chat: JsonObject, min_probability: float = MIN_PROBABILITY) -> str | None:
         """Return the two-letter code of the newest user message of a chat request; None = there is none, or it can't be
         told."""
         text = _newest(chat)
         if not text:
             return None
         code, probability = self._classify(text)
-        return code if probability >= MIN_PROBABILITY else None
+        return code if probability >= min_probability else None
 
 
 def _newest(chat: JsonObject) -> str:

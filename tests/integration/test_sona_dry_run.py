@@ -38,6 +38,7 @@ def cards() -> tuple[AdapterInfo, ...]:
                 keywords=task.keywords,
                 examples=tuple(example.prompt for example in task.examples(Split.TRAIN, 12)),
                 tenants=("acme",) if task.name == "iso-date" else (),
+                languages=("en",) if task.name == "ticket-triage" else (),
             ),
         )
         for task in TASKS
@@ -106,6 +107,15 @@ async def test_a_picture_is_left_to_the_base_model(router: httpx.AsyncClient) ->
     body = {"model": "local", "messages": [{"role": "user", "content": [{"type": "text", "text": DATE}, part]}]}
     answer = await router.post("/v1/sona/select", json=body, headers={"authorization": f"Bearer {KEYS['acme']}"})
     assert answer.json()["selection"]["reason"] == "no adapter for the modality"
+
+
+async def test_a_request_in_a_language_that_a_card_does_not_list_rules_its_adapter_out(
+    router: httpx.AsyncClient,
+) -> None:
+    german = "Bitte ordne diese Meldung ein: der Drucker im zweiten Stock druckt seit gestern nicht mehr."
+    assert (await select(router, german)).json()["ruled_out"] == {"ticket-triage@1": "language"}
+    english = "Please triage this ticket: the printer on the second floor hasn't printed since yesterday."
+    assert (await select(router, english)).json()["ruled_out"] == {}
 
 
 @pytest.mark.parametrize("body", [{}, {"model": "local"}, {"model": "local", "messages": []}])

@@ -18,9 +18,17 @@ from tests.fakes.values import request
 pytestmark = pytest.mark.anyio
 
 
-def info(name: str, version: str = "1", *, tenants: tuple[str, ...] = (), **facts: object) -> AdapterInfo:
+def info(
+    name: str,
+    version: str = "1",
+    *,
+    tenants: tuple[str, ...] = (),
+    languages: tuple[str, ...] = (),
+    **facts: object,
+) -> AdapterInfo:
     known = {"state": "ready", **facts}
-    return AdapterInfo(name=name, version=version, card=AdapterCard(tenants=tenants), **known)  # type: ignore[arg-type]
+    card = AdapterCard(tenants=tenants, languages=languages)
+    return AdapterInfo(name=name, version=version, card=card, **known)  # type: ignore[arg-type]
 
 
 class Choosing:
@@ -31,6 +39,7 @@ class Choosing:
         self.known: tuple[str, ...] = ()
         self.coming: tuple[str, ...] = ()
         self.tenants: list[str | None] = []
+        self.languages: list[str | None] = []
 
     def update(self, adapters: tuple[AdapterInfo, ...]) -> None:
         self.known = tuple(one.id for one in adapters)
@@ -39,9 +48,17 @@ class Choosing:
         self.coming = tuple(one.id for one in adapters)
 
     def explain(
-        self, text: str, *, earlier: Sequence[str], tenant: str | None, needs: Set[str], resident: Set[str]
+        self,
+        text: str,
+        *,
+        earlier: Sequence[str],
+        language: str | None,
+        tenant: str | None,
+        needs: Set[str],
+        resident: Set[str],
     ) -> Explanation:
         self.tenants.append(tenant)
+        self.languages.append(language)
         made = Selection(adapter=self._adapter, confidence=1.0, margin=1.0, state_version="", reason="always")
         return Explanation(selection=made, adapters=len(self.known), ruled_out={})
 
@@ -123,6 +140,17 @@ async def test_the_card_of_an_adapter_that_is_being_loaded_is_read_meanwhile() -
     coming = (info("sql", state="loading"), info("tax", state="canary"), info("old", state="stored", current=False))
     await one.update(AdapterListing(revision=1, base_model="b", data=(info("law"), *coming)))
     assert (selector.known, selector.coming) == (("law@1",), ("sql@1", "tax@1"))
+
+
+async def test_the_language_of_a_request_is_told_where_a_card_asks_and_it_is_sure() -> None:
+    selector = Choosing("law@1")
+    asked = ("Bitte schreibe mir ein kurzes Gedicht über den Herbst", "Herbst 2021?")
+    for cards in ((info("law"),), (info("law"), info("recht", languages=("de",)))):
+        one = AdapterDirectory(selector)
+        await one.update(AdapterListing(revision=1, base_model="b", data=cards))
+        for text in asked:
+            await one.choose(request(body={"model": "auto", "messages": [{"role": "user", "content": text}]}))
+    assert selector.languages == [None, None, "de", None]
 
 
 @pytest.mark.parametrize(("draw", "version"), [(0.1, "law@2"), (0.2, "law@1"), (0.9, "law@1")])

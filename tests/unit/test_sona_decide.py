@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from router.core.adapters import SelectionCandidate
-from sona.calibrate import Evidence, confidence
+from sona.calibrate import Evidence, confidence, lead
 from sona.decide import TIE_MARGIN, Wanted, decide, refusal
 from sona.profile import Profile
 
@@ -82,19 +82,16 @@ def test_filters(fields: dict[str, object], wanted: Wanted, refused: str | None)
 
 
 def evidence(**changes: float) -> Evidence:
-    base = {"above": 0.1, "lead": 0.1, "words": 0.1, "beyond_generic": 0.1, "beyond_others": 0.1}
-    base |= {"examples": 20, "adapters": 10}
-    return Evidence(**{**base, **changes})  # type: ignore[arg-type]
+    return Evidence(**{"above": 0.1, "lead": 1.0, "beyond_generic": 0.1, "kind": 0.5, **changes})
 
 
-@given(
-    st.sampled_from(["above", "lead", "words", "beyond_generic", "beyond_others"]),
-    st.floats(-1, 1),
-    st.floats(0, 1),
-)
+@given(st.sampled_from(["above", "lead", "beyond_generic"]), st.floats(-1, 1), st.floats(0, 1))
 def test_more_evidence_never_makes_less_sure(field: str, value: float, more: float) -> None:
     assert 0.0 <= confidence(evidence(**{field: value})) <= confidence(evidence(**{field: value + more})) <= 1.0
 
 
-def test_among_more_adapters_the_same_evidence_says_less() -> None:
-    assert confidence(evidence(adapters=5_000)) < confidence(evidence(adapters=10))
+def test_a_twin_halves_the_confidence_and_more_of_them_take_more() -> None:
+    alone, twin, twins = (confidence(evidence(lead=lead(0.8, [0.8] * count))) for count in (0, 1, 3))
+    assert 0.4 * alone < twin < 0.7 * alone
+    assert twins < 0.7 * twin
+    assert lead(0.8, [0.8 - 0.1]) > lead(0.8, [0.8 - 0.1, 0.8 - 0.2]) > lead(0.8, [0.8])

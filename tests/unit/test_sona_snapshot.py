@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from router.core.adapters import AdapterInfo, Selection
-from sona.background import BACKGROUND
+from sona.background import BACKGROUND, FORMED, FORMS
 from sona.decide import decide
 from sona.duel import MAX_ROWS, RIDGE, Contender, duel
-from sona.entry import unit
+from sona.entry import build_background, unit
 from sona.kernel import WORDS_WEIGHT, build_texts, gram
-from sona.reading import TERM_SPACE, Terms, hashed
+from sona.reading import TERM_SPACE, Terms, hashed, read
 from sona.selector import Selector
 from tests.unit.test_sona_selector import GARDEN, HARBOUR, WordEmbedder, adapter, selector_with
 
@@ -221,3 +221,16 @@ def test_a_prompt_that_generic_ones_explain_makes_less_sure_than_one_that_exampl
     explained = [selector_with(HARBOUR, GARDEN).select(prompt).candidates[0] for prompt in (BERTH, BACKGROUND[4])]
     assert explained[0].explained > explained[1].explained
     assert explained[0].confidence > explained[1].confidence
+
+
+def test_how_a_prompt_is_put_is_no_part_of_what_it_means() -> None:
+    bare, *formed = (form.format(BACKGROUND[20]) for form in ("{}", *FORMS))
+    background = build_background(
+        read(WordEmbedder(), BACKGROUND),
+        [read(WordEmbedder(), [form.format(prompt) for form in FORMS]) for prompt in FORMED],
+        WordEmbedder.layer_dims,
+    )
+    vectors = np.stack([reading.vector for reading in read(WordEmbedder(), [bare, *formed])])
+    kept = background.centred(vectors)
+    whole = unit(vectors - background.mean)
+    assert (kept[1:] @ kept[0]).mean() > (whole[1:] @ whole[0]).mean()

@@ -17,6 +17,10 @@ LETTER = "Dear all, the heating failed on Monday. It is cold in every room. Plea
     ("text", "expected"),
     [
         ("Short enough to be read whole", None),
+        ("Which way is north? And where is the sea?", None),
+        ("Render in Spanish: the ship left the harbour at dawn", "Render in Spanish:"),
+        ("The ship left at dawn. What is the tone of this?", "What is the tone of this?"),
+        ("Answer: the ship left the harbour at dawn", None),
         (f"Translate to German:\n\n{STORY}", "Translate to German:"),
         (f"Rewrite this in a friendlier tone: {LETTER}", "Rewrite this in a friendlier tone:"),
         (f"{STORY}\n\nWhich category is it?", "Which category is it?"),
@@ -25,7 +29,7 @@ LETTER = "Dear all, the heating failed on Monday. It is cold in every room. Plea
         (f"Summarize this.\n{STORY}\nUse one sentence.", "Summarize this. Use one sentence."),
     ],
 )
-def test_the_instruction_of_a_long_text_is_found_at_its_ends(text: str, expected: str | None) -> None:
+def test_the_instruction_of_a_text_is_found_at_its_ends(text: str, expected: str | None) -> None:
     assert instruction(text) == expected
 
 
