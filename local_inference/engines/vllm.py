@@ -34,6 +34,8 @@ _SCHEDULER = "local_inference.engines._vllm_scheduler.scheduler"
 _EXTENSION = "local_inference.engines._vllm_slots.AdapterSlots"
 _CPU_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
 _PACKAGE_ROOT = Path(guard.__file__).parents[1]
+_CPU_NICENESS = 10
+"""The host and the router answer at once, and the engine has what they leave: nearly all."""
 _POLL_S = 0.5
 _STOP_S = 8.0
 _HEALTH_S, _UNHEALTHY_S = 10.0, 60.0
@@ -201,7 +203,8 @@ class VllmEngine:
             self._log_path.replace(self._log_path.with_suffix(".log.1"))
         with self._log_path.open("wb") as log:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", guard.__file__, sys.executable, *self._arguments(port)),
+                *(sys.executable, "-I", guard.__file__, str(_CPU_NICENESS if _on_cpu() else 0)),
+                *(sys.executable, *self._arguments(port)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,

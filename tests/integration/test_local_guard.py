@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -25,7 +26,7 @@ def start(tmp_path: Path, lives_s: float) -> tuple[subprocess.Popen[bytes], list
     """Run a command with a grandchild under the guard; both ignore polite requests to end."""
     pids = tmp_path / "pids"
     command = [sys.executable, "-c", FAMILY, str(pids), str(lives_s)]
-    process = subprocess.Popen([sys.executable, "-I", guard.__file__, *command], stdin=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-I", guard.__file__, "0", *command], stdin=subprocess.PIPE)
     deadline = time.monotonic() + 10
     while not pids.exists() or len(pids.read_text().split()) < 2:
         assert time.monotonic() < deadline
@@ -69,7 +70,7 @@ def test_a_killed_command_takes_its_children_along(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 def test_a_killed_guard_asks_the_command_to_end(tmp_path: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-I", guard.__file__, sys.executable, "-c", "import time; time.sleep(600)"],
+        [sys.executable, "-I", guard.__file__, "0", sys.executable, "-c", "import time; time.sleep(600)"],
         stdin=subprocess.PIPE,
     )
     deadline = time.monotonic() + 10
@@ -80,3 +81,11 @@ def test_a_killed_guard_asks_the_command_to_end(tmp_path: Path) -> None:
     process.kill()
     assert ended(family)
     finish(process)
+
+
+def test_a_command_gives_way_to_others_where_asked() -> None:
+    told = [sys.executable, "-c", "import os; print(os.nice(0))"]
+    started = [sys.executable, "-I", guard.__file__, "7", *told]
+    with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert int(process.stdout.read()) == os.nice(0) + 7
