@@ -32,13 +32,14 @@ COLDEST = {
 class Steps:
     """How many steps vLLM has computed, by time; its own counter, looked at four times a second."""
 
-    def __init__(self, engine_url: str) -> None:
+    def __init__(self, engine_url: str, engine_key: str) -> None:
         self._url = f"{engine_url}/metrics"
+        self._headers = {"authorization": f"Bearer {engine_key}"}
         self._seen: list[tuple[float, float, float]] = []
 
     async def watch(self) -> None:
         """Look until cancelled."""
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, headers=self._headers) as client:
             while True:
                 text = (await client.get(self._url)).text
                 self._seen.append((time.perf_counter(), _value(text, _STEPS), _value(text, _GENERATED)))

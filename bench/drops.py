@@ -60,7 +60,11 @@ async def drops(running: Lab, folder: Path, *, count: int) -> Drops:
     """Drop adapters of 40 MB one after the other while callers keep the engine busy."""
     names = {name: name for name in await listing(running.url)} | {"base": "base"}
     rng = random.Random(3)
-    caller, steps, stop = Caller(running.url, None, names, rng), Steps(running.engine_url), asyncio.Event()
+    caller, steps, stop = (
+        Caller(running.url, None, names, rng),
+        Steps(running.engine_url, running.engine_key),
+        asyncio.Event(),
+    )
 
     async def loop() -> None:
         while not stop.is_set():

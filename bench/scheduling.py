@@ -147,7 +147,8 @@ async def compare(stock: Lab, running: Lab, *, runs: int, seconds: float) -> lis
                     rng = random.Random(run)
                     url, key = (stock.engine_url, stock.engine_key) if one is stock else (running.url, None)
                     caller = Caller(url, key, names, rng, COLDEST[traffic])
-                    into.append(await closed_loop(caller, Steps(one.engine_url), traffic, at_once, seconds, rng))
+                    steps = Steps(one.engine_url, one.engine_key)
+                    into.append(await closed_loop(caller, steps, traffic, at_once, seconds, rng))
                     await caller.close()
             cells.append(cell)
             say(row(cell))
@@ -159,7 +160,7 @@ async def overload(running: Lab, *, seconds: float) -> Overload:
     names = {name: name for name in await listing(running.url)} | {"base": "base"}
     rng = random.Random(7)
     caller = Caller(running.url, None, names, rng)
-    arm = await closed_loop(caller, Steps(running.engine_url), "zipf", 64, seconds / 2, rng)
+    arm = await closed_loop(caller, Steps(running.engine_url, running.engine_key), "zipf", 64, seconds / 2, rng)
     capacity = arm.tokens_per_s / TOKENS
     await caller.close()
     caller = Caller(running.url, None, names, rng)
