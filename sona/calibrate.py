@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,8 +18,12 @@ CLEAR = 0.1
 """A score up to here beyond the floor counts more than what lies beyond."""
 LEAD_CAP = 3.0
 """The same for the odds over the others."""
-RANK_ODDS = 19.0
-"""By so much a step of one in rank changes the logarithm of the odds that it is this adapter and not the other."""
+RANK_ODDS = 60.0
+"""By so much a large step of one in rank changes the logarithm of the odds that it is this adapter and not the other."""
+WORDING = 0.12
+"""A step of this size counts half, smaller ones less still: how twins' cards happen to be worded makes as much."""
+WORDS_STEP = 10.0
+"""So much do the prompt's own words, which one card has and the other hasn't, make a step larger: they are no accident."""
 LEAST_ODDS = 1e-3
 """Odds that it is another one after all, however far behind all others are."""
 
@@ -32,22 +37,35 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """How much more of the prompt its examples explain than generic prompts do."""
     kind: float
     """How far the prompt is of the kind of some adapter's examples, 0..1."""
+    nearest_generic: float
+    """Cosine to the most similar generic prompt."""
     lead: float
     """Logarithm of the odds that it is this adapter and none of the other best: below zero where another is as good."""
+    shown: bool
+    """Whether the adapter's card has examples."""
+    adapters: int
+    """Among how many it was chosen: of many, the best few lie close anyway, so the same lead says more."""
 
 
-# Two logistic regressions: does the prompt fit the adapter at all, and is it this one and no twin of it? Fitted
-# together over sets of 1 to 1,000 adapters, from prompts of known and of unseen sources, with 0 to 20 examples each and
-# about two prompts of three fitting some adapter; each family of sets weighed alike.
-_FITS = 0.904
-_ABOVE = 4.693
-_ABOVE_CAPPED = 10.563
-_BEYOND_GENERIC = 2.308
-_KIND_FITS = 1.949
-_IS_THIS = 0.288
-_LEAD = 0.552
-_LEAD_CAPPED = 0.584
-_KIND_IS_THIS = -0.562
+class Weights(NamedTuple):
+    """Of two logistic regressions: does the prompt fit the adapter at all, and is it this one and no twin of it?"""
+
+    fits: float
+    above: float
+    above_capped: float
+    beyond_generic: float
+    kind: float
+    nearest_generic: float
+    lead: float
+    # The second has no constant: of two that are the same, each gets one half. These change what the capped lead is worth.
+    lead_capped: float
+    lead_of_kind: float
+    lead_of_many: float
+    lead_of_shown: float
+
+
+WEIGHTS = Weights(2.79, 4.541, 7.559, 2.659, -0.197, -4.996, 0.418, 0.386, 0.355, 0.145, -0.645)
+"""Fitted together by `bench/sona/fit.py`, which says on what."""
 
 
 def floor(directions: Floats, common: Floats, generic: Floats) -> float:
@@ -56,24 +74,46 @@ def floor(directions: Floats, common: Floats, generic: Floats) -> float:
     return float(np.quantile(best, FLOOR_QUANTILE))
 
 
-def lead(rank: float, others: Sequence[float]) -> float:
-    """Turn ranks into the logarithm of the odds for one adapter against all the others together."""
-    return -math.log(LEAST_ODDS + sum(math.exp(min(30.0, RANK_ODDS * (other - rank))) for other in others))
+def lead(one: tuple[float, float], others: Sequence[tuple[float, float]]) -> float:
+    """Return the logarithm of the odds for one adapter against all the others together; of each its rank and words."""
+    rank, words = one
+    return -math.log(LEAST_ODDS + sum(math.exp(_odds(other - rank, shared - words)) for other, shared in others))
 
 
-def confidence(evidence: Evidence) -> float:
+def confidence(evidence: Evidence, weights: Weights = WEIGHTS) -> float:
     """Return the share of right choices, 0..1, among those with evidence like this."""
+    fits, is_this = sides(evidence)
+    return _logistic(_weighed(weights[: len(fits)], fits)) * _logistic(_weighed(weights[len(fits) :], is_this))
+
+
+def sides(evidence: Evidence) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return what the two regressions weigh, in the order of `Weights`."""
     fits = (
-        _FITS
-        + _ABOVE * evidence.above
-        + _ABOVE_CAPPED * min(evidence.above, CLEAR)
-        + _BEYOND_GENERIC * evidence.beyond_generic
-        + _KIND_FITS * evidence.kind
+        1.0,
+        evidence.above,
+        min(evidence.above, CLEAR),
+        evidence.beyond_generic,
+        evidence.kind,
+        evidence.nearest_generic,
     )
+    capped = min(evidence.lead, LEAD_CAP)
     is_this = (
-        _IS_THIS + _LEAD * evidence.lead + _LEAD_CAPPED * min(evidence.lead, LEAD_CAP) + _KIND_IS_THIS * evidence.kind
+        evidence.lead,
+        capped,
+        capped * evidence.kind,
+        capped * math.log(evidence.adapters),
+        capped * float(evidence.shown),
     )
-    return _logistic(fits) * _logistic(is_this)
+    return fits, is_this
+
+
+def _weighed(weights: Sequence[float], values: Sequence[float]) -> float:
+    return sum(weight * value for weight, value in zip(weights, values, strict=True))
+
+
+def _odds(step: float, words: float) -> float:
+    size = abs(step) + WORDS_STEP * abs(words)
+    return min(30.0, RANK_ODDS * step * size / (size + WORDING))
 
 
 def _logistic(odds: float) -> float:

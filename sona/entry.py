@@ -24,8 +24,10 @@ NAMED_WORTH = 3.0
 FORM_DIRECTIONS = 4
 """Directions along which a prompt moves most when it is put otherwise; they are left out of its meaning. With prompts of
 sources that no example shows, none gives 0.77 right, 2 to 6 give 0.78 to 0.79, 8 take off some meaning too: 0.77."""
-FEWEST_ALIKE = 3
-"""Examples from which on their likeness to each other tells something."""
+FEWEST_OWN = 3
+"""Examples from which on they tell how like a card its own prompts are."""
+TYPICAL_OWN = 0.5
+"""How like a card its own prompts are where it doesn't tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,8 @@ class Entry:
     """(texts, texts): how alike they are."""
     generic_gram: Floats
     """(texts, generic prompts)."""
-    alike: float
-    """Cosine of an example to the one most like it, in the mean: how near prompts of one kind lie. Too few: 1."""
+    own: float
+    """Cosine of an example to the direction without it, in the mean: what prompts that are meant get. Too few: `TYPICAL_OWN`."""
     common: float
     """How much the generic prompts are like it: a card that speaks of everything must not win everything."""
 
@@ -110,8 +112,8 @@ def build_entry(
     middle: Floats = np.stack([hint.vector for hint in hints]).mean(axis=0)
     shown = _rows(examples, dims)
     worth = DESCRIBED_WORTH if profile.described else NAMED_WORTH
-    centre = (shown.sum(axis=0) + worth * middle) / (len(shown) + worth)
-    direction = background.centred(centre[None])[0]
+    total: Floats = shown.sum(axis=0) + worth * middle
+    direction = background.centred(total[None] / (len(shown) + worth))[0]
     ids, weights = merge_terms([reading.terms for reading in (*hints, *examples)])
     likeness: Floats = background.directions @ direction
     positives = background.centred_whole(np.concatenate([middle[None], shown]))
@@ -129,7 +131,7 @@ def build_entry(
         positives=len(positives),
         gram=gram(texts, texts),
         generic_gram=gram(texts, background.texts),
-        alike=_alike(positives[1:]),
+        own=_own(shown, total, worth, background),
         common=float(np.quantile(likeness, 0.9)),
     )
 
@@ -158,12 +160,11 @@ def _weighed(terms: Terms, idf: Floats) -> Terms:
     return ids, (weights / max(float(np.linalg.norm(weights)), 1e-9)).astype(np.float32)
 
 
-def _alike(rows: Floats) -> float:
-    if len(rows) < FEWEST_ALIKE:
-        return 1.0
-    cosines = rows @ rows.T
-    np.fill_diagonal(cosines, -1.0)
-    return float(cosines.max(axis=1).mean())
+def _own(shown: Floats, total: Floats, worth: float, background: Background) -> float:
+    if len(shown) < FEWEST_OWN:
+        return TYPICAL_OWN
+    without = background.centred((total - shown) / (len(shown) - 1 + worth))
+    return float((without * background.centred(shown)).sum(axis=1).mean())
 
 
 def _rows(readings: Sequence[Reading], dims: int) -> Floats:

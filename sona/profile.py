@@ -69,7 +69,7 @@ def build_profile(info: AdapterInfo) -> Profile:
     )
 
 
-METHOD = "cosine-duel-3"
+METHOD = "cosine-duel-4"
 """Changes with every change to how a selection is made of cards."""
 
 

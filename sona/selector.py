@@ -180,7 +180,7 @@ class Selector:
         else:
             reading = read(self._encoder.embedder, [text])[0]
         scores = state.full.score(reading, admitted.allowed, words)
-        found = _candidates(state.full, scores, resident)
+        found = _candidates(state.full, scores, admitted.count, resident)
         decision = decide(found, self.min_confidence, resident)
         generic = state.full.generic(reading) if decision.adapter is None else 0.0
         return _Weighed(found, decision, "encoder", state.full.floor, generic)
@@ -224,18 +224,29 @@ class Selector:
         self._known = frozenset(profiles)
 
 
-def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
+def evidence(snapshot: Snapshot, scores: Scores, place: int, adapters: int) -> Evidence:
+    """Say what speaks for the best one at a place, chosen among so many."""
+    one = scores.best[place]
+    others = [(other.rank, other.words) for other in scores.best if other is not one]
+    return Evidence(
+        above=one.score - snapshot.floor,
+        beyond_generic=one.explained - scores.generic,
+        kind=scores.kind,
+        nearest_generic=scores.nearest_generic,
+        lead=lead((one.rank, one.words), others),
+        shown=bool(snapshot.entries[one.index].profile.examples),
+        adapters=adapters,
+    )
+
+
+def _candidates(
+    snapshot: Snapshot, scores: Scores, adapters: int, resident: Set[str]
+) -> tuple[SelectionCandidate, ...]:
     """Say of each of the best how surely it fits, none more surely than the one before it."""
     candidates: list[SelectionCandidate] = []
     bound = 1.0
-    for one in scores.best[:SHOWN]:
-        evidence = Evidence(
-            above=one.score - snapshot.floor,
-            beyond_generic=one.explained - scores.generic,
-            kind=scores.kind,
-            lead=lead(one.rank, [other.rank for other in scores.best if other is not one]),
-        )
-        bound = min(bound, confidence(evidence))
+    for place, one in enumerate(scores.best[:SHOWN]):
+        bound = min(bound, confidence(evidence(snapshot, scores, place, adapters)))
         candidates.append(_candidate(snapshot, one, bound, resident))
     return tuple(candidates)
 

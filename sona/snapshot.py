@@ -25,8 +25,8 @@ from sona.reading import TERM_SPACE, Integers, Reading
 
 Floats = NDArray[np.float32]
 
-WORDS_SHARE = 0.3
-"""Weight of shared words beside the meaning. They tell a task's form; more of it harms where the form is new."""
+WORDS_SHARE = 0.45
+"""Weight of shared words, and of the tasks that they ask for, beside the meaning."""
 UNKNOWN_TERM_SHARE = 0.1
 """How much terms that no card has count in a text's length: a text of unknown words must not match on commas."""
 COMMON_FREE = 0.15
@@ -45,17 +45,22 @@ PAIRS_KEPT = 4096
 # that none of them is. There the score decides, and what the cards say by themselves. The shares are those of a
 # logistic choice among the best, which came out the same whether adapters of 12 domains, 150 intents or made worlds were
 # left out of the fit.
-NEAR = 0.43
+NEAR = 0.44
 """Cosine to the nearest example from which on a prompt is rather of the examples' kind than not. Higher serves prompts put in new ways,
 lower those put as the examples are: 0.47 or 0.40 gain and lose 1 % of either."""
-NEAR_SPREAD = 0.05
+NEAR_SPREAD = 0.037
 """How gradually."""
-DESCRIBED_SHARE = 0.7
+DESCRIBED_SHARE = 0.665
 """Weight of the likeness to the card's own words, beside the score, for a prompt of no kind that examples show."""
 KIND_SCORE_SHARE = 0.35
 """Weight of the score for a prompt of their kind,"""
-KIND_EXPLAINED_SHARE = 0.53
-"""and of what the examples explain."""
+KIND_EXPLAINED_SHARE = 0.65
+"""of what the examples explain,"""
+KIND_NEAREST_SHARE = 0.15
+"""and of the likeness to the nearest example."""
+KIND_OWN_SHARE = 0.25
+"""How much of what an adapter's own prompts get is taken off there: whose examples are all alike must be more alike to
+win against one whose examples are as different as shell commands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Scores:
     """How much of the prompt generic prompts, and those that the best are not meant for, explain in the duel."""
     kind: float
     """How far the prompt is of the kind of some adapter's examples, 0..1."""
+    nearest_generic: float
+    """Cosine to the most similar generic prompt, in all layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +215,11 @@ class Snapshot:
         shown = [one.nearest for one in scored if self.entries[one.index].profile.examples]
         kind = _share_of_kind(max(shown)) if shown else 0.0
         told = [
-            replace(one, explained=share, rank=_rank(one, share, kind))
+            replace(one, explained=share, rank=_rank(one, share, kind, self.entries[one.index].own))
             for one, share in zip(scored, explained, strict=True)
         ]
         told.sort(key=lambda one: (-one.rank, one.index))
-        return Scores(best=tuple(told), generic=none, kind=kind)
+        return Scores(best=tuple(told), generic=none, kind=kind, nearest_generic=float(generic.meaning.max()))
 
 
 def _share_of_kind(nearest: float) -> float:
@@ -220,9 +227,14 @@ def _share_of_kind(nearest: float) -> float:
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, (nearest - NEAR) / NEAR_SPREAD))))
 
 
-def _rank(one: Scored, explained: float, kind: float) -> float:
+def _rank(one: Scored, explained: float, kind: float, own: float) -> float:
     new = one.score + DESCRIBED_SHARE * one.described
-    shown = KIND_SCORE_SHARE * one.score + KIND_EXPLAINED_SHARE * explained
+    shown = (
+        KIND_SCORE_SHARE * one.score
+        + KIND_EXPLAINED_SHARE * explained
+        + KIND_NEAREST_SHARE * one.nearest
+        - KIND_OWN_SHARE * own
+    )
     return (1.0 - kind) * new + kind * shown
 
 

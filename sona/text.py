@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from sona.thesaurus import task_of
+
 WINDOW_CHARS = 2048
 """Characters read at each end, so that the cost of a text has a bound."""
 
@@ -23,6 +25,10 @@ MARKED_WORDS = 3
 
 SHAPE_CHARS = 8
 """Of a compound's shape, so much counts."""
+
+TASK_WEIGHT = 3.0
+"""Weight of the task that words ask for, beside such a word's own. With prompts of sources that no example shows, names
+alone as cards, none gives 0.79 right, 2 gives 0.80, 3 gives 0.82; 4 gains no more with 150 intents, and loses there."""
 
 _AROUND = ".,:;!?\"'()"
 _CONTRACTION = "a'a"
@@ -59,9 +65,11 @@ def instruction(text: str) -> str | None:
 
 
 def term_weights(text: str) -> dict[str, float]:
-    """Return the words and word pairs of a text's two ends, weighed by 1 + log(count), of length one in all."""
+    """Return the words, word pairs and tasks of a text's two ends, weighed by 1 + log(count), of length one in all."""
     counts = Counter(_terms(_edges(window(text))))
     weights = {term: 1.0 + math.log(count) for term, count in counts.items()}
+    tasks = Counter(task for term, count in counts.items() if (task := task_of(term)) is not None for _ in range(count))
+    weights |= {task: TASK_WEIGHT * (1.0 + math.log(count)) for task, count in tasks.items()}
     length = math.sqrt(sum(weight * weight for weight in weights.values()))
     return {term: weight / length for term, weight in weights.items()}
 

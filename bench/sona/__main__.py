@@ -14,17 +14,17 @@ import os
 import platform
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
 from pathlib import Path
 from statistics import mean
 
 import numpy as np
 
-from bench.sona.labelled import trials
+from bench.sona.labelled import described_cards, trials
 from bench.sona.methods import METHODS, CachedEmbedder
 from bench.sona.metrics import answered, at_coverage, auroc, calibration_error, curve
-from bench.sona.world import stuffed, world
+from bench.sona.world import World, stuffed, world
 from router.core.adapters import AdapterCard, AdapterInfo
 from sona.embedder import OnnxEmbedder, load_embedder
 from sona.selector import MIN_CONFIDENCE, Selector
@@ -39,14 +39,17 @@ TEXT = (
 
 
 def measure(
-    choose: Callable[[str], tuple[str | None, float]], inside: Sequence[tuple[str, str]], outside: Sequence[str]
+    choose: Callable[[str], tuple[str | None, float]],
+    inside: Sequence[tuple[str, str]],
+    outside: Sequence[str],
+    serving: Mapping[str, frozenset[str]] | None = None,
 ) -> tuple[Row, list[tuple[float, float]]]:
-    """Score one method on prompts that fit an adapter and prompts that fit none."""
+    """Score one method on prompts that fit an adapter, or all that serve what it is for, and prompts that fit none."""
     start = time.perf_counter()
     picked = [choose(prompt) for prompt, _ in inside]
     others = [choose(prompt) for prompt in outside]
     each_us = (time.perf_counter() - start) / max(1, len(picked) + len(others)) * 1e6
-    right = np.array([adapter == name for (adapter, _), (_, name) in zip(picked, inside, strict=True)])
+    right = np.array([_serves(adapter, name, serving) for (adapter, _), (_, name) in zip(picked, inside, strict=True)])
     fits = np.array([one for _, one in picked])
     none = np.array([one for _, one in others])
     coverage, accuracy = answered(fits, right, MIN_CONFIDENCE)
@@ -64,13 +67,19 @@ def measure(
     return row, curve(fits, right)
 
 
-def same_after_paraphrase(
-    adapters: Sequence[AdapterInfo], pairs: Sequence[tuple[str, str]], embedder: CachedEmbedder
-) -> float:
-    """Share of pairs that get the same answer, none included."""
+def same_after_paraphrase(made: World, embedder: CachedEmbedder) -> float:
+    """Share of pairs that get the same answer, none included, or two that both serve what is asked for."""
     selector = Selector(embedder)
-    selector.update(adapters)
-    return mean(selector.select(one).adapter == selector.select(other).adapter for one, other in pairs)
+    selector.update(made.adapters)
+    same: list[bool] = []
+    for one, other, name in made.paraphrases:
+        first, second = ((selector.select(text).adapter or "").partition("@")[0] for text in (one, other))
+        same.append(first == second or {first, second} <= made.serving[name])
+    return mean(same)
+
+
+def _serves(adapter: str | None, name: str, serving: Mapping[str, frozenset[str]] | None) -> bool:
+    return adapter == name or (serving is not None and adapter in serving[name])
 
 
 def wins_when_stuffed(adapters: tuple[AdapterInfo, ...], prompts: Sequence[str], embedder: CachedEmbedder) -> float:
@@ -186,10 +195,15 @@ def main() -> None:
             rows: dict[str, Row] = {}
             curves: dict[str, list[tuple[float, float]]] = {}
             for name, method in METHODS.items():
-                rows[name], curves[name] = measure(method(made.adapters, cached), made.inside, made.outside)
+                rows[name], curves[name] = measure(
+                    method(made.adapters, cached), made.inside, made.outside, made.serving
+                )
             title = f"{size} adapters, {label}"
             extra = {
-                "same after paraphrase": same_after_paraphrase(made.adapters, made.paraphrases, cached),
+                "same after paraphrase": same_after_paraphrase(made, cached),
+                "right where no word names the task": measure(
+                    METHODS["SONA"](made.adapters, cached), made.indirect, made.outside, made.serving
+                )[0]["top-1"],
                 "won by a stuffed card": wins_when_stuffed(
                     made.adapters, [*(p for p, _ in made.inside), *made.outside], cached
                 ),
@@ -200,13 +214,7 @@ def main() -> None:
                 RESULTS.mkdir(exist_ok=True)
                 plot(title, curves, RESULTS / f"sona-coverage-{examples}.png")
     if arguments.data:
-        raw = json.loads(arguments.cards.read_text()) if arguments.cards else {}
-        cards = {
-            name.replace("_", "-"): AdapterCard(
-                description=card["description"], keywords=tuple(card.get("keywords", ()))
-            )
-            for name, card in raw.items()
-        }
+        cards = described_cards(arguments.cards) if arguments.cards else {}
         for told, known in (("names alone", {}), ("described", cards)) if cards else (("names alone", {}),):
             report |= _labelled(arguments.data, known, cached, told, examples=arguments.examples, seeds=arguments.seeds)
     if 1_000 in arguments.sizes:

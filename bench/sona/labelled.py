@@ -24,9 +24,9 @@ class Trial(NamedTuple):
 
 
 def trials(
-    folder: Path, cards: dict[str, AdapterCard], *, examples: int, seeds: int, tests: int = 60
+    folder: Path, cards: dict[str, AdapterCard], *, examples: int, seeds: int, tests: int = 60, first: int = 0
 ) -> Iterator[Trial]:
-    """Yield draws of every `*.jsonl` and `*.jsonl.gz`.
+    """Yield draws of every `*.jsonl` and `*.jsonl.gz`, with seeds from `first` on.
 
     A row has `prompt`, `adapter` or `label` (null = none fits), and perhaps `source`, or `split` (train, val or test).
     """
@@ -34,12 +34,20 @@ def trials(
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         rows = [json.loads(line) for line in content.splitlines() if line.strip()]
         name = path.name.partition(".")[0]
-        for seed in range(seeds):
+        for seed in range(first, first + seeds):
             if any("split" in row for row in rows):
                 yield _by_split(f"{name}, by split", rows, cards, Random(seed), examples)
             if any("source" in row for row in rows):
                 yield _by_source(f"{name}, known sources", rows, cards, Random(seed), examples, tests, unseen=False)
                 yield _by_source(f"{name}, unseen sources", rows, cards, Random(seed), examples, tests, unseen=True)
+
+
+def described_cards(path: Path) -> dict[str, AdapterCard]:
+    """Read descriptions and keywords of adapters: `{"name": {"description": "...", "keywords": [...]}}`."""
+    return {
+        name.replace("_", "-"): AdapterCard(description=card["description"], keywords=tuple(card.get("keywords", ())))
+        for name, card in json.loads(path.read_text(encoding="utf-8")).items()
+    }
 
 
 def _by_split(

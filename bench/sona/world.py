@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from itertools import product
 from random import Random
 from typing import NamedTuple
@@ -122,6 +123,20 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
 )
 
+# The same asked for in words that don't name it: no word of these stands for a task in `sona/thesaurus.py`.
+INDIRECT: dict[str, str] = {
+    "summary": "I have no time to read this {1}, what does it say? {2}",
+    "translation": "My aunt in Berlin has to be able to read this {1}: {2}",
+    "classifier": "On which pile does this {1} go? {2}",
+    "extractor": "Put what the {1} says into the columns of a spreadsheet: {2}",
+    "reply": "What would you tell the sender of this {1}? {2}",
+    "checker": "Can the {1} go out like that? {2}",
+    "title": "The {1} about {2} needs something bold on top",
+    "simplifier": "Nobody gets this {1}, make it less dense: {2}",
+    "questions": "See whether I have learnt the {1} about {2}",
+    "estimate": "What will we be charged after this {1}? {2}",
+}
+
 # What it is done to: field, plural, singular, and what such texts are about.
 FIELDS: tuple[Field, ...] = (
     ("claims", "insurance claims", "insurance claim", ("hail on a roof", "a stolen bicycle", "a burst water pipe")),
@@ -185,8 +200,15 @@ class World(NamedTuple):
     inside: tuple[tuple[str, str], ...]
     """(prompt, name of the adapter that fits)."""
     outside: tuple[str, ...]
-    paraphrases: tuple[tuple[str, str], ...]
-    """Two ways of asking the same."""
+    paraphrases: tuple[tuple[str, str, str], ...]
+    """Two ways of asking the same, and the adapter that fits."""
+    indirect: tuple[tuple[str, str], ...]
+    """As `inside`, in words that don't name the task."""
+    serving: Mapping[str, frozenset[str]]
+    """Adapter -> those that do all that it is asked for: the same task on the same texts, of a branch that holds its own.
+
+    Whoever is made for claims takes those of the north; whoever is made for those of the north takes no others.
+    """
 
 
 def world(count: int, *, examples: int, seed: int = 0, tests: int = 300) -> World:
@@ -199,7 +221,9 @@ def world(count: int, *, examples: int, seed: int = 0, tests: int = 300) -> Worl
     rng.shuffle(kinds)
     made: list[AdapterInfo] = []
     asked: list[tuple[str, str]] = []
-    pairs: list[tuple[str, str]] = []
+    indirect: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str, str]] = []
+    alike: dict[str, list[tuple[str, frozenset[str]]]] = defaultdict(list)
     for (operation, field), branch in _variants(kinds, count):
         name = "-".join(part for part in (branch.replace(" ", "-"), field[0], operation[0]) if part)
         plural, single = (f"{branch} {text}".strip() for text in field[1:3])
@@ -211,12 +235,20 @@ def world(count: int, *, examples: int, seed: int = 0, tests: int = 300) -> Worl
             examples=tuple(_varied(rng, ways, examples)),
         )
         made.append(AdapterInfo(name=name, version=VERSION, state="ready", card=card))
+        alike[f"{operation[0]} {field[0]}"].append((name, frozenset(branch.split())))
         asked.extend((prompt, name) for prompt in fresh)
+        indirect.extend((INDIRECT[operation[0]].format(plural, single, about), name) for about in field[3])
         about = rng.randrange(len(field[3]))
-        pairs.append((rng.choice(ways[about :: len(field[3])]), rng.choice(fresh[about :: len(field[3])])))
+        pairs.append((rng.choice(ways[about :: len(field[3])]), rng.choice(fresh[about :: len(field[3])]), name))
     rng.shuffle(asked)
     rng.shuffle(pairs)
-    return World(tuple(made), tuple(asked[:tests]), OUTSIDE, tuple(pairs[:tests]))
+    Random(seed).shuffle(indirect)
+    serving = {
+        name: frozenset(other for other, wider in group if wider <= own)
+        for group in alike.values()
+        for name, own in group
+    }
+    return World(tuple(made), tuple(asked[:tests]), OUTSIDE, tuple(pairs[:tests]), tuple(indirect[:tests]), serving)
 
 
 def stuffed(adapters: tuple[AdapterInfo, ...]) -> AdapterInfo:

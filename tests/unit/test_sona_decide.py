@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -81,8 +82,12 @@ def test_filters(fields: dict[str, object], wanted: Wanted, refused: str | None)
     assert refusal(profile(**fields), wanted) == refused
 
 
+TOLD = (0.8, 0.3)
+SOME = Evidence(above=0.1, beyond_generic=0.1, kind=0.5, nearest_generic=0.3, lead=1.0, shown=True, adapters=20)
+
+
 def evidence(**changes: float) -> Evidence:
-    return Evidence(**{"above": 0.1, "lead": 1.0, "beyond_generic": 0.1, "kind": 0.5, **changes})
+    return msgspec.structs.replace(SOME, **changes)
 
 
 @given(st.sampled_from(["above", "lead", "beyond_generic"]), st.floats(-1, 1), st.floats(0, 1))
@@ -91,7 +96,24 @@ def test_more_evidence_never_makes_less_sure(field: str, value: float, more: flo
 
 
 def test_a_twin_halves_the_confidence_and_more_of_them_take_more() -> None:
-    alone, twin, twins = (confidence(evidence(lead=lead(0.8, [0.8] * count))) for count in (0, 1, 3))
+    alone, twin, twins = (confidence(evidence(lead=lead(TOLD, [TOLD] * count))) for count in (0, 1, 3))
     assert 0.4 * alone < twin < 0.7 * alone
     assert twins < 0.7 * twin
-    assert lead(0.8, [0.8 - 0.1]) > lead(0.8, [0.8 - 0.1, 0.8 - 0.2]) > lead(0.8, [0.8])
+    assert lead(TOLD, [(0.7, 0.2)]) > lead(TOLD, [(0.7, 0.2), (0.6, 0.2)]) > lead(TOLD, [TOLD])
+
+
+def test_a_step_as_small_as_twins_cards_are_apart_counts_for_little_unless_the_prompts_words_make_it() -> None:
+    assert 0.0 < lead(TOLD, [(0.78, 0.3)]) < 0.25
+    assert lead(TOLD, [(0.78, 0.2)]) > 3 * lead(TOLD, [(0.78, 0.3)])
+    assert lead(TOLD, [(0.6, 0.3)]) > 20 * lead(TOLD, [(0.78, 0.3)])
+
+
+@given(st.floats(0, 1), st.integers(1, 5_000), st.booleans())
+def test_of_two_that_are_the_same_neither_is_surer_than_half(kind: float, adapters: int, shown: bool) -> None:
+    tied = evidence(above=9.0, lead=lead(TOLD, [TOLD]), kind=kind, adapters=adapters, shown=shown)
+    assert confidence(tied) <= 0.5
+
+
+def test_the_same_lead_is_worth_no_less_where_more_adapters_were_left_behind() -> None:
+    few, many = (confidence(evidence(adapters=count)) for count in (10, 5_000))
+    assert few < many < 1.0

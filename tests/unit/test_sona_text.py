@@ -8,6 +8,7 @@ import pytest
 
 from sona.background import BACKGROUND
 from sona.text import WINDOW_CHARS, instruction, term_weights, window
+from sona.thesaurus import task_of
 
 STORY = "The ship left the harbour at dawn and nobody saw it again. " * 6
 LETTER = "Dear all, the heating failed on Monday. It is cold in every room. Please send someone. Regards, Ines. " * 3
@@ -66,3 +67,26 @@ def test_what_is_put_alike_shares_a_term_whatever_it_names() -> None:
 def test_the_background_prompts_are_two_hundred_distinct_ones() -> None:
     assert len(BACKGROUND) == len(set(BACKGROUND)) == 200
     assert all(prompt.strip() == prompt and prompt for prompt in BACKGROUND)
+
+
+@pytest.mark.parametrize(
+    ("term", "task"),
+    [
+        ("tldr", "=summary"),
+        ("summarised", "=summary"),
+        ("key points", "=summary"),
+        ("points", None),
+        ("proofreading", "=check"),
+        ("kind of", "=classification"),
+        ("table", None),
+        ("", None),
+    ],
+)
+def test_a_word_or_two_in_a_row_ask_for_a_task(term: str, task: str | None) -> None:
+    assert task_of(term) == task
+
+
+def test_texts_that_share_no_word_share_the_task_that_they_ask_for() -> None:
+    asked, card = term_weights("tl;dr please"), term_weights("Summarizes claims")
+    assert asked.keys() & card.keys() == {"=summary"}
+    assert asked["=summary"] > asked["please"]
