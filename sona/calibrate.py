@@ -18,9 +18,9 @@ CLEAR = 0.1
 """A score up to here beyond the floor counts more than what lies beyond."""
 LEAD_CAP = 3.0
 """The same for the odds over the others."""
-RANK_ODDS = 60.0
+RANK_ODDS = 80.0
 """By so much a large step of one in rank changes the logarithm of the odds that it is this adapter and not the other."""
-WORDING = 0.12
+WORDING = 0.35
 """A step of this size counts half, smaller ones less still: how twins' cards happen to be worded makes as much."""
 WORDS_STEP = 10.0
 """So much do the prompt's own words, which one card has and the other hasn't, make a step larger: they are no accident."""
@@ -43,8 +43,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """Logarithm of the odds that it is this adapter and none of the other best: below zero where another is as good."""
     shown: bool
     """Whether the adapter's card has examples."""
-    adapters: int
-    """Among how many it was chosen: of many, the best few lie close anyway, so the same lead says more."""
+    words: float
+    """Cosine of the weighed words: the same lead says more where the card names what the prompt asks for."""
 
 
 class Weights(NamedTuple):
@@ -60,11 +60,11 @@ class Weights(NamedTuple):
     # The second has no constant: of two that are the same, each gets one half. These change what the capped lead is worth.
     lead_capped: float
     lead_of_kind: float
-    lead_of_many: float
     lead_of_shown: float
+    lead_of_words: float
 
 
-WEIGHTS = Weights(2.79, 4.541, 7.559, 2.659, -0.197, -4.996, 0.418, 0.386, 0.355, 0.145, -0.645)
+WEIGHTS = Weights(2.689, 4.999, 7.714, 2.391, 0.148, -5.221, 0.353, 0.452, -0.126, -0.362, 1.162)
 """Fitted together by `bench/sona/fit.py`, which says on what."""
 
 
@@ -101,8 +101,8 @@ def sides(evidence: Evidence) -> tuple[tuple[float, ...], tuple[float, ...]]:
         evidence.lead,
         capped,
         capped * evidence.kind,
-        capped * math.log(evidence.adapters),
         capped * float(evidence.shown),
+        capped * evidence.words,
     )
     return fits, is_this
 

@@ -180,7 +180,7 @@ class Selector:
         else:
             reading = read(self._encoder.embedder, [text])[0]
         scores = state.full.score(reading, admitted.allowed, words)
-        found = _candidates(state.full, scores, admitted.count, resident)
+        found = _candidates(state.full, scores, resident)
         decision = decide(found, self.min_confidence, resident)
         generic = state.full.generic(reading) if decision.adapter is None else 0.0
         return _Weighed(found, decision, "encoder", state.full.floor, generic)
@@ -224,8 +224,8 @@ class Selector:
         self._known = frozenset(profiles)
 
 
-def evidence(snapshot: Snapshot, scores: Scores, place: int, adapters: int) -> Evidence:
-    """Say what speaks for the best one at a place, chosen among so many."""
+def evidence(snapshot: Snapshot, scores: Scores, place: int) -> Evidence:
+    """Say what speaks for the best one at a place."""
     one = scores.best[place]
     others = [(other.rank, other.words) for other in scores.best if other is not one]
     return Evidence(
@@ -235,18 +235,16 @@ def evidence(snapshot: Snapshot, scores: Scores, place: int, adapters: int) -> E
         nearest_generic=scores.nearest_generic,
         lead=lead((one.rank, one.words), others),
         shown=bool(snapshot.entries[one.index].profile.examples),
-        adapters=adapters,
+        words=one.words,
     )
 
 
-def _candidates(
-    snapshot: Snapshot, scores: Scores, adapters: int, resident: Set[str]
-) -> tuple[SelectionCandidate, ...]:
+def _candidates(snapshot: Snapshot, scores: Scores, resident: Set[str]) -> tuple[SelectionCandidate, ...]:
     """Say of each of the best how surely it fits, none more surely than the one before it."""
     candidates: list[SelectionCandidate] = []
     bound = 1.0
     for place, one in enumerate(scores.best[:SHOWN]):
-        bound = min(bound, confidence(evidence(snapshot, scores, place, adapters)))
+        bound = min(bound, confidence(evidence(snapshot, scores, place)))
         candidates.append(_candidate(snapshot, one, bound, resident))
     return tuple(candidates)
 

@@ -42,11 +42,15 @@ FAMILIES = {
     "few examples": 0.3,
     "no examples": 0.5,
     "few adapters": 0.5,
-    "made, cards alone": 24.0,
+    "made, cards alone": 40.0,
     "made, with examples": 6.0,
+    "indirect, cards alone": 4.0,
+    "indirect, with examples": 1.3,
 }
 """How much each counts. Where prompts are put as no example is, and where there are only cards, a wrong confidence costs
-most: nothing else warns."""
+most: nothing else warns. Indirect are prompts of made worlds whose words don't name the task."""
+INDIRECT_MOST = 1_000
+"""Adapters of worlds that are asked so."""
 WORLDS = ((10, 4), (30, 2), (100, 2), (300, 2), (1_000, 2), (5_000, 1))
 """Adapters, and how many worlds of so many."""
 STEPS = 3_000
@@ -82,8 +86,10 @@ def made_sets() -> Iterator[tuple[str, Trial]]:
         for seed in range(FIRST_DRAW, FIRST_DRAW + count):
             for examples in (0, 4, 20) if size <= 100 else (0, 4) if size < 5_000 else (0,):
                 made = world(size, examples=examples, seed=seed)
-                name = "made, with examples" if examples else "made, cards alone"
-                yield name, Trial(str(size), made.adapters, made.inside, OUTSIDE)
+                told = "with examples" if examples else "cards alone"
+                yield f"made, {told}", Trial(str(size), made.adapters, made.inside, OUTSIDE)
+                if size <= INDIRECT_MOST and examples <= 4:
+                    yield f"indirect, {told}", Trial(str(size), made.adapters, made.indirect, OUTSIDE)
 
 
 def cases(trial: Trial, embedder: CachedEmbedder) -> list[Case]:
@@ -97,7 +103,7 @@ def cases(trial: Trial, embedder: CachedEmbedder) -> list[Case]:
     for prompt, name in (one for some in (inside, outside) for one in rng.sample(some, min(MOST_PROMPTS, len(some)))):
         scores = snapshot.score(read(embedder, [prompt])[0])
         found = snapshot.entries[scores.best[0].index].profile.adapter.partition("@")[0]
-        fits, is_this = sides(evidence(snapshot, scores, 0, len(snapshot.entries)))
+        fits, is_this = sides(evidence(snapshot, scores, 0))
         result.append(Case(fits, is_this, found == name))
     return result
 

@@ -83,7 +83,7 @@ def test_filters(fields: dict[str, object], wanted: Wanted, refused: str | None)
 
 
 TOLD = (0.8, 0.3)
-SOME = Evidence(above=0.1, beyond_generic=0.1, kind=0.5, nearest_generic=0.3, lead=1.0, shown=True, adapters=20)
+SOME = Evidence(above=0.1, beyond_generic=0.1, kind=0.5, nearest_generic=0.3, lead=1.0, shown=True, words=0.3)
 
 
 def evidence(**changes: float) -> Evidence:
@@ -108,12 +108,11 @@ def test_a_step_as_small_as_twins_cards_are_apart_counts_for_little_unless_the_p
     assert lead(TOLD, [(0.6, 0.3)]) > 20 * lead(TOLD, [(0.78, 0.3)])
 
 
-@given(st.floats(0, 1), st.integers(1, 5_000), st.booleans())
-def test_of_two_that_are_the_same_neither_is_surer_than_half(kind: float, adapters: int, shown: bool) -> None:
-    tied = evidence(above=9.0, lead=lead(TOLD, [TOLD]), kind=kind, adapters=adapters, shown=shown)
+@given(st.floats(0, 1), st.floats(0, 1), st.booleans())
+def test_of_two_that_are_the_same_neither_is_surer_than_half(kind: float, words: float, shown: bool) -> None:
+    tied = evidence(above=9.0, lead=lead(TOLD, [TOLD]), kind=kind, words=words, shown=shown)
     assert confidence(tied) <= 0.5
 
 
-def test_the_same_lead_is_worth_no_less_where_more_adapters_were_left_behind() -> None:
-    few, many = (confidence(evidence(adapters=count)) for count in (10, 5_000))
-    assert few < many < 1.0
+def test_the_same_lead_is_worth_more_where_the_card_names_what_is_asked_for() -> None:
+    assert confidence(evidence(words=0.1)) < confidence(evidence(words=0.6)) < 1.0
