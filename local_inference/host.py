@@ -100,6 +100,7 @@ class Host:
         self.admission = Admission(
             QueueLimits(
                 slots=config.max_loras,
+                batch=config.max_num_seqs,
                 seats=_SEATS * config.max_num_seqs,
                 max_wait_s=self.settings.max_wait_s,
                 max_waiting=self.settings.max_waiting,
