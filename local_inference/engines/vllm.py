@@ -22,6 +22,7 @@ from local_inference.engines._http import NO_HEADERS, HttpAnswer, HttpEngine
 from local_inference.engines._vllm_scheduler import PATIENCE_VARIABLE, URGENT
 from local_inference.ports import BASE_NAME, SPARE_SLOTS, EngineConfig, EngineDeps, Memory
 from router.core.clock import monotonic_s
+from router.core.engine_environment import engine_environment
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
 Shape = TypeVar("Shape")
@@ -68,6 +69,8 @@ class Config(EngineConfig):
     """How the model writes tool calls; None = requests with tools are refused. See vLLM's list for each model."""
     extra_args: tuple[str, ...] = ()
     """Further options of `vllm serve`."""
+    environment: tuple[str, ...] = ()
+    """Variables that vLLM gets of the host's environment, beside those of `router.core.engine_environment`."""
 
     @field_validator("max_lora_rank")
     @classmethod
@@ -243,7 +246,7 @@ class VllmEngine:
     def _environment(self, key: str) -> dict[str, str]:
         local = {"HF_HUB_OFFLINE": "1"} if Path(self._config.model).is_absolute() else {}
         return {
-            **os.environ,
+            **engine_environment({**os.environ}, self._config.environment),
             **local,
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")))),
             "VLLM_API_KEY": key,

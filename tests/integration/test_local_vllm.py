@@ -308,14 +308,11 @@ def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
 
 
 def test_a_caller_who_leaves_a_whole_answer_frees_the_engine_at_once(host: HostProcess) -> None:
-    api = next(one for one in host.engine_processes() if "--port" in one.cmdline())
-    arguments = api.cmdline()
-    headers = {"authorization": f"Bearer {api.environ()['VLLM_API_KEY']}"}
-    metrics = f"http://127.0.0.1:{arguments[arguments.index('--port') + 1]}/metrics"
+    url, headers = engine(host)
     tokens = {"max_tokens": 800, "ignore_eos": True}
 
     def running() -> float:
-        text = httpx.get(metrics, headers=headers, trust_env=False).text
+        text = httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
         return sum(float(value) for value in re.findall(r"^vllm:num_requests_running{.*} (\S+)$", text, re.M))
 
     started = time.monotonic()
