@@ -34,6 +34,8 @@ _MIDDLEWARE = "local_inference.engines._vllm_admin.AdminRoutes"
 _SCHEDULER = "local_inference.engines._vllm_scheduler.scheduler"
 _EXTENSION = "local_inference.engines._vllm_slots.AdapterSlots"
 _CPU_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
+_NO_HOST = "nothing.invalid"
+"""The only host from which vLLM may fetch images and recordings. Source: RFC 6761, 6.4: names in `.invalid` never exist."""
 _PACKAGE_ROOT = Path(guard.__file__).parents[1]
 _CPU_NICENESS = 10
 """The host and the router answer at once, and the engine has what they leave: nearly all."""
@@ -239,7 +241,7 @@ class VllmEngine:
             *(("--enforce-eager",) if eager else ()),
             *(("--enable-auto-tool-choice",) if config.tool_call_parser else ()),
             *("--worker-extension-cls", _CPU_EXTENSION if cpu else _EXTENSION, "--middleware", _MIDDLEWARE),
-            *("--scheduler-cls", _SCHEDULER),
+            *("--scheduler-cls", _SCHEDULER, "--allowed-media-domains", _NO_HOST),
             *config.extra_args,
         ]
 
@@ -254,6 +256,7 @@ class VllmEngine:
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
             "VLLM_DO_NOT_TRACK": "1",
+            "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
             PATIENCE_VARIABLE: str(self._config.adapter_patience_s),
             "VLLM_CPU_KVCACHE_SPACE": str(self._config.kv_cache_gib),
         }

@@ -107,3 +107,5 @@ def test_vllm_listens_on_loopback_with_a_key_and_fetches_nothing(tmp_path: Path)
     assert not any("the-key" in argument for argument in arguments)
     assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
+    assert arguments[arguments.index("--allowed-media-domains") + 1].endswith(".invalid")
+    assert "--allowed-local-media-path" not in arguments
