@@ -27,6 +27,14 @@ class Versions(Protocol):
         """List a folder whose content has no version yet."""
         ...
 
+    def claim(self, name: str, sha256: str) -> str:
+        """Name the version that a content is.
+
+        Raises:
+            Rejected: version_collision.
+        """
+        ...
+
     def accept(self, taken: Taken) -> None:
         """Take a checked version."""
         ...
@@ -104,15 +112,15 @@ class Arrivals:
         """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""
         version, card = "", UNREAD
 
-        def on_version(found: str) -> None:
+        def on_content(sha256: str) -> None:
             nonlocal version
-            version = found
+            version = self._versions.claim(name, sha256)
             self._timeline.passed(name, "copy")
 
         try:
             card = await self._intake.card(name)
             self._show(name, State.CHECKING, card)
-            taken = await self._intake.take(name, on_version, known=self._is_known(name))
+            taken = await self._intake.take(name, on_content, known=self._is_known(name))
             self._timeline.passed(name, "check")
             self._versions.accept(taken)
         except Rejected as error:

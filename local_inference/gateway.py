@@ -31,6 +31,8 @@ from router.core.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
+from router.core.types import JsonValue
+from router.wire import openai_media
 
 _EVENT_END = b"\n\n"
 _DONE = b"data: [DONE]"
@@ -55,6 +57,10 @@ class Changes:
         return True
 
 
+class _Message(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Fields(msgspec.Struct):
     """What has to be understood of a body; all other fields pass through as they are."""
 
@@ -62,10 +68,12 @@ class _Fields(msgspec.Struct):
     stream: bool | None = None
     echo: bool | None = None
     prompt_logprobs: int | None = None
+    messages: list[_Message] | None = None
 
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(_Fields)
+_PARTS = msgspec.json.Decoder(list[object])
 
 
 class Gateway:
@@ -274,6 +282,7 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
         data.decode()  # fields that pass through undecoded are text too
         body = _BODY.decode(data)
         fields = _FIELDS.decode(data)
+        place = openai_media.fetched_part([_parts(message.content) for message in fields.messages or ()])
     except msgspec.ValidationError as error:
         param = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
         raise InvalidRequest(f"invalid request: {error}", param=param) from None
@@ -285,7 +294,17 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
         raise UnsupportedFeature(
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
         )
+    if place is not None:
+        raise UnsupportedFeature(openai_media.refusal(place), param=place)
     return body, fields
+
+
+def _parts(content: msgspec.Raw) -> JsonValue:
+    """Decode a message's content if it is made of parts; most are texts, which may be long."""
+    parts: JsonValue = None
+    if bytes(memoryview(content)[:1]) == b"[":
+        parts = _PARTS.decode(content)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
+    return parts
 
 
 async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:

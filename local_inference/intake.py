@@ -28,7 +28,7 @@ from local_inference.signing import (
     parse_sums,
 )
 from local_inference.store import ChangedWhileRead, Copy, Store, read_small
-from router.core.adapters import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo, version_of
 
 _PARALLEL = 2
 
@@ -72,8 +72,8 @@ class Intake:
         self._base: BaseFacts | None = None
         self._slots = asyncio.Semaphore(_PARALLEL)
 
-    async def take(self, name: str, on_version: Callable[[str], None], *, known: bool) -> Taken:
-        """Check and store what a folder holds now; `on_version` hears its version as soon as that is known.
+    async def take(self, name: str, on_content: Callable[[str], None], *, known: bool) -> Taken:
+        """Check and store what a folder holds now; `on_content` hears its SHA-256 as soon as that is known.
 
         `known` says whether the store may have it already.
 
@@ -86,7 +86,7 @@ class Intake:
         async with self._slots:
             copy = await self._copied(name, known=known)
             try:
-                on_version(copy.sha256[:12])
+                on_content(copy.sha256)
                 info, signer = await asyncio.to_thread(self._check, name, copy, base)
                 path = await asyncio.to_thread(self._store.keep, copy)
             finally:
@@ -172,7 +172,7 @@ def judge(folder: Path, name: str, copy: Copy, base: BaseFacts | None, rules: Ru
     reading = read_card(small.get)
     info = AdapterInfo(
         name=name,
-        version=copy.sha256[:12],
+        version=version_of(copy.sha256),
         state="stored",
         message="; ".join((*manifest.warnings, *reading.warnings, *_tool_warning(reading, rules.tool_format))) or None,
         rank=manifest.rank,

@@ -39,7 +39,7 @@ from local_inference.supervisor import Supervisor
 from local_inference.timeline import Timeline
 from local_inference.traffic import Traffic
 from local_inference.trials import Trials, is_of
-from router.core.adapters import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo, version_of
 from router.core.clock import monotonic_s
 
 _log = logging.getLogger(__name__)
@@ -180,6 +180,22 @@ class Lifecycle:
             if entry.id != pending.id and (entry.state is State.QUARANTINED or not entry.info.version):
                 self.catalog.drop(entry.id)
         self.catalog.put(pending)
+
+    def claim(self, name: str, sha256: str) -> str:
+        """Name the version that a content is, before anything is done in that version's name.
+
+        Raises:
+            Rejected: version_collision, where another content has it.
+        """
+        version = version_of(sha256)
+        entry, kept = self.catalog.get(f"{name}@{version}"), self.journal.get(name).kept(version)
+        owners = {*([entry.path.name] if entry and entry.path else ()), *([kept.sha256] if kept else ())}
+        if owners - {sha256}:
+            why = f"its content is another than that of version {version}, whose name it would get"
+            raise Rejected(
+                "version_collision", why, "train or save it anew; two contents that share this are made, not met"
+            )
+        return version
 
     def accept(self, taken: Taken) -> None:
         """Take a checked version: load it, or only its new card if its weights are known."""

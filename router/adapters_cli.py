@@ -223,7 +223,7 @@ def _await(api: Api, name: str, known: set[str], wait_s: float) -> AdapterInfo |
     return None
 
 
-_COLUMNS: Mapping[str, int] = {"NAME": 28, "VERSION": 14, "STATE": 12, "MEMORY": 8, "RANK": 5, "MB": 8, "": 0}
+_COLUMNS: Mapping[str, int] = {"NAME": 28, "VERSION": 34, "STATE": 12, "MEMORY": 8, "RANK": 5, "MB": 8, "": 0}
 
 
 def _print(listing: AdapterListing, as_json: bool) -> None:

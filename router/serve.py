@@ -128,7 +128,9 @@ class _Server(uvicorn.Server):
 def engine_process(config: RouterConfig) -> EngineProcess | None:
     """Make, without starting it, the engine host that `local.managed` asks for."""
     local = config.local
-    return EngineProcess(local.managed, say) if local is not None and local.managed is not None else None
+    if local is None or local.managed is None:
+        return None
+    return EngineProcess(local.managed, say, local.environment)
 
 
 def engine_host(config: RouterConfig, child: EngineProcess | None) -> EngineHost | None:

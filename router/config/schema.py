@@ -117,6 +117,9 @@ class LocalConfig(Section):
     replicas: tuple[str, ...] = ()
     """Further engine hosts with the same base model, adapters and key as the one at `url`."""
     managed: Path | None = None
+    environment: tuple[str, ...] = ()
+    """Variables that a managed engine host gets of the router's environment, beside those of
+    `core.engine_environment`."""
     api_key: SecretStr | None = None
     connect_s: float = Field(default=2.0, gt=0)
     ttft_s: float = Field(default=60.0, gt=0)

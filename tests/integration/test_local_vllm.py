@@ -29,6 +29,12 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 START_S = 200
+BASE_BODY: dict[str, object] = {
+    "model": "base",
+    "max_tokens": 8,
+    "temperature": 0,
+    "messages": [{"role": "user", "content": "hello"}],
+}
 
 
 class HostProcess:
@@ -62,8 +68,7 @@ class HostProcess:
         return time.monotonic() - started
 
     def ask(self, model: str, **fields: object) -> httpx.Response:
-        body = {"model": model, "max_tokens": 8, "temperature": 0, "messages": [{"role": "user", "content": "hello"}]}
-        return self.http.post("/v1/chat/completions", json={**body, **fields})
+        return self.http.post("/v1/chat/completions", json={**BASE_BODY, "model": model, **fields})
 
     def infos(self) -> dict[str, dict[str, str]]:
         return {info["name"]: info for info in self.http.get("/v1/adapters").json()["data"]}
@@ -337,6 +342,27 @@ def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
     assert text.endswith("data: [DONE]\n\n")
     assert '"completion_tokens":8' in text
     assert '"model":"legal@' in text
+
+
+def test_a_caller_who_leaves_a_whole_answer_frees_the_engine_at_once(host: HostProcess) -> None:
+    url, headers = engine(host)
+    tokens = {"max_tokens": 800, "ignore_eos": True}
+
+    def running() -> float:
+        text = httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
+        return sum(float(value) for value in re.findall(r"^vllm:num_requests_running{.*} (\S+)$", text, re.M))
+
+    started = time.monotonic()
+    assert host.ask("base", **tokens).json()["usage"]["completion_tokens"] == 800
+    answer_s = time.monotonic() - started
+    with ThreadPoolExecutor(1) as callers:
+        asking = callers.submit(host.http.post, "/v1/chat/completions", json=BASE_BODY | tokens, timeout=answer_s / 4)
+        wait_for(lambda: running() == 1)
+        with pytest.raises(httpx.ReadTimeout):
+            asking.result()
+    left = time.monotonic()
+    wait_for(lambda: running() == 0)
+    assert time.monotonic() - left < answer_s / 2
 
 
 def test_the_base_model_answers_alike_whoever_shares_its_batch(host: HostProcess) -> None:
