@@ -7,6 +7,7 @@ import math
 import pytest
 
 from sona.background import BACKGROUND
+from sona.reading import TERM_SPACE, hashed
 from sona.text import WINDOW_CHARS, instruction, term_weights, window
 
 STORY = "The ship left the harbour at dawn and nobody saw it again. " * 6
@@ -66,3 +67,16 @@ def test_what_is_put_alike_shares_a_term_whatever_it_names() -> None:
 def test_the_background_prompts_are_two_hundred_distinct_ones() -> None:
     assert len(BACKGROUND) == len(set(BACKGROUND)) == 200
     assert all(prompt.strip() == prompt and prompt for prompt in BACKGROUND)
+
+
+def test_terms_of_one_hash_count_as_one_and_ids_are_sorted() -> None:
+    met: dict[int, str] = {}
+    words = (f"word{number}" for number in range(TERM_SPACE))
+    one, other = next(
+        (word, found) for word in words if (found := met.setdefault(int(hashed({word: 1.0})[0][0]), word)) != word
+    )
+    ids, weights = hashed({"zebra": 0.25, one: 0.5, "apple": 2.0, other: 1.0})
+    assert ids.tolist() == sorted(set(ids.tolist()))
+    assert dict(zip(ids.tolist(), weights.tolist(), strict=True)) == {
+        int(hashed({word: 1.0})[0][0]): weight for word, weight in (("zebra", 0.25), (one, 1.5), ("apple", 2.0))
+    }
