@@ -196,7 +196,7 @@ def _bits(data: Floats) -> NDArray[np.uint16]:
 
 
 def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> object:
-    """Read a JSON file.
+    """Read a JSON file in UTF-8, as engines do: no other encoding, and no mark of the byte order before it.
 
     Raises:
         ValueError: not JSON.
@@ -207,7 +207,7 @@ def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> object:
             data = file.read(most_bytes + 1)
         if len(data) > most_bytes:
             raise ValueError(f"larger than {most_bytes} bytes")
-        return cast(object, json.loads(data))
+        return cast(object, json.loads(data.decode()))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -196,6 +196,20 @@ def card_after_signing(root: Path) -> Path:
     return folder
 
 
+def card_gone_after_signing(root: Path) -> Path:
+    """The card may be what closes the adapter to others."""
+    (folder_of(root) / "card.yaml").write_text("tenants: [law]")
+    folder = signed(root, files=(CONFIG, WEIGHTS, "card.yaml"))
+    (folder / "card.yaml").unlink()
+    return folder
+
+
+def card_folder(root: Path) -> Path:
+    folder = folder_of(root)
+    (folder / "card.yaml").mkdir()
+    return folder
+
+
 def _set(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensors], object]:
     return lambda tensors: tensors.__setitem__(name, change(tensors[name]))
 
@@ -287,6 +301,10 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("a configuration of lists without end", "bad_config", text(CONFIG, '{"a":[' + "[]," * 100_000 + "[]]}")),
     ("a rank that is a word", "bad_config", configured(r="4")),
     ("an alpha that is no number", "bad_config", configured(lora_alpha=float("nan"))),
+    ("an alpha that no float can hold", "bad_config", configured(lora_alpha=10**400)),
+    ("a pattern's alpha that no float can hold", "bad_config", configured(alpha_pattern={"q_proj": 10**400})),
+    ("a configuration behind a mark of its byte order", "bad_config", text(CONFIG, '\ufeff{"peft_type": "LORA", "r": 4}')),
+    ("a configuration in UTF-16", "bad_config", text(CONFIG, '{"r": 4}'.encode("utf-16"))),
     ("no targets", "bad_config", configured(target_modules=None)),
     ("an expression for a rank", "bad_config", configured(rank_pattern={"(a|aa)+$": 4})),
     ("an expression for an alpha", "bad_config", configured(alpha_pattern={"(a|aa)+$": 4})),
@@ -297,6 +315,7 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("LoRA with biases", "lora_bias", configured(lora_bias=True)),
     ("trained biases", "bias", configured(bias="all")),
     ("whole modules", "modules_to_save", configured(modules_to_save=["embed_tokens"])),
+    ("whole modules in lists of lists", "modules_to_save", configured(modules_to_save=[["classifier"]])),
     ("PiSSA", "init_lora_weights", configured(init_lora_weights="pissa")),
     ("LoftQ", "init_lora_weights", configured(init_lora_weights="loftq")),
     ("Activated LoRA", "alora", configured(alora_invocation_tokens=[1])),
@@ -306,6 +325,8 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("half a configuration", "unfinished", cut(CONFIG)),
     ("half the weights", "unfinished", cut(WEIGHTS)),
     ("a list of sums that is none", "bad_sums", text(SUMS, "no sums at all\n")),
+    ("a card that is a folder", "special_file", card_folder),
+    ("a listed card that isn't there", "hash_mismatch", text(SUMS, f"{'0' * 64}  card.yaml\n")),
     ("a sum of another file", "hash_mismatch", text(SUMS, f"{'0' * 64}  {WEIGHTS}\n")),
 ]  # fmt: skip
 UNSIGNED: list[tuple[str, str, Callable[[Path], Path]]] = [
@@ -315,6 +336,7 @@ UNSIGNED: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("weights outside the list", "unsigned_file", lambda root: signed(root, files=(CONFIG,))),
     ("weights changed after signing", "hash_mismatch", changed_after_signing),
     ("a card added after signing", "unsigned_file", card_after_signing),
+    ("a card taken away after signing", "hash_mismatch", card_gone_after_signing),
 ]
 
 
