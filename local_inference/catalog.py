@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from router.core.adapters import AdapterInfo, AdapterListing
+from router.core.adapters import AdapterCard, AdapterInfo, AdapterListing
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
 from router.core.plugin import nearest
 
@@ -145,20 +145,20 @@ class Catalog:
             del self._current[entry.info.name]
         self._changed()
 
-    def resolve(self, model: str) -> Entry:
-        """Find the version that serves `<name>` or `<name>@<version>`.
+    def resolve(self, model: str, admits: Callable[[AdapterCard], bool] = lambda card: True) -> Entry:
+        """Find the version that serves `<name>` or `<name>@<version>`; `admits` says whether the caller may use it.
 
         Raises:
-            AdapterNotFound: no such adapter; names the nearest.
+            AdapterNotFound: no such adapter, or none that the caller may use; names the nearest.
             AdapterIncompatible: it is quarantined; says why and how to mend it.
             AdapterNotReady: it is on its way.
         """
         name, at, _ = model.rpartition("@")
-        if not at:
-            return self._serving(self._of_name(model))
-        entry = self._entries.get(model)
-        if entry is None or (entry.state is State.DRAINING and name not in self._current):
+        entry = self._entries.get(model) if at else self._of_name(model)
+        if entry is None or (at and entry.state is State.DRAINING and name not in self._current):
             raise self._not_found(model, name)
+        if not admits(entry.info.card):
+            raise self._not_found(model, entry.info.name)
         return self._serving(entry)
 
     def is_current(self, entry: Entry) -> bool:

@@ -51,6 +51,8 @@ class Taken(msgspec.Struct, frozen=True):
     info: AdapterInfo
     signer: str = ""
     """Fingerprint of the trusted key that signed it."""
+    is_new: bool = False
+    """Whether its copy in the store was made just now; an older one may have been damaged since."""
 
 
 class Intake:
@@ -88,10 +90,10 @@ class Intake:
             try:
                 on_version(copy.sha256[:12])
                 info, signer = await asyncio.to_thread(self._check, name, copy, base)
-                path = await asyncio.to_thread(self._store.keep, copy)
+                path, is_new = await asyncio.to_thread(self._keep, copy)
             finally:
                 await asyncio.to_thread(self._store.drop, copy)
-        return Taken(copy.sha256, path, info, signer)
+        return Taken(copy.sha256, path, info, signer, is_new)
 
     async def card(self, name: str) -> AdapterCard:
         """Read what a folder's card says now."""
@@ -147,6 +149,10 @@ class Intake:
         check_folder(folder, self._rules.limits)
         return self._store.take(folder, unwanted.is_set, known=known)
 
+    def _keep(self, copy: Copy) -> tuple[Path, bool]:
+        is_new = not self._store.path(copy.sha256).exists()
+        return self._store.keep(copy), is_new
+
     def _check(self, name: str, copy: Copy, base: BaseFacts | None) -> tuple[AdapterInfo, str]:
         return judge(locate(self._folder, name), name, copy, base, self._rules)
 
@@ -193,7 +199,7 @@ def _vouch(
         return signer
     if not sums:  # it came after the files were hashed: nothing was compared with it yet
         raise ChangedWhileRead(errno.EAGAIN, f"{SUMS} changed while it was read")
-    found = {name: hashlib.sha256(data).hexdigest() for name, data in small.items() if data is not None}
+    found = {name: None if data is None else hashlib.sha256(data).hexdigest() for name, data in small.items()}
     check_sums(parse_sums(listed), {**sums, **found}, whole=bool(trusted))
     return signer
 
