@@ -54,7 +54,7 @@ def check_config(file: Annotated[Path, typer.Argument(help="The configuration fi
     with _clear_errors():
         loaded, source = load(file)
         compose.check(loaded, source)
-    typer.echo(f"{file}: fine ({len(loaded.providers)} providers, {len(loaded.models)} model groups)")
+    typer.echo(f"{file}: fine (providers: {len(loaded.providers)}, model groups: {len(loaded.models)})")
 
 
 @app.command()

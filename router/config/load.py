@@ -58,7 +58,8 @@ class Source:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: can't read the configuration: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
+            raise ConfigError(f"{path}: can't read the configuration: {why}") from None
         try:
             node = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
             self.data: JsonValue = yaml.safe_load(text)

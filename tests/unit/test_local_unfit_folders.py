@@ -424,6 +424,17 @@ def test_a_broken_list_of_tenants_opens_the_adapter_to_nobody(card: str) -> None
     assert not reading.card.admits("")
 
 
+def test_what_is_wrong_in_a_card_is_told_once_and_says_what_follows() -> None:
+    wrong = b"tenants: [1, 2]\npin: perhaps\n"
+    warnings = read_card(lambda name: wrong if name == "card.yaml" else None).warnings
+    assert [one.partition(":")[0] for one in warnings] == ["card"] * 2
+    assert sorted("nobody may use it" in one for one in warnings) == [False, True]
+    unreadable = read_card(lambda name: b"tenants: &a [x, *a]" if name == "card.yaml" else None)
+    assert unreadable.card.tenants == ("",)
+    assert any("aliases" in one for one in unreadable.warnings)
+    assert any("nobody may use it" in one for one in unreadable.warnings)
+
+
 def test_sub_folders_are_adapters_of_their_own_and_checkpoints_are_not(tmp_path: Path, base: BaseFacts) -> None:
     for name in ("model/german", "model/checkpoint-500", "pack/a", "pack/b"):
         write_adapter(tmp_path / name)
