@@ -9,7 +9,7 @@ from typing import Protocol
 
 from local_inference.card import UNREAD
 from local_inference.catalog import State
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.intake import Intake, Taken
 from local_inference.store import ChangedWhileRead
 from local_inference.timeline import Timeline
@@ -98,7 +98,8 @@ class Arrivals:
             _log.error("adapter check failed name=%s\n%s", name, stack_of(error))
 
     def _show(self, name: str, state: State, card: AdapterCard, message: str | None = None) -> None:
-        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=message, card=card))
+        shown = fit_to_show(message) if message is not None else None
+        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=shown, card=card))
 
     async def _check(self, name: str) -> None:
         """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from local_inference.base import BaseFacts
 from local_inference.card import CARD_FILES, MAX_CARD_BYTES, UNREAD, CardReading, read_card
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.fit import check
 from local_inference.ingest import Limits, check_folder, check_name
 from local_inference.places import SIGNATURE, SUMS, locate
@@ -176,11 +176,12 @@ def judge(folder: Path, name: str, copy: Copy, base: BaseFacts | None, rules: Ru
     signer = _vouch(folder, copy.sums, small, rules.trusted)
     manifest = check(copy.path, base, rules.limits)
     reading = read_card(small.get)
+    warnings = (*manifest.warnings, *reading.warnings, *_tool_warning(reading, rules.tool_format))
     info = AdapterInfo(
         name=name,
         version=copy.sha256[:12],
         state="stored",
-        message="; ".join((*manifest.warnings, *reading.warnings, *_tool_warning(reading, rules.tool_format))) or None,
+        message=fit_to_show("; ".join(warnings)) or None,
         rank=manifest.rank,
         size_bytes=manifest.size_bytes,
         card=reading.card,

@@ -68,6 +68,7 @@ class _Entry(msgspec.Struct):
 
 _HEADER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENTRY = msgspec.json.Decoder(_Entry)
+_METADATA = msgspec.json.Decoder(dict[str, str])
 
 
 def header_bytes(prefix: bytes) -> int | None:
@@ -99,6 +100,7 @@ def parse_header(data: bytes) -> Header:
         raise TooManyTensors(f"its header lists more than {MAX_TENSORS} tensors have")
     try:
         raw = _HEADER.decode(data)
+        _METADATA.decode(raw.get("__metadata__", b"{}"))
         entries = {name: _ENTRY.decode(value) for name, value in raw.items() if name != "__metadata__"}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadFile("its header is not the JSON of a safetensors file") from None

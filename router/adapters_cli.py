@@ -256,7 +256,7 @@ def _remark(info: AdapterInfo) -> str:
         f"for {_tenants(info)}" if _tenants(info) else "",
         f"{info.reason}: {info.message}" if info.reason else (info.message or ""),
     ]
-    return "; ".join(part for part in parts if part)
+    return _plain("; ".join(part for part in parts if part))
 
 
 def _tenants(info: AdapterInfo) -> str:
@@ -282,5 +282,10 @@ def _details(info: AdapterInfo) -> str:
         "license": card.license,
         "metrics": ", ".join(f"{name} {value:g}" for name, value in card.metrics.items()) or None,
     }
-    lines = [f"  {label}: {value}" for label, value in rows.items() if value is not None]
+    lines = [f"  {label}: {_plain(str(value))}" for label, value in rows.items() if value is not None]
     return "\n".join([info.id.rstrip("@"), *lines])
+
+
+def _plain(text: str) -> str:
+    """Put a card's words on one line that commands no terminal."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())

@@ -204,6 +204,25 @@ def card_gone_after_signing(root: Path) -> Path:
     return folder
 
 
+def noted(metadata: object) -> Callable[[Path], Path]:
+    """Write something else where the header holds notes; engines read no such file."""
+
+    def make(root: Path) -> Path:
+        folder = folder_of(root)
+        data = (folder / WEIGHTS).read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.dumps({**json.loads(data[8:end]), "__metadata__": metadata}).encode()
+        (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
+        return folder
+
+    return make
+
+
+def _far_layer(tensors: Tensors) -> None:
+    for name in [name for name in tensors if ".layers.0." in name]:
+        tensors[name.replace(".0.", f".{'9' * 5000}.")] = tensors.pop(name)
+
+
 def card_folder(root: Path) -> Path:
     folder = folder_of(root)
     (folder / "card.yaml").mkdir()
@@ -326,6 +345,9 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("half the weights", "unfinished", cut(WEIGHTS)),
     ("a list of sums that is none", "bad_sums", text(SUMS, "no sums at all\n")),
     ("a card that is a folder", "special_file", card_folder),
+    ("a layer whose number has 5,000 digits", "unknown_module", weights(_far_layer)),
+    ("a header whose notes are no texts", "bad_safetensors", noted({"a": 1})),
+    ("a header whose notes are a list", "bad_safetensors", noted([])),
     ("a listed card that isn't there", "hash_mismatch", text(SUMS, f"{'0' * 64}  card.yaml\n")),
     ("a sum of another file", "hash_mismatch", text(SUMS, f"{'0' * 64}  {WEIGHTS}\n")),
 ]  # fmt: skip
@@ -422,6 +444,19 @@ def test_a_broken_list_of_tenants_opens_the_adapter_to_nobody(card: str) -> None
     assert not reading.card.admits("a")
     assert not reading.card.admits("default")
     assert not reading.card.admits("")
+
+
+def test_a_strangers_names_command_no_terminal_and_fill_no_list(tmp_path: Path, base: BaseFacts) -> None:
+    folder = folder_of(tmp_path, **{"\x1b[2J\nERROR": True, "x" * 500_000: 1})
+    (folder / "card.yaml").write_text('pin: "\\e[31m"')
+    found = examine("legal", folder, base, PLAIN)
+    assert found.accepted
+    assert found.message is not None
+    assert found.message.isprintable()
+    assert len(found.message) < 2000
+    refused = examine("a\nb", folder_of(tmp_path, "a\nb", peft_type="\x1b" * 9000), base, PLAIN)
+    assert (refused.name + (refused.message or "")).isprintable()
+    assert len(refused.message or "") < 2000
 
 
 def test_what_is_wrong_in_a_card_is_told_once_and_says_what_follows() -> None:
