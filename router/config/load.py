@@ -114,6 +114,8 @@ def load(path: Path, stand_in: StandIn = lambda loc: None) -> tuple[RouterConfig
         ConfigError: with file, line, key path and what to write instead.
     """
     source = Source(path)
+    if isinstance(source.data, dict) and "engine" in source.data:
+        raise ConfigError(f"{path}: this is an engine host's file; name it under 'local.managed' of a router's file")
     data = _secrets(source, source.data, (), stand_in)
     config = parse(source, RouterConfig, data, ())
     base = path.resolve().parent

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+from local_inference.settings import load as load_host
 from router import compose
 from router.cli import app
 from router.config.load import load
@@ -17,6 +18,7 @@ from router.core.adapters import AdapterCard, AdapterInfo
 from router.core.errors import ConfigError
 from router.serve import examples
 
+CONFIGS = Path(__file__).parents[2] / "configs"
 BASE: dict[str, Any] = {
     "providers": {"cloud": {"kind": "openai_compatible", "base_url": "http://127.0.0.1:1/v1"}},
     "models": {"m": {"deployments": [{"provider": "cloud", "model": "x"}]}},
@@ -63,6 +65,13 @@ def test_a_file_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
             load(tmp_path / name)
         assert says in caught.value.message
         assert "Errno" not in caught.value.message
+
+
+def test_a_file_of_the_other_process_is_recognised() -> None:
+    with pytest.raises(ConfigError, match=r"local\.managed"):
+        load(CONFIGS / "recipes" / "local-24gb.yaml")
+    with pytest.raises(ConfigError, match="a router's file"):
+        load_host(CONFIGS / "router.yaml")
 
 
 @pytest.mark.parametrize("name", ["../configs", "..", ".", "a/b", ""])
