@@ -289,7 +289,7 @@ class Loader:
         try:
             await self._engine.unload(id)
         except UpstreamUnavailable:
-            return  # it ended, and with it all that it held
+            pass  # it ended, and with it all that it held
         except UpstreamRejected as error:
             self._unfreed.add(id)
             _log.warning("the engine didn't unload id=%s yet: %s", id, error)

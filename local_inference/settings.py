@@ -137,6 +137,10 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None, key
         row = {**row, "model": _model(model, tree, root)}
     engine = _validate(plugin.Config, row, tree, ("engine",), root)
     _check_exposure(settings, tree)
+    if settings.store_dir.is_relative_to(settings.adapters_dir):
+        raise tree.error(
+            ("store_dir",), "what lies there would be taken for adapters; choose a folder outside adapters_dir"
+        )
     trusted = tuple(_public_key(key, tree, root) for key in settings.trusted_keys)
     return Loaded(settings=settings, engine=engine, plugin=plugin, trusted=trusted)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
+import threading
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -197,3 +199,30 @@ async def test_tenants_learn_nothing_of_adapters_that_are_not_theirs_in_any_stat
             answer = await running.http.post("/v1/chat/completions", json=body, headers={"x-router-tenant": "sales"})
             answers.add((answer.status_code, answer.json()["error"]["message"]))
         assert answers == {(404, "there is no such adapter")}
+
+
+async def test_of_two_orders_at_once_the_later_one_counts(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:
+        await running.state("legal", "ready")
+        journal, first_is_over, calls = running.host.journal, threading.Event(), count()
+        sync = journal.sync
+
+        def late() -> None:
+            if next(calls) == 0:
+                first_is_over.wait(5)
+            sync()
+
+        journal.sync = late  # type: ignore[method-assign]
+        disabling = asyncio.create_task(order(running, "legal", "disable"))
+        await until(lambda: _is_disabled(running))
+        await order(running, "legal", "enable")
+        first_is_over.set()
+        await disabling
+        await asyncio.sleep(0.6)  # longer than what was given up would drain
+        assert await states(running) == ["ready"]
+        assert (await running.ask("legal")).status_code == 200
+
+
+async def _is_disabled(running: Running) -> bool:
+    return running.host.journal.get("legal").disabled
