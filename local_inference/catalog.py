@@ -43,6 +43,7 @@ _NEXT: dict[State, frozenset[State]] = {
 
 _FIRST = frozenset({State.COPYING, State.CHECKING, State.STORED, State.QUARANTINED, State.DISABLED})
 _BUSY = frozenset({State.COPYING, State.CHECKING, State.STORED, State.LOADING, State.CANARY})
+_UNSETTLED = frozenset({State.COPYING, State.CHECKING, State.QUARANTINED})
 LOADED = frozenset({State.LOADING, State.CANARY, State.READY, State.DRAINING})
 """States in which the engine may know the adapter."""
 
@@ -157,7 +158,7 @@ class Catalog:
         entry = self._entries.get(model) if at else self._of_name(model)
         if entry is None or (at and entry.state is State.DRAINING and name not in self._current):
             raise self._not_found(model, name)
-        if not admits(entry.info.card):
+        if not any(admits(card) for card in self._cards(entry)):
             raise self._not_found(model, entry.info.name)
         return self._serving(entry)
 
@@ -185,6 +186,11 @@ class Catalog:
         # Versions that are kept for a way back stand in for no current one.
         telling = [entry for states in (_BUSY, {State.QUARANTINED}) for entry in latest if entry.state in states]
         return telling[0] if telling else latest[0]
+
+    def _cards(self, entry: Entry) -> list[AdapterCard]:
+        """List the cards that tell who may know of a version: while a folder is looked at, those of what it held before."""
+        versions = self.versions(entry.info.name) if entry.state in _UNSETTLED else ()
+        return [one.info.card for one in versions if one.state not in _UNSETTLED] or [entry.info.card]
 
     def _serving(self, entry: Entry) -> Entry:
         if entry.state in (State.READY, State.DRAINING):
