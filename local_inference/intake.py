@@ -73,6 +73,8 @@ class Intake:
         self._wait_engine = wait_engine
         self._base: BaseFacts | None = None
         self._slots = asyncio.Semaphore(_PARALLEL)
+        self._pausing = asyncio.Lock()
+        """Two who pause would each wait for the slots that the other holds."""
 
     async def take(self, name: str, on_version: Callable[[str], None], *, known: bool) -> Taken:
         """Check and store what a folder holds now; `on_version` hears its version as soon as that is known.
@@ -119,7 +121,7 @@ class Intake:
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[None]:
         """Let nothing be copied meanwhile."""
-        async with AsyncExitStack() as stack:
+        async with self._pausing, AsyncExitStack() as stack:
             for _ in range(_PARALLEL):
                 await stack.enter_async_context(self._slots)
             yield

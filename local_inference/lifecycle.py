@@ -390,7 +390,8 @@ class Lifecycle:
         assert entry.path is not None
         self._give_up(entry, 0.0)
         try:
-            await asyncio.to_thread(self._store.discard, entry.path.name)
+            async with self._intake.paused():  # another folder of the same content may be compared with it
+                await asyncio.to_thread(self._store.discard, entry.path.name)
         except OSError as error:
             _log.warning("a damaged copy can't be deleted id=%s: %s", entry.id, error.strerror)
         self.look_again(entry.info.name)

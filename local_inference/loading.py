@@ -233,6 +233,7 @@ class Loader:
         self._asked.discard(entry.id)
         self._timeline.end(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
+            self.forgive(entry.id)
             self._versions.settle(entry.id)
             steps = " ".join(f"{step}={ms:.0f}" for step, ms in self._timeline.steps_ms(entry.id).items())
             _log.info("adapter ready id=%s load_ms=%.1f steps_ms: %s", entry.id, load_ms, steps)

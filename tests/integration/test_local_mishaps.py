@@ -82,10 +82,8 @@ async def test_a_list_of_sums_that_came_wrong_is_told_as_the_reason(tmp_path: Pa
 
 async def test_what_is_refused_while_the_same_version_drains_is_told(tmp_path: Path) -> None:
     write_adapter(tmp_path / "adapters" / "legal")
-    async with serving(tmp_path, {"token_ms": 200}, keep_versions=1) as running:
+    async with serving(tmp_path, keep_versions=1) as running:
         first = await running.state("legal", "ready")
-        slow = asyncio.create_task(running.ask("legal", " ".join(["word"] * 12)))
-        await asyncio.sleep(0.1)
         write_adapter(running.adapters / "legal", seed=2)
         await running.state("legal", "draining")
         (running.adapters / "legal" / "adapter.sha256").write_text(WRONG_SUMS)
@@ -93,7 +91,6 @@ async def test_what_is_refused_while_the_same_version_drains_is_told(tmp_path: P
         refused = await running.state("legal", "quarantined")
         assert (refused.reason, refused.version) == ("hash_mismatch", "")
         assert first.id in [info.id for info in await running.infos("legal") if info.state == "draining"]
-        assert (await slow).status_code == 200
 
 
 async def test_a_disabled_adapter_stays_so_when_its_folder_is_touched_while_it_drains(tmp_path: Path) -> None:
@@ -226,3 +223,29 @@ async def test_of_two_orders_at_once_the_later_one_counts(tmp_path: Path) -> Non
 
 async def _is_disabled(running: Running) -> bool:
     return running.host.journal.get("legal").disabled
+
+
+async def test_crashes_long_ago_are_not_held_against_an_adapter(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path, {"load_ms": 400, "start_ms": 1}) as running:
+        for again in (False, True):
+            if again:
+                await order(running, "legal", "disable")
+                await running.state("legal", "disabled")
+                await order(running, "legal", "enable")
+            await running.state("legal", "loading")
+            await asyncio.sleep(0.2)
+            running.engine.crash("out of memory")
+            assert (await running.state("legal", "ready", 10)).reason is None
+
+
+async def test_two_who_pause_the_intake_take_turns(tmp_path: Path) -> None:
+    async with serving(tmp_path) as running:
+        intake = running.host.lifecycle._intake  # pyright: ignore[reportPrivateUsage]
+
+        async def pause() -> None:
+            async with intake.paused():
+                await asyncio.sleep(0)
+
+        async with asyncio.timeout(3):
+            await asyncio.gather(*(pause() for _ in range(4)))
