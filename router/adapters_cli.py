@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
@@ -84,8 +85,9 @@ class Api:
 
 
 def _refusal(error: HTTPError) -> RouterError:
+    how = "; here: --key, or the variable SONA_KEY" if error.code == HTTPStatus.UNAUTHORIZED else ""
     try:
-        return _Refused(msgspec.json.decode(error.read(), type=_ErrorBody).error.message)
+        return _Refused(msgspec.json.decode(error.read(), type=_ErrorBody).error.message + how)
     except (msgspec.DecodeError, OSError):
         return UpstreamProtocolError(f"{error.url} answered {error.code}")
 
