@@ -372,6 +372,7 @@ class Lifecycle:
         self.loader.forget(id)
         self.timeline.forget(id)
         self._traffic.forget(id)
+        self._residency.unloaded(id)
         self._untidy = True
         self.catalog.drop(id)
 

@@ -249,3 +249,19 @@ async def test_two_who_pause_the_intake_take_turns(tmp_path: Path) -> None:
 
         async with asyncio.timeout(3):
             await asyncio.gather(*(pause() for _ in range(4)))
+
+
+async def test_nothing_is_remembered_of_what_drained_as_the_engine_ended(tmp_path: Path) -> None:
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path, keep_versions=1) as running:
+        first = (await running.state("legal", "ready")).id
+        write_adapter(running.adapters / "legal", seed=2)
+        await running.state("legal", "draining")
+        running.engine.crash("out of memory")
+
+        async def gone() -> bool:
+            return first not in [info.id for info in await running.infos("legal")]
+
+        await until(gone)
+        assert first not in running.host.residency.load_ms
+        assert first not in (await running.http.get("/metrics")).text
