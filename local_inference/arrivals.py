@@ -9,7 +9,7 @@ from typing import Protocol
 
 from local_inference.card import UNREAD
 from local_inference.catalog import State
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.intake import Intake, Taken
 from local_inference.store import ChangedWhileRead
 from local_inference.timeline import Timeline
@@ -39,7 +39,7 @@ class Versions(Protocol):
         """Take a checked version."""
         ...
 
-    def quarantine(self, name: str, version: str, error: Rejected, card: AdapterCard) -> None:
+    def refuse(self, name: str, version: str, error: Rejected, card: AdapterCard) -> None:
         """Turn a folder's content down; `card` says who may know."""
         ...
 
@@ -106,7 +106,8 @@ class Arrivals:
             _log.error("adapter check failed name=%s\n%s", name, stack_of(error))
 
     def _show(self, name: str, state: State, card: AdapterCard, message: str | None = None) -> None:
-        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=message, card=card))
+        shown = fit_to_show(message) if message is not None else None
+        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=shown, card=card))
 
     async def _check(self, name: str) -> None:
         """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""
@@ -124,15 +125,15 @@ class Arrivals:
             self._timeline.passed(name, "check")
             self._versions.accept(taken)
         except Rejected as error:
-            self._versions.quarantine(name, version, error, card)
+            self._versions.refuse(name, version, error, card)
         except (FileNotFoundError, ChangedWhileRead):
             self._show(name, State.COPYING, card, "its files changed while they were read")
         except OSError as error:
             why = f"its files can't be read or copied: {error.strerror}"
             found = Rejected("unreadable", why, "mend permissions or disk, then copy it again")
-            self._versions.quarantine(name, version, found, card)
+            self._versions.refuse(name, version, found, card)
         except Exception as error:  # noqa: BLE001 one odd folder must cost no other adapter anything
             _log.error("adapter check failed by a bug name=%s\n%s", name, stack_of(error))
             why = f"checking it failed in a way nobody foresaw ({type(error).__name__})"
             found = Rejected("internal_error", why, "see the engine host's log, and report it")
-            self._versions.quarantine(name, version, found, card)
+            self._versions.refuse(name, version, found, card)

@@ -119,7 +119,12 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
             warnings.append(f"{name}: {error}")
             if b"tenants" in data:  # meant to close the adapter to somebody, but to whom can't be read
                 fields["tenants"] = NOBODY
+                warnings.append("card: 'tenants' can't be read, so nobody may use it")
     return _build(fields, warnings)
+
+
+class _Alias(yaml.YAMLError):
+    """An alias, where none is accepted."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -127,7 +132,7 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
-            raise yaml.constructor.ConstructorError(problem="aliases are not accepted")
+            raise _Alias
         return super().compose_node(parent, index)  # pyright: ignore
 
 
@@ -157,6 +162,8 @@ def _mapping(name: str, data: bytes) -> dict[str, object]:
         value = _cleaned(yaml.load(text, _PlainLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        if isinstance(error, _Alias):
+            raise ValueError("ignored, aliases (`*name`) aren't accepted") from None
         raise ValueError(f"ignored, not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from None
     except (RecursionError, ValueError):
         raise ValueError("ignored, not valid YAML") from None
@@ -180,10 +187,13 @@ def _build(fields: dict[str, object], warnings: list[str]) -> CardReading:
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             field = str(problem["loc"][0])
-            if known.pop(field, None) is None:
+            if field not in known or known[field] is NOBODY:
                 continue
-            warnings.append(f"card: '{field}' ignored: {problem['msg']}")
             if field == "tenants":
-                known["tenants"] = NOBODY
+                known[field] = NOBODY
+                warnings.append(f"card: 'tenants' can't be read, so nobody may use it: {problem['msg']}")
+                continue
+            del known[field]
+            warnings.append(f"card: '{field}' ignored: {problem['msg']}")
         card = _Card.model_validate(known)
     return CardReading(msgspec.convert(card.model_dump(), AdapterCard), tuple(warnings))

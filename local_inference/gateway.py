@@ -18,6 +18,7 @@ from local_inference.prompting import apply_card
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
+from router.core.adapters import AdapterCard
 from router.core.clock import monotonic_s
 from router.core.errors import (
     AdapterNotFound,
@@ -172,23 +173,20 @@ class Gateway:
             raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _found(self, model: str, tenant: str | None) -> Entry:
-        """Find the adapter that a tenant may use; to others, and near other names, it doesn't exist."""
+        """Find the adapter that a tenant may use; to others, and near other names, it doesn't exist in any state."""
         try:
-            entry = await self._ready(model)
+            return await self._ready(model, lambda card: tenant is None or card.admits(tenant))
         except AdapterNotFound:
             if tenant is None:
                 raise
-        else:
-            if tenant is None or entry.info.card.admits(tenant):
-                return entry
         raise AdapterNotFound("there is no such adapter", param="model")
 
-    async def _ready(self, model: str) -> Entry:
+    async def _ready(self, model: str, admits: Callable[[AdapterCard], bool]) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
         deadline_s = monotonic_s() + self._ready_wait_s
         while True:
             try:
-                return self._catalog.resolve(self._traffic.pick(model) or model)
+                return self._catalog.resolve(self._traffic.pick(model) or model, admits)
             except AdapterNotReady:
                 self._want(model)
                 left_s = deadline_s - monotonic_s()

@@ -23,7 +23,7 @@ from local_inference.lifecycle import Lifecycle, Options
 from local_inference.metrics import Metrics
 from local_inference.operations import Operations
 from local_inference.places import find
-from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
+from local_inference.ports import BASE_NAME, RANKS, Engine, EngineConfig, EngineDeps
 from local_inference.residency import Residency
 from local_inference.settings import Loaded, Settings
 from local_inference.store import Store
@@ -35,8 +35,6 @@ from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
-_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
 _SEATS = 2
 """Requests in the engine for each that it computes at once: its batch is full though some wait there for a slot."""
@@ -261,8 +259,8 @@ def sized(config: EngineConfig, settings: Settings) -> EngineConfig:
         return config
     folders = find(settings.adapters_dir).values() if settings.adapters_dir.is_dir() else ()
     ranks = [rank for folder in folders if (rank := declared_rank(folder)) is not None]
-    largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= _RANKS[-1])])
-    return config.model_copy(update={"max_lora_rank": next(rank for rank in _RANKS if rank >= largest)})
+    largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= RANKS[-1])])
+    return config.model_copy(update={"max_lora_rank": next(rank for rank in RANKS if rank >= largest)})
 
 
 def _seconds_since(when_s: float) -> float:

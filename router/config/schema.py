@@ -136,6 +136,8 @@ class LocalConfig(Section):
             raise ValueError("give either 'url' (a running engine host) or 'managed' (one to start), not both")
         if self.replicas and self.url is None:
             raise ValueError("'replicas' stand beside the engine host at 'url': give that too")
+        if self.url is None and self.managed is None and self.model_fields_set:
+            raise ValueError("give 'url' (a running engine host) or 'managed' (one to start); `local: null` for none")
         return self
 
 

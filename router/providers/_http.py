@@ -140,6 +140,24 @@ class Sender(Protocol):
         ...
 
 
+def host_of(url: str) -> str:
+    """Read the host out of a base URL.
+
+    Raises:
+        ConfigError: no request could be sent there, or the URL holds credentials.
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname if parts.scheme in ("http", "https") and parts.port != 0 else None
+    except ValueError:  # brackets or a port that are none
+        parts = host = None
+    if parts is None or not host:
+        raise ConfigError(f"'{url}' is not a URL; write http(s)://host[:port]/path")
+    if parts.username or parts.password:
+        raise ConfigError("a URL must not hold credentials; use 'api_key'")
+    return host
+
+
 class Egress:
     """Connections to one upstream."""
 
@@ -160,18 +178,14 @@ class Egress:
         Raises:
             ConfigError: the base URL isn't http(s), or holds credentials.
         """
-        parts = urlsplit(base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"'{base_url}' is not a URL; write http(s)://host[:port]/path")
-        if parts.username or parts.password:
-            raise ConfigError("a URL must not hold credentials; use 'api_key'")
+        host = host_of(base_url)
         self._name = name
         self._base = base_url.rstrip("/")
         self._local = local
         self._own_refusal = refusal
         self._headers = {"user-agent": "sona-router", "accept-encoding": "gzip, deflate", **headers}
         self._connect_s = connect_s
-        self._proxy = None if local or is_loopback(parts.hostname) else _proxy(parts.scheme, parts.netloc)
+        self._proxy = None if local or is_loopback(host) else _proxy(parts.scheme, parts.netloc)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
