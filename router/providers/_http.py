@@ -185,7 +185,7 @@ class Egress:
         self._own_refusal = refusal
         self._headers = {"user-agent": "sona-router", "accept-encoding": "gzip, deflate", **headers}
         self._connect_s = connect_s
-        self._proxy = None if local or is_loopback(host) else _proxy(parts.scheme, parts.netloc)
+        self._proxy = None if local or is_loopback(host) else _proxy(self._base)
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
 
@@ -400,9 +400,10 @@ def _error_of(body: bytes) -> _ErrorBody:
     return error if isinstance(error, _ErrorBody) else _ErrorBody(message=error)
 
 
-def _proxy(scheme: str, host: str) -> str | None:
-    """Find the proxy that this machine's settings name for a host, as other programs do."""
-    return None if proxy_bypass(host) else getproxies().get(scheme) or getproxies().get("all")
+def _proxy(url: str) -> str | None:
+    """Find the proxy that this machine's settings name for a URL, as other programs do."""
+    parts = urlsplit(url)
+    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme) or getproxies().get("all")
 
 
 def is_loopback(host: str) -> bool:
