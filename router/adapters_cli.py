@@ -191,12 +191,22 @@ def remove(
     into: IntoOption = FOLDER,
 ) -> None:
     """Take its folder away from the others, to `.removed-NAME` beside them; running requests end first."""
-    folder, aside = into / name, into / f".removed-{name}"
-    if name in ("", ".", "..") or "/" in name or not folder.is_dir():
+    folder, aside = _place(into, name), into / f".removed-{name}"
+    if folder is None:
         raise ConfigError(f"there is no folder '{name}' in {into}; give the engine host's adapters_dir as --into")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
     typer.echo(f"{name}: removed; to take it back: mv {aside} {folder}")
+
+
+def _place(into: Path, name: str) -> Path | None:
+    """Find an adapter's folder: `legal.german` may lie in `legal/german`. Names lead nowhere else."""
+    if not name or name.startswith(".") or "/" in name:
+        return None
+    parts = name.split(".")
+    cuts = range(1, len(parts)) if all(parts) else ()
+    splits = (into / ".".join(parts[:cut]) / ".".join(parts[cut:]) for cut in cuts)
+    return next((place for place in (into / name, *splits) if place.is_dir()), None)
 
 
 def _examine(folder: Path, host_config: Path, options: tuple[str, ...]) -> int:
