@@ -265,3 +265,17 @@ async def test_nothing_is_remembered_of_what_drained_as_the_engine_ended(tmp_pat
         await until(gone)
         assert first not in running.host.residency.load_ms
         assert first not in (await running.http.get("/metrics")).text
+
+
+async def test_files_that_were_dropped_without_a_folder_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as running:
+        write_adapter(tmp_path / "legal")
+        for file in (tmp_path / "legal").iterdir():
+            shutil.copy(file, running.adapters)
+        write_adapter(running.adapters / "sql", seed=2)
+        await running.state("sql", "ready")
+        told = [record.getMessage() for record in caplog.records if "folder of its own" in record.getMessage()]
+        assert len(told) == 1
+        assert [info.name for info in (await running.listing()).data] == ["sql"]
