@@ -279,3 +279,14 @@ async def test_files_that_were_dropped_without_a_folder_are_told_once(
         told = [record.getMessage() for record in caplog.records if "folder of its own" in record.getMessage()]
         assert len(told) == 1
         assert [info.name for info in (await running.listing()).data] == ["sql"]
+
+
+async def test_a_folder_of_adapters_that_had_to_be_made_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its name may be misspelt, and then no adapter is served."""
+    for times in (1, 0):
+        caplog.clear()
+        async with serving(tmp_path):
+            told = [record.getMessage() for record in caplog.records if "adapters_dir" in record.getMessage()]
+            assert len(told) == times
