@@ -290,3 +290,22 @@ async def test_a_folder_of_adapters_that_had_to_be_made_is_told(
         async with serving(tmp_path):
             told = [record.getMessage() for record in caplog.records if "adapters_dir" in record.getMessage()]
             assert len(told) == times
+
+
+async def test_no_web_page_uses_a_host_without_a_key(tmp_path: Path) -> None:
+    """A browser on this machine reaches loopback; what it sends for a page says so, or names another host."""
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:
+        await running.state("legal", "ready")
+        for headers in (
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"host": "evil.example"},
+            {"host": "["},
+        ):
+            for path in ("/v1/adapters/legal:disable", "/v1/chat/completions"):
+                answer = await running.http.post(path, headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert await states(running) == ["ready"]
+        for host in ("localhost:1", "127.0.0.1", "[::1]:1"):
+            assert (await running.http.get("/v1/models", headers={"host": host})).status_code == 200
