@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import cast
 
 import msgspec
@@ -12,12 +13,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from router.core.adapters import AdapterCard
+from router.core.plugin import nearest
 
 CARD_FILES = ("README.md", "card.yaml")
 MAX_CARD_BYTES = 256 * 1024
 _MAX_MARKS = 20_000
 """Marks of YAML's structure in a card: each may cost a kilobyte of memory."""
 _MARKS = "\n,[{:"
+_SHOWN_FIELDS, _SHOWN_CHARS = 5, 40
 PLACEHOLDER = "{prompt}"
 NOBODY = ("",)
 """`tenants` of an adapter that nobody may use."""
@@ -114,13 +117,34 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
         if data is None:
             continue
         try:
-            fields |= _mapping(name, data)
+            found = _mapping(name, data)
+            fields |= found
+            warnings.extend(_unknown(name, found))
+            if any(_means_tenants(key) for key in found):
+                fields["tenants"] = NOBODY
         except ValueError as error:
             warnings.append(f"{name}: {error}")
             if b"tenants" in data:  # meant to close the adapter to somebody, but to whom can't be read
                 fields["tenants"] = NOBODY
                 warnings.append("card: 'tenants' can't be read, so nobody may use it")
     return _build(fields, warnings)
+
+
+def _unknown(name: str, fields: Mapping[str, object]) -> Iterator[str]:
+    """Warn of fields that may be misspelt; front matter of README.md holds others' fields too."""
+    known = (*_Card.model_fields, "language")
+    strange = [key for key in fields if key not in known]
+    for key in [key for key in strange if _means_tenants(key)][:_SHOWN_FIELDS]:
+        yield f"{name}: unknown field '{key}'; did you mean 'tenants'? Nobody may use it until that is mended"
+    if name == CARD_FILES[-1]:
+        for key in [key for key in strange if not _means_tenants(key)][:_SHOWN_FIELDS]:
+            yield f"{name}: unknown field '{key[:_SHOWN_CHARS]}'{nearest(key[:_SHOWN_CHARS], known)}"
+
+
+def _means_tenants(key: str) -> bool:
+    """Say whether a field is `tenants` misspelt: read as unknown, it would leave an adapter open that was to be closed."""
+    near = get_close_matches(key[:_SHOWN_CHARS].strip().casefold(), ("tenants",), cutoff=0.8)
+    return key != "tenants" and bool(near)
 
 
 class _Alias(yaml.YAMLError):

@@ -163,6 +163,8 @@ class Host:
         """
         async with AsyncExitStack() as stack:
             try:
+                if not self.settings.adapters_dir.exists():
+                    _log.warning("adapters_dir is new and empty path=%s", self.settings.adapters_dir)
                 for folder in (self.settings.adapters_dir, self.settings.store_dir):
                     folder.mkdir(parents=True, exist_ok=True)
                 await stack.enter_async_context(claimed(self.settings.store_dir))

@@ -37,6 +37,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="<name>, or <n
 HERE = "http://127.0.0.1:8080"
 HOST_CONFIG = Path("configs/local.yaml")
 FOLDER = Path("adapters")
+_CONFIG = "adapter_config.json"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 """Of an adapter; here it also keeps paths out. The engine host knows what else a name can't be."""
 
@@ -176,9 +177,12 @@ def add(
     if not into.is_dir():
         raise ConfigError(f"there is no folder {into}; give the engine host's adapters_dir as --into")
     _copy(folder, into / called)
-    info = _await(api, called, known, wait_s)
-    typer.echo(_details(info) if info is not None else f"{called}: not served after {wait_s:.0f} s; see `list`")
-    raise typer.Exit(0 if info is not None and info.state == "ready" else 1)
+    served = True
+    for one in _names(folder, called):
+        info = _await(api, one, known, wait_s)
+        typer.echo(_details(info) if info is not None else f"{one}: not served after {wait_s:.0f} s; see `list`")
+        served = served and info is not None and info.state == "ready"
+    raise typer.Exit(0 if served else 1)
 
 
 @app.command()
@@ -187,12 +191,22 @@ def remove(
     into: IntoOption = FOLDER,
 ) -> None:
     """Take its folder away from the others, to `.removed-NAME` beside them; running requests end first."""
-    folder, aside = into / name, into / f".removed-{name}"
-    if name in ("", ".", "..") or "/" in name or not folder.is_dir():
+    folder, aside = _place(into, name), into / f".removed-{name}"
+    if folder is None:
         raise ConfigError(f"there is no folder '{name}' in {into}; give the engine host's adapters_dir as --into")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
     typer.echo(f"{name}: removed; to take it back: mv {aside} {folder}")
+
+
+def _place(into: Path, name: str) -> Path | None:
+    """Find an adapter's folder: `legal.german` may lie in `legal/german`. Names lead nowhere else."""
+    if not name or name.startswith(".") or "/" in name:
+        return None
+    parts = name.split(".")
+    cuts = range(1, len(parts)) if all(parts) else ()
+    splits = (into / ".".join(parts[:cut]) / ".".join(parts[cut:]) for cut in cuts)
+    return next((place for place in (into / name, *splits) if place.is_dir()), None)
 
 
 def _examine(folder: Path, host_config: Path, options: tuple[str, ...]) -> int:
@@ -201,6 +215,13 @@ def _examine(folder: Path, host_config: Path, options: tuple[str, ...]) -> int:
         raise ConfigError(f"there is no file {host_config}; give the engine host's configuration as --host-config")
     command = [sys.executable, "-m", "local_inference", "doctor", str(folder), "--config", str(host_config), *options]
     return subprocess.run(command, check=False).returncode
+
+
+def _names(folder: Path, called: str) -> list[str]:
+    """List the adapters that a folder holds: itself, or one in each sub-folder."""
+    if (folder / _CONFIG).exists():
+        return [called]
+    return [f"{called}.{path.parent.name}" for path in sorted(folder.glob(f"*/{_CONFIG}"))] or [called]
 
 
 def _copy(source: Path, to: Path) -> None:

@@ -203,7 +203,8 @@ def keys_create(
         limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=concurrency, budget=budget)
         models = tuple(model) if model else None
         made = bookkeeping.create_key(config, bookkeeping.bearer(key_id, tenant, models, max_locality.level, limits))
-    typer.echo("Keep it now, it is not shown again:", err=True)
+    typer.echo("Every caller needs a key from now on, also once all are revoked.", err=True)
+    typer.echo("Keep this one now, it is not shown again:", err=True)
     typer.echo(made)
 
 

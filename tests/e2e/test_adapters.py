@@ -152,6 +152,10 @@ async def test_the_command_line_adds_shows_rolls_back_and_removes(stack: Stack, 
     assert re.search(rf"^\* new +{first} +ready", run("rollback", "new", *there), re.MULTILINE)
     assert "pinned" in run("pin", "new", *there)
     assert "contract" in run("list", *there)
+    write_adapter(tmp_path / "pair" / "german", seed=7)
+    write_adapter(tmp_path / "pair" / "french", seed=8)
+    pair = run("add", str(tmp_path / "pair"), "--into", into, "--host-config", host, "--wait-s", "20", *there)
+    assert re.findall(r"^pair\.(\w+)@", pair, re.MULTILINE) == ["french", "german"]
     write_adapter(model, use_dora=True)
     assert run("doctor", str(model), "--host-config", host, code=1) == ""  # said by a process of its own
     assert "removed" in run("remove", "new", "--into", into)

@@ -265,3 +265,47 @@ async def test_nothing_is_remembered_of_what_drained_as_the_engine_ended(tmp_pat
         await until(gone)
         assert first not in running.host.residency.load_ms
         assert first not in (await running.http.get("/metrics")).text
+
+
+async def test_files_that_were_dropped_without_a_folder_are_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path) as running:
+        write_adapter(tmp_path / "legal")
+        for file in (tmp_path / "legal").iterdir():
+            shutil.copy(file, running.adapters)
+        write_adapter(running.adapters / "sql", seed=2)
+        await running.state("sql", "ready")
+        told = [record.getMessage() for record in caplog.records if "folder of its own" in record.getMessage()]
+        assert len(told) == 1
+        assert [info.name for info in (await running.listing()).data] == ["sql"]
+
+
+async def test_a_folder_of_adapters_that_had_to_be_made_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its name may be misspelt, and then no adapter is served."""
+    for times in (1, 0):
+        caplog.clear()
+        async with serving(tmp_path):
+            told = [record.getMessage() for record in caplog.records if "adapters_dir" in record.getMessage()]
+            assert len(told) == times
+
+
+async def test_no_web_page_uses_a_host_without_a_key(tmp_path: Path) -> None:
+    """A browser on this machine reaches loopback; what it sends for a page says so, or names another host."""
+    write_adapter(tmp_path / "adapters" / "legal")
+    async with serving(tmp_path) as running:
+        await running.state("legal", "ready")
+        for headers in (
+            {"origin": "https://evil.example"},
+            {"origin": "null"},
+            {"host": "evil.example"},
+            {"host": "["},
+        ):
+            for path in ("/v1/adapters/legal:disable", "/v1/chat/completions"):
+                answer = await running.http.post(path, headers=headers)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+        assert await states(running) == ["ready"]
+        for host in ("localhost:1", "127.0.0.1", "[::1]:1"):
+            assert (await running.http.get("/v1/models", headers={"host": host})).status_code == 200

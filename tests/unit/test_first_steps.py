@@ -74,17 +74,26 @@ def test_a_file_of_the_other_process_is_recognised() -> None:
         load_host(CONFIGS / "router.yaml")
 
 
-@pytest.mark.parametrize("name", ["../configs", "..", ".", "a/b", ""])
+@pytest.mark.parametrize("name", ["../configs", "..", ".", "a/b", "", "a..", "a..."])
 def test_no_name_of_an_adapter_leads_out_of_the_folder(tmp_path: Path, name: str) -> None:
     into = tmp_path / "adapters"
     (into / "a" / "b").mkdir(parents=True)
     (tmp_path / "configs").mkdir()
     assert "there is no folder" in refused("adapters", "remove", name, "--into", str(into))
-    named = refused(
-        "adapters", "add", str(into / "a"), "--into", str(into), "--name", name or "a b", "--url", "http://["
-    )
-    assert "can't be an adapter's name" in named
+    if not name.startswith("a."):
+        more = ("--into", str(into), "--name", name or "a b", "--url", "http://[")
+        assert "can't be an adapter's name" in refused("adapters", "add", str(into / "a"), *more)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "adapters", "b", "configs"]
+
+
+def test_an_adapter_in_a_sub_folder_is_removed_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "legal" / "german").mkdir(parents=True)
+    (tmp_path / "v1.0").mkdir()
+    for name, left in (("legal.german", {"legal", "v1.0"}), ("v1.0", {"legal"})):
+        done = CliRunner().invoke(app, ["adapters", "remove", name, "--into", str(tmp_path)])
+        assert done.exit_code == 0, done
+        assert {path.name for path in tmp_path.rglob("*") if ".removed" not in str(path)} == left
+        assert (tmp_path / f".removed-{name}").is_dir()
 
 
 def test_doctor_away_from_the_repository_says_which_file_it_needs(tmp_path: Path) -> None:

@@ -459,6 +459,24 @@ def test_a_strangers_names_command_no_terminal_and_fill_no_list(tmp_path: Path, 
     assert len(refused.message or "") < 2000
 
 
+@pytest.mark.parametrize("key", ["tenant", "Tenants", "TENANT", "tenats", "tennants", "tenants "])
+@pytest.mark.parametrize("file", ["card.yaml", "README.md"])
+def test_misspelt_tenants_open_the_adapter_to_nobody(key: str, file: str) -> None:
+    text = f"'{key}': [law]\ndescription: one\n"
+    data = (text if file == "card.yaml" else f"---\n{text}---\n").encode()
+    reading = read_card(lambda name: data if name == file else None)
+    assert reading.card.tenants == ("",)
+    assert reading.card.description == "one"
+    assert any("did you mean 'tenants'" in one for one in reading.warnings)
+
+
+def test_a_misspelt_field_of_a_card_is_warned_of_and_others_front_matter_is_left_alone() -> None:
+    card, readme = b"exmaples: [a]\n", b"---\nexmaples: [a]\nlibrary_name: peft\ntags: [lora]\ntenancy: x\n---\n"
+    reading = read_card({"card.yaml": card, "README.md": readme}.get)
+    assert reading.warnings == ("card.yaml: unknown field 'exmaples'; did you mean 'examples'?",)
+    assert reading.card.tenants == ()
+
+
 def test_what_is_wrong_in_a_card_is_told_once_and_says_what_follows() -> None:
     wrong = b"tenants: [1, 2]\npin: perhaps\n"
     warnings = read_card(lambda name: wrong if name == "card.yaml" else None).warnings
