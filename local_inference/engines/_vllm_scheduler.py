@@ -84,6 +84,7 @@ class Scheduler:
     waiting: Queue
     running: list[Request]
     finished_req_ids: Set[str]
+    requires_kv_delivery: bool
 
     def __init__(self, *, vllm_config: VllmConfig, **rest: object) -> None: ...
 
@@ -93,7 +94,7 @@ class Scheduler:
 
     def _handle_blocked_waiting_request(self, request: Request) -> bool: ...
 
-    def _preempt_request(self, request: Request, timestamp: float) -> None: ...
+    def _preempt_request(self, request: Request, timestamp: float, drop_stale_output: bool) -> None: ...
 
 
 class Turns:
@@ -213,7 +214,7 @@ def with_turns(base: type[Scheduler]) -> type[Scheduler]:
             giving = [request for request in self.running if self._turns.gives_way(request)]
             for request in giving:
                 self.running.remove(request)
-                self._preempt_request(request, now_s)
+                self._preempt_request(request, now_s, drop_stale_output=self.requires_kv_delivery)
                 self.waiting.remove_request(request)  # from the front, where it would get the slot back at once
                 self.waiting.add_request(request)
             self._turns.gave_way((request.request_id for request in giving), now_s)
