@@ -387,8 +387,20 @@ def _error_of(body: bytes) -> _ErrorBody:
 
 
 def _proxy(scheme: str, host: str) -> str | None:
-    """Find the proxy that this machine's settings name for a host, as other programs do."""
-    return None if proxy_bypass(host) else getproxies().get(scheme) or getproxies().get("all")
+    """Find the proxy that this machine's settings name for a host, as other programs do.
+
+    Raises:
+        ConfigError: it is of a kind that can't be used.
+    """
+    found = None if proxy_bypass(host) else getproxies().get(scheme) or getproxies().get("all")
+    if not found:
+        return None
+    url = found if "://" in found else f"http://{found}"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(
+            f"the proxy that the environment names for {scheme} is no HTTP proxy; name one, or {host} in no_proxy"
+        )
+    return url
 
 
 def is_loopback(host: str) -> bool:
