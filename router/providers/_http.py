@@ -400,10 +400,22 @@ def _error_of(body: bytes) -> _ErrorBody:
     return error if isinstance(error, _ErrorBody) else _ErrorBody(message=error)
 
 
-def _proxy(url: str) -> str | None:
-    """Find the proxy that this machine's settings name for a URL, as other programs do."""
-    parts = urlsplit(url)
-    return None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme) or getproxies().get("all")
+def _proxy(base_url: str) -> str | None:
+    """Find the proxy that this machine's settings name for a URL, as other programs do.
+
+    Raises:
+        ConfigError: it is of a kind that can't be used.
+    """
+    scheme, host = urlsplit(base_url)[:2]
+    found = None if proxy_bypass(host) else getproxies().get(scheme) or getproxies().get("all")
+    if not found:
+        return None
+    url = found if "://" in found else f"http://{found}"
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise ConfigError(
+            f"the proxy that the environment names for {scheme} is no HTTP proxy; name one, or {host} in no_proxy"
+        )
+    return url
 
 
 def is_loopback(host: str) -> bool:

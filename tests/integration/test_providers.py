@@ -207,3 +207,18 @@ async def test_closing_a_stream_cancels_it_upstream(cloud: Cloud, provider: Open
     async with asyncio.timeout(5):
         while not cloud.cancelled:
             await asyncio.sleep(0.01)
+
+
+async def test_the_machine_s_proxy_is_used_but_for_what_is_here(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{cloud.port}")
+    monkeypatch.setenv("no_proxy", "near.invalid")
+    egress = Egress("cloud", "http://far.invalid/v1", {}, connect_s=1, local=False)
+    async with egress.post("/chat/completions", b'{"model": "ok"}', cleared("ok", stream=False)) as answer:
+        assert answer.status == 200
+    assert cloud.requests[-1].url == b"http://far.invalid/v1/chat/completions"
+    await egress.aclose()
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"far\.invalid in no_proxy"):
+        Egress("cloud", "http://far.invalid/v1", {}, connect_s=1, local=False)
+    for url, local in (("http://near.invalid", False), ("http://127.0.0.1:1", False), ("http://host.invalid", True)):
+        await Egress("cloud", url, {}, connect_s=1, local=local).aclose()
