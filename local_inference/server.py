@@ -169,13 +169,18 @@ def _header(scope: Scope, name: bytes) -> bytes | None:
 
 
 def _is_for_a_page(scope: Scope) -> bool:
-    """Say whether a browser asks for a page: it names the page's origin, or the host by a name that isn't this machine's."""
-    host = _header(scope, b"host")
+    """Say whether a browser asks for a page: it names the page's origin, or the host by a name of the internet's.
+
+    A name without a dot is nobody's there.
+    """
+    if _header(scope, b"origin") is not None:
+        return True
+    asked = _header(scope, b"host")
     try:
-        is_here = host is None or is_loopback(urlsplit(f"//{host.decode('latin-1')}").hostname or "")
+        host = "localhost" if asked is None else urlsplit(f"//{asked.decode('latin-1')}").hostname or ""
     except ValueError:  # a bracket that isn't closed
-        is_here = False
-    return not is_here or _header(scope, b"origin") is not None
+        return True
+    return not is_loopback(host) and (not host or "." in host or ":" in host)
 
 
 class Guarded:

@@ -307,5 +307,5 @@ async def test_no_web_page_uses_a_host_without_a_key(tmp_path: Path) -> None:
                 answer = await running.http.post(path, headers=headers)
                 assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
         assert await states(running) == ["ready"]
-        for host in ("localhost:1", "127.0.0.1", "[::1]:1"):
+        for host in ("localhost:1", "127.0.0.1", "[::1]:1", "engine:8001"):
             assert (await running.http.get("/v1/models", headers={"host": host})).status_code == 200
