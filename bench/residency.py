@@ -1,8 +1,9 @@
 """Which eviction policy costs least: FIFO, LRU, LFU, GDSF, the live one and Belady's, replayed over the same traces.
 
 Costs are milliseconds of loading. A trace is a sequence of adapter numbers; all are made from seeds, so a run can be
-repeated to the digit; costs are summed over the seeds, since one trace favours one policy or the other by chance.
-Belady's policy looks into the future: what is wanted latest, weighed by its cost, goes first.
+repeated to the digit. One trace favours one policy or the other by chance: told are the mean over the seeds of what a
+policy cost in parts of what LRU cost, and the standard deviation. Belady's policy looks into the future: what is wanted
+latest, weighed by its cost, goes first. Of loads that all cost the same none can do with fewer.
 
 Loading ahead of need is replayed too: in some gaps between uses the adapter that is worth most outside takes the place of
 the one that is worth least inside.
@@ -15,18 +16,18 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import accumulate, islice
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Protocol
 
 import msgspec
 
-from local_inference.eviction import DecayedUse, victim, worth
+from bench.residency_traces import ADAPTERS, USES, costs_of, traces
+from local_inference.eviction import Rehearsal, Uses, worth
 
 RESULTS = Path(__file__).parent / "results"
-ADAPTERS, USES = 128, 20_000
-SLOTS = (2, 4, 8, 16, 32, 64)
-SEEDS = (1, 2, 3)
+SLOTS = (4, 16, 32, 64)
+SEEDS = tuple(range(1, 21))
 GAPS = 0.2
 """Part of the uses after which there is time for a load that nobody waits for."""
 Trace = Sequence[int]
@@ -44,8 +45,8 @@ class Policy(Protocol):
 class Fifo:
     """Who came first goes."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
-        del trace, costs
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
+        del trace, slots, costs
 
     def used(self, adapter: int, at: int) -> None: ...
     def loaded(self, adapter: int) -> None: ...
@@ -57,7 +58,7 @@ class Fifo:
 class Lru(Fifo):
     """Who wasn't used for longest goes; vLLM's policy."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
         self._last: dict[int, int] = {}
 
     def used(self, adapter: int, at: int) -> None:
@@ -70,7 +71,7 @@ class Lru(Fifo):
 class Lfu(Fifo):
     """Who was used least often, ever, goes."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
         self._uses = Counter[int]()
 
     def used(self, adapter: int, at: int) -> None:
@@ -83,7 +84,7 @@ class Lfu(Fifo):
 class Gdsf(Fifo):
     """Uses times cost, above a level that rises with every eviction; as published."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
         self._costs = costs
         self._uses = Counter[int]()
         self._worth: dict[int, float] = {}
@@ -104,35 +105,35 @@ class Gdsf(Fifo):
 
 
 class Live(Fifo):
-    """What the engine host does: cost times decayed uses."""
+    """What the engine host does: the rule that would have cost least of late."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
-        self._use = DecayedUse()
-        self._costs = {str(adapter): cost for adapter, cost in enumerate(costs)}
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
+        self._uses, self._rehearsal = Uses(), Rehearsal(slots)
+        self._names = [str(adapter) for adapter in range(len(costs))]
+        self._costs = dict(zip(self._names, costs, strict=True))
 
     def used(self, adapter: int, at: int) -> None:
-        self._use.used(str(adapter))
+        self._uses.used(self._names[adapter])
+        self._rehearsal.used(self._names[adapter], self._uses, self._costs)
 
     def evict(self, among: dict[int, None], at: int) -> int:
-        chosen = victim(map(str, among), self._use, self._costs)
-        assert chosen is not None
-        return int(chosen)
+        return int(self._rehearsal.rule([self._names[one] for one in among], self._uses, self._costs))
 
     def ahead(self, inside: dict[int, None], outside: Iterable[int], latest: int) -> tuple[int, int] | None:
         """Name who could come in ahead of need, and for whom; not for the one that was just used."""
-        known = [str(one) for one in outside if self._use.rate(str(one))]
-        least = victim((str(one) for one in inside if one != latest), self._use, self._costs)
-        best = max(known, key=lambda one: worth(one, self._use, self._costs), default=None)
-        if best is None or least is None:
+        known = [self._names[one] for one in outside if self._uses.long.rate(self._names[one])]
+        if not known or len(inside) < 2:
             return None
-        is_better = worth(best, self._use, self._costs) > worth(least, self._use, self._costs)
+        least = str(self.evict({one: None for one in inside if one != latest}, 0))
+        best = max(known, key=lambda one: worth(one, self._uses.long, self._costs))
+        is_better = worth(best, self._uses.long, self._costs) > worth(least, self._uses.long, self._costs)
         return (int(best), int(least)) if is_better else None
 
 
 class Belady(Fifo):
     """Knows the future."""
 
-    def __init__(self, trace: Trace, costs: Costs) -> None:
+    def __init__(self, trace: Trace, slots: int, costs: Costs) -> None:
         self._costs = costs
         self._next: dict[int, float] = {}
         seen: dict[int, float] = {}
@@ -148,7 +149,8 @@ class Belady(Fifo):
         return max(among, key=lambda one: (self._next[one] - at) / self._costs[one])
 
 
-POLICIES: dict[str, Callable[[Trace, Costs], Policy]] = {
+Make = Callable[[Trace, int, Costs], Policy]
+POLICIES: dict[str, Make] = {
     "FIFO": Fifo,
     "LRU": Lru,
     "LFU": Lfu,
@@ -158,9 +160,9 @@ POLICIES: dict[str, Callable[[Trace, Costs], Policy]] = {
 }
 
 
-def replay(trace: Trace, slots: int, costs: Costs, make: Callable[[Trace, Costs], Policy]) -> float:
+def replay(trace: Trace, slots: int, costs: Costs, make: Make) -> float:
     """Sum the cost of all loads, in ms."""
-    policy, inside, total_ms = make(trace, costs), dict[int, None](), 0.0
+    policy, inside, total_ms = make(trace, slots, costs), dict[int, None](), 0.0
     for at, adapter in enumerate(trace):
         policy.used(adapter, at)
         if adapter in inside:
@@ -175,7 +177,7 @@ def replay(trace: Trace, slots: int, costs: Costs, make: Callable[[Trace, Costs]
 
 def replay_ahead(trace: Trace, slots: int, costs: Costs, seed: int = 9) -> tuple[float, float]:
     """Replay the live policy with loads ahead of need; sum the cost of the loads that are waited for, and of the others."""
-    rng, policy, inside = random.Random(seed), Live(trace, costs), dict[int, None]()
+    rng, policy, inside = random.Random(seed), Live(trace, slots, costs), dict[int, None]()
     waited_ms = ahead_ms = 0.0
     for at, adapter in enumerate(trace):
         policy.used(adapter, at)
@@ -194,54 +196,15 @@ def replay_ahead(trace: Trace, slots: int, costs: Costs, seed: int = 9) -> tuple
     return waited_ms, ahead_ms
 
 
-def zipf(rng: random.Random, exponent: float, uses: int, order: Sequence[int]) -> list[int]:
-    """Draw adapters by their place in an order: the first is wanted most."""
-    weights = list(accumulate(1 / (place + 1) ** exponent for place in range(len(order))))
-    return rng.choices(order, cum_weights=weights, k=uses)
-
-
-def traces(seed: int = 1, adapters: int = ADAPTERS, uses: int = USES) -> dict[str, list[int]]:
-    """Make the traces."""
-    rng = random.Random(seed)
-    everyone = list(range(adapters))
-    made = {
-        "uniform": rng.choices(everyone, k=uses),
-        "zipf 0.8": zipf(rng, 0.8, uses, everyone),
-        "zipf 1.1": zipf(rng, 1.1, uses, everyone),
-        "two hot": [rng.randrange(2) if rng.random() < 0.94 else rng.randrange(2, adapters) for _ in range(uses)],
-        "loop": [at % adapters for at in range(uses)],
-    }
-    scanned: list[int] = []
-    for _ in range(10):
-        scanned += [*zipf(rng, 1.0, uses // 10 - adapters, everyone), *everyone]
-    made["scan"] = scanned
-    order, drifting = everyone.copy(), list[int]()
-    for _ in range(10):
-        drifting += zipf(rng, 1.0, uses // 10, order)
-        for _ in range(adapters // 6):
-            one, other = rng.randrange(adapters), rng.randrange(adapters)
-            order[one], order[other] = order[other], order[one]
-    made["drifting"] = drifting
-    bursts: list[int] = []
-    for adapter in zipf(rng, 0.9, uses, everyone):
-        bursts += [adapter] * (rng.randint(5, 40) if rng.random() < 0.05 else 1)
-    made["bursts"] = list(islice(bursts, uses))
-    return made
-
-
-def costs_of(kind: str, seed: int = 5, adapters: int = ADAPTERS) -> list[float]:
-    """Make what each adapter costs to load: all the same, or spread as ranks from 8 to 64 and their targets spread it."""
-    rng = random.Random(seed)
-    return [30.0 if kind == "equal" else math.exp(rng.gauss(math.log(30.0), 0.8)) for _ in range(adapters)]
-
-
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What each policy cost on one trace, in parts of what LRU cost."""
+    """What each policy cost on one trace, in parts of what LRU cost: the mean over the seeds."""
 
     trace: str
     costs: str
     slots: int
     ratio: dict[str, float]
+    deviation: float
+    """Of the live policy's, over the seeds."""
 
 
 class Ahead(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,14 +239,27 @@ def measure(uses: int = USES, seeds: tuple[int, ...] = SEEDS) -> Report:
         for name in made[0]:
             for slots in SLOTS:
                 runs = [(one[name], slots, cost) for one, cost in zip(made, costs, strict=True)]
-                totals = {policy: sum(replay(*run, make) for run in runs) for policy, make in POLICIES.items()}
-                ratio = {policy: round(total / totals["LRU"], 3) for policy, total in totals.items()}
-                rows.append(Row(trace=name, costs=kind, slots=slots, ratio=ratio))
+                rows.append(compare(name, kind, runs))
                 if slots in AHEAD_SLOTS:
                     alone = replay(*runs[0], Live)
                     waited, other = (round(ms / alone, 3) for ms in replay_ahead(*runs[0]))
                     ahead.append(Ahead(trace=name, costs=kind, slots=slots, waited=waited, ahead=other))
     return Report(uses=uses, seeds=seeds, gaps=GAPS, rows=rows, ahead=ahead)
+
+
+def compare(name: str, kind: str, runs: Sequence[tuple[Trace, int, Costs]]) -> Row:
+    """Replay one trace's seeds with all policies."""
+    totals = {policy: [replay(*run, make) for run in runs] for policy, make in POLICIES.items()}
+    ratios = {
+        policy: [ms / base for ms, base in zip(each, totals["LRU"], strict=True)] for policy, each in totals.items()
+    }
+    return Row(
+        trace=name,
+        costs=kind,
+        slots=runs[0][1],
+        ratio={policy: round(mean(each), 3) for policy, each in ratios.items()},
+        deviation=round(stdev(ratios["live"]), 3) if len(runs) > 1 else 0.0,
+    )
 
 
 def draw(rows: Sequence[Row], path: Path) -> None:
@@ -296,7 +272,7 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     except ImportError:
         return
     names = list(dict.fromkeys(row.trace for row in rows))
-    figure, axes = pyplot.subplots(4, 4, figsize=(15, 12), sharex=True, sharey=True, layout="constrained")
+    figure, axes = pyplot.subplots(4, 6, figsize=(20, 12), sharex=True, sharey=True, layout="constrained")
     for index, (kind, name) in enumerate((kind, name) for kind in ("spread", "equal") for name in names):
         panel = axes.flat[index]
         shown = [row for row in rows if (row.costs, row.trace) == (kind, name)]
@@ -329,10 +305,10 @@ AHEAD_SLOTS = (4, 16, 64)
 def table(report: Report) -> str:
     """The report as Markdown."""
     rows = report.rows
-    lines = ["| costs | trace | slots | " + " | ".join(POLICIES) + " |", "|---" * (3 + len(POLICIES)) + "|"]
+    lines = ["| costs | trace | slots | " + " | ".join(POLICIES) + " | live's ± |", "|---" * (4 + len(POLICIES)) + "|"]
     for row in rows:
         cells = " | ".join(f"{row.ratio[policy]:.2f}" for policy in POLICIES)
-        lines.append(f"| {row.costs} | {row.trace} | {row.slots} | {cells} |")
+        lines.append(f"| {row.costs} | {row.trace} | {row.slots} | {cells} | {row.deviation:.3f} |")
     lines += ["", "| costs | trace | slots | loads still waited for | loads ahead of need |", "|---" * 5 + "|"]
     lines += [
         f"| {one.costs} | {one.trace} | {one.slots} | {one.waited:.2f} | {one.ahead:.2f} |" for one in report.ahead
@@ -344,7 +320,9 @@ def main() -> None:
     """Run from the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.residency", description=__doc__)
     parser.add_argument("--uses", type=int, default=USES, help="length of each trace")
-    report = measure(parser.parse_args().uses)
+    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of each")
+    arguments = parser.parse_args()
+    report = measure(arguments.uses, tuple(range(1, arguments.seeds + 1)))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "residency.json").write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1))
     draw(report.rows, RESULTS / "residency.png")

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from local_inference.card import UNREAD
 from local_inference.catalog import State
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.intake import Intake, Taken
 from local_inference.store import ChangedWhileRead
 from local_inference.timeline import Timeline
@@ -27,11 +27,19 @@ class Versions(Protocol):
         """List a folder whose content has no version yet."""
         ...
 
+    def claim(self, name: str, sha256: str) -> str:
+        """Name the version that a content is.
+
+        Raises:
+            Rejected: version_collision.
+        """
+        ...
+
     def accept(self, taken: Taken) -> None:
         """Take a checked version."""
         ...
 
-    def quarantine(self, name: str, version: str, error: Rejected, card: AdapterCard) -> None:
+    def refuse(self, name: str, version: str, error: Rejected, card: AdapterCard) -> None:
         """Turn a folder's content down; `card` says who may know."""
         ...
 
@@ -98,33 +106,34 @@ class Arrivals:
             _log.error("adapter check failed name=%s\n%s", name, stack_of(error))
 
     def _show(self, name: str, state: State, card: AdapterCard, message: str | None = None) -> None:
-        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=message, card=card))
+        shown = fit_to_show(message) if message is not None else None
+        self._versions.show(AdapterInfo(name=name, version="", state=state.value, message=shown, card=card))
 
     async def _check(self, name: str) -> None:
         """Check and store what a folder holds now. Whatever goes wrong concerns this adapter alone."""
         version, card = "", UNREAD
 
-        def on_version(found: str) -> None:
+        def on_content(sha256: str) -> None:
             nonlocal version
-            version = found
+            version = self._versions.claim(name, sha256)
             self._timeline.passed(name, "copy")
 
         try:
             card = await self._intake.card(name)
             self._show(name, State.CHECKING, card)
-            taken = await self._intake.take(name, on_version, known=self._is_known(name))
+            taken = await self._intake.take(name, on_content, known=self._is_known(name))
             self._timeline.passed(name, "check")
             self._versions.accept(taken)
         except Rejected as error:
-            self._versions.quarantine(name, version, error, card)
+            self._versions.refuse(name, version, error, card)
         except (FileNotFoundError, ChangedWhileRead):
             self._show(name, State.COPYING, card, "its files changed while they were read")
         except OSError as error:
             why = f"its files can't be read or copied: {error.strerror}"
             found = Rejected("unreadable", why, "mend permissions or disk, then copy it again")
-            self._versions.quarantine(name, version, found, card)
+            self._versions.refuse(name, version, found, card)
         except Exception as error:  # noqa: BLE001 one odd folder must cost no other adapter anything
             _log.error("adapter check failed by a bug name=%s\n%s", name, stack_of(error))
             why = f"checking it failed in a way nobody foresaw ({type(error).__name__})"
             found = Rejected("internal_error", why, "see the engine host's log, and report it")
-            self._versions.quarantine(name, version, found, card)
+            self._versions.refuse(name, version, found, card)

@@ -13,7 +13,7 @@ import msgspec
 
 from local_inference.tensors import BadFile, read_header, read_json
 
-_LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+_LAYER = re.compile(r"(?:^|\.)layers\.(\d{1,1000})\.")
 _TAIL = re.compile(r"(?:^|\.)(layers\.\d+\..+|embed_tokens|lm_head)$")
 _QUANTISED = {"U8", "I8", "I32", "F8_E4M3", "F8_E5M2"}
 

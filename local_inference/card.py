@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import cast
 
 import msgspec
@@ -12,12 +13,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from router.core.adapters import AdapterCard
+from router.core.plugin import nearest
 
 CARD_FILES = ("README.md", "card.yaml")
 MAX_CARD_BYTES = 256 * 1024
 _MAX_MARKS = 20_000
 """Marks of YAML's structure in a card: each may cost a kilobyte of memory."""
 _MARKS = "\n,[{:"
+_SHOWN_FIELDS, _SHOWN_CHARS = 5, 40
 PLACEHOLDER = "{prompt}"
 NOBODY = ("",)
 """`tenants` of an adapter that nobody may use."""
@@ -114,12 +117,38 @@ def read_card(read: Callable[[str], bytes | None]) -> CardReading:
         if data is None:
             continue
         try:
-            fields |= _mapping(name, data)
+            found = _mapping(name, data)
+            fields |= found
+            warnings.extend(_unknown(name, found))
+            if any(_means_tenants(key) for key in found):
+                fields["tenants"] = NOBODY
         except ValueError as error:
             warnings.append(f"{name}: {error}")
             if b"tenants" in data:  # meant to close the adapter to somebody, but to whom can't be read
                 fields["tenants"] = NOBODY
+                warnings.append("card: 'tenants' can't be read, so nobody may use it")
     return _build(fields, warnings)
+
+
+def _unknown(name: str, fields: Mapping[str, object]) -> Iterator[str]:
+    """Warn of fields that may be misspelt; front matter of README.md holds others' fields too."""
+    known = (*_Card.model_fields, "language")
+    strange = [key for key in fields if key not in known]
+    for key in [key for key in strange if _means_tenants(key)][:_SHOWN_FIELDS]:
+        yield f"{name}: unknown field '{key}'; did you mean 'tenants'? Nobody may use it until that is mended"
+    if name == CARD_FILES[-1]:
+        for key in [key for key in strange if not _means_tenants(key)][:_SHOWN_FIELDS]:
+            yield f"{name}: unknown field '{key[:_SHOWN_CHARS]}'{nearest(key[:_SHOWN_CHARS], known)}"
+
+
+def _means_tenants(key: str) -> bool:
+    """Say whether a field is `tenants` misspelt: read as unknown, it would leave an adapter open that was to be closed."""
+    near = get_close_matches(key[:_SHOWN_CHARS].strip().casefold(), ("tenants",), cutoff=0.8)
+    return key != "tenants" and bool(near)
+
+
+class _Alias(yaml.YAMLError):
+    """An alias, where none is accepted."""
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -127,7 +156,7 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.events.AliasEvent):  # pyright: ignore[reportUnknownMemberType]
-            raise yaml.constructor.ConstructorError(problem="aliases are not accepted")
+            raise _Alias
         return super().compose_node(parent, index)  # pyright: ignore
 
 
@@ -157,6 +186,8 @@ def _mapping(name: str, data: bytes) -> dict[str, object]:
         value = _cleaned(yaml.load(text, _PlainLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        if isinstance(error, _Alias):
+            raise ValueError("ignored, aliases (`*name`) aren't accepted") from None
         raise ValueError(f"ignored, not valid YAML{f' (line {mark.line + 1})' if mark else ''}") from None
     except (RecursionError, ValueError):
         raise ValueError("ignored, not valid YAML") from None
@@ -180,10 +211,13 @@ def _build(fields: dict[str, object], warnings: list[str]) -> CardReading:
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_context=False, include_input=False):
             field = str(problem["loc"][0])
-            if known.pop(field, None) is None:
+            if field not in known or known[field] is NOBODY:
                 continue
-            warnings.append(f"card: '{field}' ignored: {problem['msg']}")
             if field == "tenants":
-                known["tenants"] = NOBODY
+                known[field] = NOBODY
+                warnings.append(f"card: 'tenants' can't be read, so nobody may use it: {problem['msg']}")
+                continue
+            del known[field]
+            warnings.append(f"card: '{field}' ignored: {problem['msg']}")
         card = _Card.model_validate(known)
     return CardReading(msgspec.convert(card.model_dump(), AdapterCard), tuple(warnings))

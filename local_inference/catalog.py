@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from router.core.adapters import AdapterInfo, AdapterListing
+from router.core.adapters import AdapterCard, AdapterInfo, AdapterListing
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
 from router.core.plugin import nearest
 
@@ -43,6 +43,7 @@ _NEXT: dict[State, frozenset[State]] = {
 
 _FIRST = frozenset({State.COPYING, State.CHECKING, State.STORED, State.QUARANTINED, State.DISABLED})
 _BUSY = frozenset({State.COPYING, State.CHECKING, State.STORED, State.LOADING, State.CANARY})
+_UNSETTLED = frozenset({State.COPYING, State.CHECKING, State.QUARANTINED})
 LOADED = frozenset({State.LOADING, State.CANARY, State.READY, State.DRAINING})
 """States in which the engine may know the adapter."""
 
@@ -145,20 +146,20 @@ class Catalog:
             del self._current[entry.info.name]
         self._changed()
 
-    def resolve(self, model: str) -> Entry:
-        """Find the version that serves `<name>` or `<name>@<version>`.
+    def resolve(self, model: str, admits: Callable[[AdapterCard], bool] = lambda card: True) -> Entry:
+        """Find the version that serves `<name>` or `<name>@<version>`; `admits` says whether the caller may use it.
 
         Raises:
-            AdapterNotFound: no such adapter; names the nearest.
+            AdapterNotFound: no such adapter, or none that the caller may use; names the nearest.
             AdapterIncompatible: it is quarantined; says why and how to mend it.
             AdapterNotReady: it is on its way.
         """
         name, at, _ = model.rpartition("@")
-        if not at:
-            return self._serving(self._of_name(model))
-        entry = self._entries.get(model)
-        if entry is None or (entry.state is State.DRAINING and name not in self._current):
+        entry = self._entries.get(model) if at else self._of_name(model)
+        if entry is None or (at and entry.state is State.DRAINING and name not in self._current):
             raise self._not_found(model, name)
+        if not any(admits(card) for card in self._cards(entry)):
+            raise self._not_found(model, entry.info.name)
         return self._serving(entry)
 
     def is_current(self, entry: Entry) -> bool:
@@ -185,6 +186,11 @@ class Catalog:
         # Versions that are kept for a way back stand in for no current one.
         telling = [entry for states in (_BUSY, {State.QUARANTINED}) for entry in latest if entry.state in states]
         return telling[0] if telling else latest[0]
+
+    def _cards(self, entry: Entry) -> list[AdapterCard]:
+        """List the cards that tell who may know of a version: while a folder is looked at, those of what it held before."""
+        versions = self.versions(entry.info.name) if entry.state in _UNSETTLED else ()
+        return [one.info.card for one in versions if one.state not in _UNSETTLED] or [entry.info.card]
 
     def _serving(self, entry: Entry) -> Entry:
         if entry.state in (State.READY, State.DRAINING):

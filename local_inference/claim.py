@@ -32,7 +32,9 @@ async def claimed(folder: Path, patience_s: float = PATIENCE_S) -> AsyncGenerato
         deadline_s, is_said = monotonic_s() + patience_s, False
         while not _lock(descriptor):
             if monotonic_s() >= deadline_s:
-                raise ConfigError(f"another engine host uses {folder}; give this one a `store_dir` of its own")
+                raise ConfigError(
+                    f"another engine host uses {folder}; end that one, or give this one a `store_dir` of its own"
+                )
             if not is_said:
                 _log.warning("another engine host uses %s; waiting for its end", folder)
                 is_said = True

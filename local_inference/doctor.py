@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from local_inference.base import BaseFacts, read_base
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.host import rules_of, sized
 from local_inference.ingest import check_folder, check_name, missing
 from local_inference.intake import Rules, judge
@@ -43,11 +43,17 @@ def examine(name: str, folder: Path, base: BaseFacts | None, rules: Rules) -> Di
         sha256, sums = hashes(folder)
         info, _ = judge(folder, name, Copy(sha256, folder, sums), base, rules)
     except Rejected as error:
-        return Diagnosis(name=name, accepted=False, reason=error.reason, message=error.message, fix=error.fix)
+        return _refused(name, error)
     except OSError as error:
-        why = f"its files can't be read: {error.strerror}"
-        return Diagnosis(name=name, accepted=False, reason="unreadable", message=why, fix="mend its permissions")
+        return _refused(
+            name, Rejected("unreadable", f"its files can't be read: {error.strerror}", "mend its permissions")
+        )
     return Diagnosis(name=name, accepted=True, message=info.message, info=info)
+
+
+def _refused(name: str, error: Rejected) -> Diagnosis:
+    name = fit_to_show(name)
+    return Diagnosis(name=name, accepted=False, reason=error.reason, message=error.message, fix=error.fix)
 
 
 def examine_all(folder: Path, base: BaseFacts | None, rules: Rules) -> tuple[Diagnosis, ...]:

@@ -1,59 +1,93 @@
-"""Which adapter's weights to give up when memory is full: the one whose return would cost least, all in all; pure.
+"""Which adapter's weights to give up when memory is full: rules, and which of them would have cost least of late; no I/O.
 
-An adapter's worth is what its next loads are expected to cost: the time of one load times how often it is asked for,
-where old uses count less (half after `HALF_LIFE_USES` further ones). Where counts are too few to tell who is worth less,
-age decides. `bench/residency.py` compares this with other policies on traces. Sources of the ideas: GreedyDual-Size-
-Frequency, L. Cherkasova, HP Labs TR HPL-98-69, 1998; that uses in quick succession are one (correlated references),
-E. O'Neil et al., The LRU-K page replacement algorithm, SIGMOD 1993.
+No rule is best for all traffic. Where a few adapters are wanted more than others, counts tell whom to keep; where what is
+wanted changes with the hour or the job, only age does, and counts cost several times as much; where all are asked for in
+turn, age is the worst there is. So all rules are played through on names alone, and the one that would have loaded
+least is followed. `bench/residency.py` compares this with other policies on traces. Sources of the ideas: an adapter's worth
+as frequency times cost, GreedyDual-Size-Frequency, L. Cherkasova, HP Labs TR HPL-98-69, 1998; uses in quick succession
+as one (correlated references), E. O'Neil et al., The LRU-K page replacement algorithm, SIGMOD 1993; following the best of
+several simulated policies, R. Gramacy et al., Adaptive caching by refetching, NIPS 2002.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
-HALF_LIFE_USES = 1500
+LONG_USES = 1500
+"""In the long memory a use counts half after so many further ones,"""
+SHORT_USES = 200
+"""and in the short one after so many."""
+JUDGED_LOADS = 200
+"""What a rule would have cost counts half after so many uses for which some rule would have loaded: where loads are rare,
+few tell little. Half or twice any of these changes what is paid by about a hundredth."""
 REPEATED = 0.25
 """How much a use counts that comes right after one of the same adapter: a burst says little of what comes after it."""
 DOUBT = 0.5
 """Counts that differ by less than so many standard deviations may be of adapters that are asked for alike."""
+BETTER = 0.02
+"""By so much less another rule must have cost to be followed instead."""
+_DECAY = 0.5 ** (1 / JUDGED_LOADS)
 _FORGOTTEN = 2.0**-20
-_SWEEP_USES = 10 * HALF_LIFE_USES
+_HEAVIEST = 2.0**60
 _LEAST_MS = 1e-6
 
 
 class DecayedUse:
     """How often each adapter was asked for of late. Time is counted in uses, so a quiet night changes nothing."""
 
-    def __init__(self, half_life_uses: float = HALF_LIFE_USES) -> None:
-        self._decay = 0.5 ** (1 / half_life_uses)
+    def __init__(self, half_life_uses: float) -> None:
+        self._growth = 2.0 ** (1 / half_life_uses)
+        self._weight = 1.0
+        """Of a use now. It grows, so that the counts of all others needn't shrink."""
         self._uses = 0
         self._latest = ""
-        self._rates: dict[str, tuple[float, int]] = {}
+        self._counts: dict[str, float] = {}
+        self._at: dict[str, int] = {}
 
     def used(self, id: str) -> None:
         """Count one use."""
-        if id == self._latest and id in self._rates:
-            self._rates[id] = (self._rates[id][0] + REPEATED, self._uses)
-            return
-        self._latest = id
-        self._uses += 1
-        self._rates[id] = (self.rate(id) + 1.0, self._uses)
-        if self._uses % _SWEEP_USES == 0:
-            self._rates = {one: self._rates[one] for one in self._rates if self.rate(one) > _FORGOTTEN}
+        repeated = id == self._latest and id in self._counts
+        if not repeated:
+            self._latest = id
+            self._uses += 1
+            self._weight *= self._growth
+        self._counts[id] = self._counts.get(id, 0.0) + (REPEATED if repeated else 1.0) * self._weight
+        self._at[id] = self._uses
+        if self._weight > _HEAVIEST:
+            self._counts = {one: self.rate(one) for one in self._counts if self.rate(one) > _FORGOTTEN}
+            self._at = {one: self._at[one] for one in self._counts}
+            self._weight = 1.0
 
     def rate(self, id: str) -> float:
         """Uses, the older ones counting less; 0 = never asked for."""
-        rate, at = self._rates.get(id, (0.0, 0))
-        return rate * self._decay ** (self._uses - at)
+        return self._counts.get(id, 0.0) / self._weight
 
     def age(self, id: str) -> int:
         """Uses of others since it was asked for."""
-        return self._uses - self._rates.get(id, (0.0, 0))[1]
+        return self._uses - self._at.get(id, 0)
 
     def forget(self, id: str) -> None:
         """Drop what is known of an adapter that is gone."""
-        self._rates.pop(id, None)
+        self._counts.pop(id, None)
+        self._at.pop(id, None)
+
+
+class Uses:
+    """The same uses in a long memory and in a short one."""
+
+    def __init__(self) -> None:
+        self.long, self.short = DecayedUse(LONG_USES), DecayedUse(SHORT_USES)
+
+    def used(self, id: str) -> None:
+        """Count one use."""
+        self.long.used(id)
+        self.short.used(id)
+
+    def forget(self, id: str) -> None:
+        """Drop what is known of an adapter that is gone."""
+        self.long.forget(id)
+        self.short.forget(id)
 
 
 def worth(id: str, use: DecayedUse, cost_ms: Mapping[str, float]) -> float:
@@ -61,13 +95,75 @@ def worth(id: str, use: DecayedUse, cost_ms: Mapping[str, float]) -> float:
     return use.rate(id) * cost_ms.get(id, 1.0)
 
 
-def victim(among: Iterable[str], use: DecayedUse, cost_ms: Mapping[str, float]) -> str | None:
-    """Choose what to give up: of those that may be worth least, the one unused for longest by its cost; of equals the first."""
-    ids = tuple(among)
-    if not ids:
-        return None
-    least = min(ids, key=lambda id: worth(id, use, cost_ms))
+Rule = Callable[[Collection[str], Uses, Mapping[str, float]], str]
+"""Chooses whom to give up, of one or more; of equals the first."""
+
+
+def by_age(among: Collection[str], uses: Uses, cost_ms: Mapping[str, float]) -> str:
+    """Give up the one unused for longest."""
+    del cost_ms
+    return max(among, key=uses.long.age)
+
+
+def by_age_and_cost(among: Collection[str], uses: Uses, cost_ms: Mapping[str, float]) -> str:
+    """Give up the one unused for longest by its cost."""
+    return max(among, key=lambda id: uses.long.age(id) / max(_LEAST_MS, cost_ms.get(id, 1.0)))
+
+
+def by_use(among: Collection[str], uses: Uses, cost_ms: Mapping[str, float]) -> str:
+    """Of those that may be worth least of late, give up the one unused for longest by its cost."""
+    return by_age_and_cost(_may_be_least(among, uses.short, cost_ms), uses, cost_ms)
+
+
+def by_use_latest_first(among: Collection[str], uses: Uses, cost_ms: Mapping[str, float]) -> str:
+    """Of those that may be worth least, give up the one used last by its cost: if all come in turn, it comes again last."""
+    least = _may_be_least(among, uses.long, cost_ms)
+    return min(least, key=lambda id: uses.long.age(id) * max(_LEAST_MS, cost_ms.get(id, 1.0)))
+
+
+def _may_be_least(among: Collection[str], use: DecayedUse, cost_ms: Mapping[str, float]) -> Collection[str]:
+    worths = {id: worth(id, use, cost_ms) for id in among}
+    least = min(worths, key=worths.__getitem__)
     rate = use.rate(least)
-    may_be_least = (rate + DOUBT * math.sqrt(rate + 1.0)) * cost_ms.get(least, 1.0)
-    alike = (id for id in ids if worth(id, use, cost_ms) <= may_be_least)
-    return max(alike, key=lambda id: use.age(id) / max(_LEAST_MS, cost_ms.get(id, 1.0)))
+    most = (rate + DOUBT * math.sqrt(rate + 1.0)) * cost_ms.get(least, 1.0)
+    return [id for id, worth in worths.items() if worth <= most]
+
+
+RULES: tuple[Rule, ...] = (by_use, by_age_and_cost, by_age, by_use_latest_first)
+"""The first is followed until another would have cost less; as long as little is counted it goes by age and cost."""
+
+
+class Rehearsal:
+    """Plays every rule through on names alone, and says which to follow. What is pinned or running doesn't count here."""
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._inside: list[dict[str, None]] = [{} for _ in RULES]
+        self._cost_ms = [0.0 for _ in RULES]
+        """Of all loads that a rule would have led to, the older ones counting less."""
+        self._followed = 0
+
+    @property
+    def rule(self) -> Rule:
+        """The rule that would have cost least of late."""
+        return RULES[self._followed]
+
+    def used(self, id: str, uses: Uses, cost_ms: Mapping[str, float]) -> None:
+        """Play one use, which `uses` has counted."""
+        if all(id in inside for inside in self._inside):
+            return
+        for place, (rule, inside) in enumerate(zip(RULES, self._inside, strict=True)):
+            self._cost_ms[place] *= _DECAY
+            if id not in inside:
+                self._cost_ms[place] += cost_ms.get(id, 1.0)
+                if len(inside) >= self._slots:
+                    del inside[rule(inside, uses, cost_ms)]
+                inside[id] = None
+        best = min(range(len(RULES)), key=self._cost_ms.__getitem__)
+        if self._cost_ms[best] < (1.0 - BETTER) * self._cost_ms[self._followed]:
+            self._followed = best
+
+    def forget(self, id: str) -> None:
+        """Drop an adapter that is gone."""
+        for inside in self._inside:
+            inside.pop(id, None)

@@ -14,6 +14,7 @@ from local_inference.errors import Rejected
 from local_inference.ingest import MAX_CONFIG_BYTES, SAVE_AGAIN, Limits
 from local_inference.peft import LoraConfig, parse_config
 from local_inference.places import CONFIG, WEIGHTS
+from local_inference.ports import RANKS
 from local_inference.tensors import (
     BadFile,
     Header,
@@ -248,11 +249,17 @@ def no_effect(why: str) -> Rejected:
 
 
 def _rank_too_high(rank: int, limits: Limits) -> Rejected:
+    fitting = next((one for one in RANKS if one >= rank), None)
+    setting = f"set `engine.max_lora_rank: {fitting}` or `auto` and restart the engine host, or "
     return Rejected(
         "rank_too_high",
-        f"the adapter has rank {rank}, the engine was started for at most {limits.max_rank}",
-        f"set `engine.max_lora_rank: {rank}` or `auto` and restart the engine host, or train with a lower rank",
+        f"the adapter has rank {_shown(rank)}, the engine was started for at most {limits.max_rank}",
+        f"{setting if fitting else ''}train with a rank of at most {limits.max_rank if fitting else RANKS[-1]}",
     )
+
+
+def _shown(rank: int) -> str:
+    return str(rank) if rank < 10**6 else "over a million"
 
 
 def _base_warnings(config: LoraConfig, base: BaseFacts | None) -> tuple[str, ...]:

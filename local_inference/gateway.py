@@ -18,6 +18,7 @@ from local_inference.prompting import apply_card
 from local_inference.residency import Residency
 from local_inference.supervisor import Supervisor
 from local_inference.traffic import Traffic
+from router.core.adapters import AdapterCard
 from router.core.clock import monotonic_s
 from router.core.errors import (
     AdapterNotFound,
@@ -31,6 +32,8 @@ from router.core.errors import (
     UpstreamProtocolError,
     UpstreamUnavailable,
 )
+from router.core.types import JsonValue
+from router.wire import openai_media
 
 _EVENT_END = b"\n\n"
 _DONE = b"data: [DONE]"
@@ -55,6 +58,10 @@ class Changes:
         return True
 
 
+class _Message(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"null")
+
+
 class _Fields(msgspec.Struct):
     """What has to be understood of a body; all other fields pass through as they are."""
 
@@ -62,10 +69,12 @@ class _Fields(msgspec.Struct):
     stream: bool | None = None
     echo: bool | None = None
     prompt_logprobs: int | None = None
+    messages: list[_Message] | None = None
 
 
 _BODY = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _FIELDS = msgspec.json.Decoder(_Fields)
+_PARTS = msgspec.json.Decoder(list[object])
 
 
 class Gateway:
@@ -164,23 +173,20 @@ class Gateway:
             raise Overloaded(f"the engine ended before it answered: {error.message}", retry_after_s=1.0) from None
 
     async def _found(self, model: str, tenant: str | None) -> Entry:
-        """Find the adapter that a tenant may use; to others, and near other names, it doesn't exist."""
+        """Find the adapter that a tenant may use; to others, and near other names, it doesn't exist in any state."""
         try:
-            entry = await self._ready(model)
+            return await self._ready(model, lambda card: tenant is None or card.admits(tenant))
         except AdapterNotFound:
             if tenant is None:
                 raise
-        else:
-            if tenant is None or entry.info.card.admits(tenant):
-                return entry
         raise AdapterNotFound("there is no such adapter", param="model")
 
-    async def _ready(self, model: str) -> Entry:
+    async def _ready(self, model: str, admits: Callable[[AdapterCard], bool]) -> Entry:
         """Find the adapter; wait a while for one that is on its way."""
         deadline_s = monotonic_s() + self._ready_wait_s
         while True:
             try:
-                return self._catalog.resolve(self._traffic.pick(model) or model)
+                return self._catalog.resolve(self._traffic.pick(model) or model, admits)
             except AdapterNotReady:
                 self._want(model)
                 left_s = deadline_s - monotonic_s()
@@ -274,6 +280,7 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
         data.decode()  # fields that pass through undecoded are text too
         body = _BODY.decode(data)
         fields = _FIELDS.decode(data)
+        place = openai_media.fetched_part([_parts(message.content) for message in fields.messages or ()])
     except msgspec.ValidationError as error:
         param = str(error).rpartition("$.")[2].rstrip("`") if "$." in str(error) else None
         raise InvalidRequest(f"invalid request: {error}", param=param) from None
@@ -285,7 +292,17 @@ def _decode(data: bytes) -> tuple[dict[str, msgspec.Raw], _Fields]:
         raise UnsupportedFeature(
             "log-probabilities of the prompt can't be had while adapters are served", param="prompt_logprobs"
         )
+    if place is not None:
+        raise UnsupportedFeature(openai_media.refusal(place), param=place)
     return body, fields
+
+
+def _parts(content: msgspec.Raw) -> JsonValue:
+    """Decode a message's content if it is made of parts; most are texts, which may be long."""
+    parts: JsonValue = None
+    if bytes(memoryview(content)[:1]) == b"[":
+        parts = _PARTS.decode(content)  # pyright: ignore[reportAssignmentType] JSON decodes to JSON values
+    return parts
 
 
 async def _until_disconnect(receive: Receive, work: Awaitable[None]) -> None:

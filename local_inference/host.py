@@ -23,7 +23,7 @@ from local_inference.lifecycle import Lifecycle, Options
 from local_inference.metrics import Metrics
 from local_inference.operations import Operations
 from local_inference.places import find
-from local_inference.ports import BASE_NAME, Engine, EngineConfig, EngineDeps
+from local_inference.ports import BASE_NAME, RANKS, Engine, EngineConfig, EngineDeps
 from local_inference.residency import Residency
 from local_inference.settings import Loaded, Settings
 from local_inference.store import Store
@@ -35,8 +35,6 @@ from router.core.clock import monotonic_s
 from router.core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
-_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 _SMALLEST_AUTO_RANK = 16
 _SEATS = 2
 """Requests in the engine for each that it computes at once: its batch is full though some wait there for a slot."""
@@ -100,6 +98,7 @@ class Host:
         self.admission = Admission(
             QueueLimits(
                 slots=config.max_loras,
+                batch=config.max_num_seqs,
                 seats=_SEATS * config.max_num_seqs,
                 max_wait_s=self.settings.max_wait_s,
                 max_waiting=self.settings.max_waiting,
@@ -164,6 +163,8 @@ class Host:
         """
         async with AsyncExitStack() as stack:
             try:
+                if not self.settings.adapters_dir.exists():
+                    _log.warning("adapters_dir is new and empty path=%s", self.settings.adapters_dir)
                 for folder in (self.settings.adapters_dir, self.settings.store_dir):
                     folder.mkdir(parents=True, exist_ok=True)
                 await stack.enter_async_context(claimed(self.settings.store_dir))
@@ -260,8 +261,8 @@ def sized(config: EngineConfig, settings: Settings) -> EngineConfig:
         return config
     folders = find(settings.adapters_dir).values() if settings.adapters_dir.is_dir() else ()
     ranks = [rank for folder in folders if (rank := declared_rank(folder)) is not None]
-    largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= _RANKS[-1])])
-    return config.model_copy(update={"max_lora_rank": next(rank for rank in _RANKS if rank >= largest)})
+    largest = max([_SMALLEST_AUTO_RANK, *(rank for rank in ranks if rank <= RANKS[-1])])
+    return config.model_copy(update={"max_lora_rank": next(rank for rank in RANKS if rank >= largest)})
 
 
 def _seconds_since(when_s: float) -> float:

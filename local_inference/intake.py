@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from local_inference.base import BaseFacts
 from local_inference.card import CARD_FILES, MAX_CARD_BYTES, UNREAD, CardReading, read_card
-from local_inference.errors import Rejected
+from local_inference.errors import Rejected, fit_to_show
 from local_inference.fit import check
 from local_inference.ingest import Limits, check_folder, check_name
 from local_inference.places import SIGNATURE, SUMS, locate
@@ -28,7 +28,7 @@ from local_inference.signing import (
     parse_sums,
 )
 from local_inference.store import ChangedWhileRead, Copy, Store, read_small
-from router.core.adapters import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo, version_of
 
 _PARALLEL = 2
 
@@ -51,6 +51,8 @@ class Taken(msgspec.Struct, frozen=True):
     info: AdapterInfo
     signer: str = ""
     """Fingerprint of the trusted key that signed it."""
+    is_new: bool = False
+    """Whether its copy in the store was made just now; an older one may have been damaged since."""
 
 
 class Intake:
@@ -71,9 +73,11 @@ class Intake:
         self._wait_engine = wait_engine
         self._base: BaseFacts | None = None
         self._slots = asyncio.Semaphore(_PARALLEL)
+        self._pausing = asyncio.Lock()
+        """Two who pause would each wait for the slots that the other holds."""
 
-    async def take(self, name: str, on_version: Callable[[str], None], *, known: bool) -> Taken:
-        """Check and store what a folder holds now; `on_version` hears its version as soon as that is known.
+    async def take(self, name: str, on_content: Callable[[str], None], *, known: bool) -> Taken:
+        """Check and store what a folder holds now; `on_content` hears its SHA-256 as soon as that is known.
 
         `known` says whether the store may have it already.
 
@@ -86,12 +90,12 @@ class Intake:
         async with self._slots:
             copy = await self._copied(name, known=known)
             try:
-                on_version(copy.sha256[:12])
+                on_content(copy.sha256)
                 info, signer = await asyncio.to_thread(self._check, name, copy, base)
-                path = await asyncio.to_thread(self._store.keep, copy)
+                path, is_new = await asyncio.to_thread(self._keep, copy)
             finally:
                 await asyncio.to_thread(self._store.drop, copy)
-        return Taken(copy.sha256, path, info, signer)
+        return Taken(copy.sha256, path, info, signer, is_new)
 
     async def card(self, name: str) -> AdapterCard:
         """Read what a folder's card says now."""
@@ -117,7 +121,7 @@ class Intake:
     @asynccontextmanager
     async def paused(self) -> AsyncGenerator[None]:
         """Let nothing be copied meanwhile."""
-        async with AsyncExitStack() as stack:
+        async with self._pausing, AsyncExitStack() as stack:
             for _ in range(_PARALLEL):
                 await stack.enter_async_context(self._slots)
             yield
@@ -147,6 +151,10 @@ class Intake:
         check_folder(folder, self._rules.limits)
         return self._store.take(folder, unwanted.is_set, known=known)
 
+    def _keep(self, copy: Copy) -> tuple[Path, bool]:
+        is_new = not self._store.path(copy.sha256).exists()
+        return self._store.keep(copy), is_new
+
     def _check(self, name: str, copy: Copy, base: BaseFacts | None) -> tuple[AdapterInfo, str]:
         return judge(locate(self._folder, name), name, copy, base, self._rules)
 
@@ -170,11 +178,12 @@ def judge(folder: Path, name: str, copy: Copy, base: BaseFacts | None, rules: Ru
     signer = _vouch(folder, copy.sums, small, rules.trusted)
     manifest = check(copy.path, base, rules.limits)
     reading = read_card(small.get)
+    warnings = (*manifest.warnings, *reading.warnings, *_tool_warning(reading, rules.tool_format))
     info = AdapterInfo(
         name=name,
-        version=copy.sha256[:12],
+        version=version_of(copy.sha256),
         state="stored",
-        message="; ".join((*manifest.warnings, *reading.warnings, *_tool_warning(reading, rules.tool_format))) or None,
+        message=fit_to_show("; ".join(warnings)) or None,
         rank=manifest.rank,
         size_bytes=manifest.size_bytes,
         card=reading.card,
@@ -193,7 +202,7 @@ def _vouch(
         return signer
     if not sums:  # it came after the files were hashed: nothing was compared with it yet
         raise ChangedWhileRead(errno.EAGAIN, f"{SUMS} changed while it was read")
-    found = {name: hashlib.sha256(data).hexdigest() for name, data in small.items() if data is not None}
+    found = {name: None if data is None else hashlib.sha256(data).hexdigest() for name, data in small.items()}
     check_sums(parse_sums(listed), {**sums, **found}, whole=bool(trusted))
     return signer
 

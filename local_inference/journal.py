@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -44,13 +45,16 @@ class Journal:
         return self._adapters.get(name) or Adapter(name=name)
 
     def open(self) -> None:
-        """Read the file, and write it anew in its shortest form.
+        """Read the file, and write it anew in its shortest form; one with a damaged line is kept aside.
 
         Raises:
             OSError: it can't be read or written.
         """
-        for record in _read(self._path):
+        records, is_whole = _read(self._path)
+        for record in records:
             self._adapters = apply(self._adapters, record)
+        if not is_whole:
+            shutil.copyfile(self._path, self._path.with_suffix(".damaged"))
         self._write_anew()
 
     def _write_anew(self) -> None:
@@ -120,21 +124,23 @@ def _line(record: Record) -> bytes:
     return b"%08x %b\n" % (zlib.crc32(data), data)
 
 
-def _read(path: Path) -> Iterator[Record]:
-    """Yield the records up to the first that is torn."""
+def _read(path: Path) -> tuple[list[Record], bool]:
+    """Read the records up to the first that is damaged; and whether none is. A last line without its end never was one."""
+    records: list[Record] = []
     try:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
-        return
+        return records, True
     for number, line in enumerate(lines[:-1], 1):
         checksum, _, data = line.partition(b" ")
         try:
             if int(checksum, 16) != zlib.crc32(data):
                 raise ValueError
-            yield _RECORD.decode(data)
+            records.append(_RECORD.decode(data))
         except ValueError:  # also what msgspec raises
-            _log.warning("the registry ends at line %d of %s: the rest can't be read", number, path)
-            return
+            _log.error("line %d of %s is damaged: what stands behind it is lost, see registry.damaged", number, path)
+            return records, False
+    return records, True
 
 
 def _sync_folder(folder: Path) -> None:

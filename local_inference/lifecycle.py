@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from local_inference.admission import Admission
 from local_inference.arrivals import Arrivals
-from local_inference.card import UNREAD
 from local_inference.catalog import LOADED, Catalog, Entry, State
 from local_inference.errors import Rejected
 from local_inference.intake import Intake, Taken
@@ -39,7 +38,7 @@ from local_inference.supervisor import Supervisor
 from local_inference.timeline import Timeline
 from local_inference.traffic import Traffic
 from local_inference.trials import Trials, is_of
-from router.core.adapters import AdapterCard, AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo, version_of
 from router.core.clock import monotonic_s
 
 _log = logging.getLogger(__name__)
@@ -48,6 +47,9 @@ _WRITE_TRIALS_S = 1.0
 """So much of what a trial counted may be lost when the host is killed."""
 _GRACE_S = 2.0
 """A version that is given up still takes requests this long: callers may not have seen the change yet."""
+_IN_USE = frozenset({State.STORED, State.LOADING, State.CANARY, State.READY})
+_BLAMELESS = frozenset({"unreadable", "internal_error"})
+"""Reasons that say nothing of a version's content."""
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,11 +183,28 @@ class Lifecycle:
                 self.catalog.drop(entry.id)
         self.catalog.put(pending)
 
+    def claim(self, name: str, sha256: str) -> str:
+        """Name the version that a content is, before anything is done in that version's name.
+
+        Raises:
+            Rejected: version_collision, where another content has it.
+        """
+        version = version_of(sha256)
+        entry, kept = self.catalog.get(f"{name}@{version}"), self.journal.get(name).kept(version)
+        owners = {*([entry.path.name] if entry and entry.path else ()), *([kept.sha256] if kept else ())}
+        if owners - {sha256}:
+            why = f"its content is another than that of version {version}, whose name it would get"
+            raise Rejected(
+                "version_collision", why, "train or save it anew; two contents that share this are made, not met"
+            )
+        return version
+
     def accept(self, taken: Taken) -> None:
         """Take a checked version: load it, or only its new card if its weights are known."""
         name, version = taken.info.name, taken.info.version
         entry = Entry(info=taken.info, path=taken.path)
-        self.loader.whole.add(taken.sha256)
+        if taken.is_new:
+            self.loader.whole.add(taken.sha256)
         if name in self._checked:  # somebody touched it since the start: another try
             self._record(Refused(name=name, version=version, refusal=None))
             self.loader.forgive(entry.id)
@@ -202,9 +221,11 @@ class Lifecycle:
             self.catalog.put(entry.moved(State.DISABLED) if adapter.disabled else entry)
             _log.info("adapter stored id=%s rank=%s bytes=%s", entry.id, entry.info.rank, entry.info.size_bytes)
         else:
-            # What drained may never have been loaded or proven, or an engine that has it may be gone: load it anew.
-            state = State.LOADING if known.state is State.DRAINING else known.state
-            self.loader.stop_draining(entry.id)
+            state = known.state
+            if state is State.DRAINING and not adapter.disabled:
+                # What drained may never have been loaded or proven, or an engine that has it may be gone: load it anew.
+                state = State.LOADING
+                self.loader.stop_draining(entry.id)
             self.catalog.refresh(entry.moved(state, known.info.load_ms))
             if state is State.READY:
                 self.settle(entry.id)
@@ -220,27 +241,45 @@ class Lifecycle:
             if kept.info.version not in (version, *adapter.history):
                 self._record(Forgot(name=name, version=kept.info.version))
 
-    def quarantine(self, name: str, version: str, error: Rejected, card: AdapterCard = UNREAD) -> None:
-        """Turn a version, or a folder that has none yet, down; `card` says who may know."""
-        refusal = Refusal(error.reason, error.message, error.fix)
+    def refuse(self, name: str, version: str, error: Rejected, card: AdapterCard) -> None:
+        """Turn a folder's content down; `card` says who may know.
+
+        A version that is in use keeps on where the disk, or a bug of ours, is to blame: its copy is what it was.
+        """
         known = self.catalog.get(f"{name}@{version}")
-        if known is not None and known.state in (*LOADED, State.STORED):
-            self._record(Refused(name=name, version=version, refusal=refusal))
-            self.catalog.put(_refused(known, refusal))
-            trial = self.trials.end(name)
-            new = self.catalog.get(trial.id) if trial is not None and trial.old_id == known.id else None
-            if new is not None and new.state is State.READY:
-                self.settle(new.id)  # nothing is left that it could be tried against
-        elif known is None or known.state is State.QUARANTINED or not version:
-            info = AdapterInfo(name=name, version=version, state="", card=card)
-            self.show(_refused(Entry(info=info), refusal).info)
-        _log.warning("adapter quarantined name=%s reason=%s: %s", name, error.reason, error.message)
+        if known is not None and known.state in _IN_USE and error.reason not in _BLAMELESS:
+            self._forget(f"{name}@")
+            self.quarantine(name, version, error)
+            return
+        shown = version if known is None or known.state is State.QUARANTINED else ""
+        refusal = Refusal(error.reason, error.message, error.fix)
+        self.show(_refused(Entry(info=AdapterInfo(name=name, version=shown, state="", card=card)), refusal).info)
+        _log.warning("adapter refused name=%s reason=%s: %s", name, error.reason, error.message)
+
+    def quarantine(self, name: str, version: str, error: Rejected) -> None:
+        """Turn a version down that was to be served."""
+        known = self.catalog.get(f"{name}@{version}")
+        if known is None or known.state not in _IN_USE:
+            return
+        refusal = Refusal(error.reason, error.message, error.fix)
+        self._record(Refused(name=name, version=version, refusal=refusal))
+        self.catalog.put(_refused(known, refusal))
+        serving = self.catalog.current(name)
+        if serving is not None and serving.id != known.id and self.journal.get(name).current == version:
+            # It was rolled back to and never served: the name goes on meaning what it meant.
+            self._record(RolledBack(name=name, version=serving.info.version))
+        trial = self.trials.end(name)
+        new = self.catalog.get(trial.id) if trial is not None and trial.old_id == known.id else None
+        if new is not None and new.state is State.READY:
+            self.settle(new.id)  # nothing is left that it could be tried against
+        _log.warning("adapter quarantined id=%s reason=%s: %s", known.id, error.reason, error.message)
 
     def removed(self, name: str) -> None:
         """Give up all versions of a name, whose folder is gone."""
         self._record(Removed(name=name))
         self.trials.end(name)
         self.catalog.retire_name(name)
+        self.timeline.forget(name)
         for entry in self.catalog.versions(name):
             self._give_up(entry, 0.0)
         _log.info("adapter removed name=%s", name)
@@ -349,6 +388,7 @@ class Lifecycle:
         self.loader.forget(id)
         self.timeline.forget(id)
         self._traffic.forget(id)
+        self._residency.unloaded(id)
         self._untidy = True
         self.catalog.drop(id)
 
@@ -366,7 +406,11 @@ class Lifecycle:
         _log.error("adapter damaged in the store id=%s: it is copied again", entry.id)
         assert entry.path is not None
         self._give_up(entry, 0.0)
-        await asyncio.to_thread(self._store.discard, entry.path.name)
+        try:
+            async with self._intake.paused():  # another folder of the same content may be compared with it
+                await asyncio.to_thread(self._store.discard, entry.path.name)
+        except OSError as error:
+            _log.warning("a damaged copy can't be deleted id=%s: %s", entry.id, error.strerror)
         self.look_again(entry.info.name)
 
     async def _tend_all(self) -> None:

@@ -233,6 +233,7 @@ class Loader:
         self._asked.discard(entry.id)
         self._timeline.end(entry.id)
         if self._advance(entry.id, State.READY, load_ms):
+            self.forgive(entry.id)
             self._versions.settle(entry.id)
             steps = " ".join(f"{step}={ms:.0f}" for step, ms in self._timeline.steps_ms(entry.id).items())
             _log.info("adapter ready id=%s load_ms=%.1f steps_ms: %s", entry.id, load_ms, steps)
@@ -289,7 +290,7 @@ class Loader:
         try:
             await self._engine.unload(id)
         except UpstreamUnavailable:
-            return  # it ended, and with it all that it held
+            pass  # it ended, and with it all that it held
         except UpstreamRejected as error:
             self._unfreed.add(id)
             _log.warning("the engine didn't unload id=%s yet: %s", id, error)

@@ -63,6 +63,8 @@ class Operations:
         """Serve an adapter no more, whatever its folder holds, until it is enabled. Running requests end first."""
         name = self._known(target)[0].name
         await self._order(Ordered(name=name, disabled=True))
+        if not self._journal.get(name).disabled:
+            return  # enabled again while this was written down
         self._lifecycle.withdraw(name)
         for entry in self._catalog.versions(name):
             if entry.state in LOADED:
@@ -74,6 +76,8 @@ class Operations:
         """Serve an adapter again; it is loaded and proven anew."""
         name = self._known(target)[0].name
         await self._order(Ordered(name=name, disabled=False))
+        if self._journal.get(name).disabled:
+            return
         for entry in self._catalog.versions(name):
             if entry.state in (State.DISABLED, State.DRAINING) and self._is_kept(entry):
                 self._lifecycle.loader.load_again(entry)

@@ -12,6 +12,8 @@ import msgspec
 from local_inference.errors import Rejected
 
 _HARMLESS_INIT = {"gaussian", "eva", "orthogonal", "mica", "lora_ga", "true"}
+_SERVED_MODULES = ("classifier", "score")
+_SHOWN_CHARS = 80
 _MERGE_FIX = "merge it into a plain LoRA with PEFT, or retrain without this option"
 
 
@@ -32,7 +34,9 @@ def _biased(value: object) -> bool:
 
 
 def _saved_modules(value: object) -> bool:
-    return bool(value) and not (isinstance(value, list) and set(cast("list[object]", value)) <= {"classifier", "score"})
+    if not isinstance(value, list):
+        return bool(value)
+    return any(one not in _SERVED_MODULES for one in cast("list[object]", value))
 
 
 def _altering_init(value: object) -> bool:
@@ -114,7 +118,8 @@ def parse_config(value: object) -> LoraConfig:
     config = cast("dict[str, object]", value)
     kind = config.get("peft_type", "LORA")
     if kind != "LORA":
-        raise Rejected("not_lora", f"peft_type is {kind!r}; only LORA can be served", "train or export it as a LoRA")
+        shown = repr(kind)[:_SHOWN_CHARS] if isinstance(kind, str) else f"a {type(kind).__name__}"
+        raise Rejected("not_lora", f"peft_type is {shown}; only LORA can be served", "train or export it as a LoRA")
     for row in _UNSUPPORTED:
         if row.used(config.get(row.key)):
             raise Rejected(row.reason, f"{row.message} (`{row.key}` in adapter_config.json)", row.fix)
@@ -148,7 +153,7 @@ def _patterns(config: dict[str, object], key: str) -> dict[str, object]:
     patterns = cast("dict[str, object]", value)
     for pattern in patterns:
         if _NAME.fullmatch(pattern) is None:
-            message = f"`{key}` key '{pattern[:80]}' is no module name"
+            message = f"`{key}` key '{pattern[:_SHOWN_CHARS]}' is no module name"
             raise Rejected("bad_config", message, "name modules in adapter_config.json, without expressions")
     return patterns
 
@@ -167,7 +172,12 @@ def _check_scaling(config: dict[str, object]) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
 
 
 def _targets(value: object) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from typing import Literal, Protocol
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM accepts as its largest rank. Source: vllm/config/lora.py in 0.32.0."""
 BASE_NAME = "local/base"
 """Engine-side name of the base model; adapters are called `<name>@<version>` there, so answers name themselves."""
 
@@ -32,7 +34,7 @@ class EngineConfig(BaseModel):
     """Host slots: adapters kept in memory; the others are read again from the store when asked for."""
     max_lora_rank: int | Literal["auto"] = "auto"
     max_num_seqs: int = Field(256, ge=1)
-    """Requests that are computed together; the host lets an eighth more into the engine, so that its batch stays full."""
+    """Requests that are computed together; the host lets twice as many into the engine, so that its batch stays full."""
 
 
 class EngineDeps(msgspec.Struct, frozen=True, kw_only=True):

@@ -115,7 +115,7 @@ class Forgot(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The folder is gone, and with it all versions."""
+    """The folder is gone, and with it all versions and orders, but for `disabled`."""
 
     name: str
 
@@ -125,15 +125,21 @@ Adapters: TypeAlias = Mapping[str, Adapter]
 
 
 def apply(adapters: Adapters, record: Record) -> dict[str, Adapter]:
-    """Take one step; a record about a name or version that is unknown changes nothing."""
+    """Take one step; a record about a name or version that is unknown changes nothing.
+
+    That a name is disabled outlives its folder: it was to serve no more, whatever comes under it.
+    """
     changed = dict(adapters)
+    empty = Adapter(name=record.name)
     known = adapters.get(record.name)
     if isinstance(record, Removed):
-        changed.pop(record.name, None)
+        changed[record.name] = replace(empty, disabled=known is not None and known.disabled)
     elif isinstance(record, Stored):
-        changed[record.name] = _stored(known or Adapter(name=record.name), record.kept, wanted=record.wanted)
-    elif known is not None:
-        changed[record.name] = _next(known, record)
+        changed[record.name] = _stored(known or empty, record.kept, wanted=record.wanted)
+    elif known is not None or (isinstance(record, Ordered) and record.disabled):
+        changed[record.name] = _next(known or empty, record)
+    if changed.get(record.name) == empty:
+        del changed[record.name]
     return changed
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Set
 from contextlib import asynccontextmanager
 
-from local_inference.eviction import DecayedUse, victim, worth
+from local_inference.eviction import Rehearsal, Uses, worth
 from local_inference.ports import Memory
 from router.core.errors import AdapterNotReady
 
@@ -26,7 +26,9 @@ class Residency:
         self.activate_ms: dict[str, float] = {}
         """From host memory onto the device, as measured."""
         self._is_pinned = is_pinned
-        self._use = DecayedUse()
+        self._uses = Uses()
+        self._host_rehearsal = Rehearsal(self.host_slots)
+        self._device_rehearsal = Rehearsal(self.device_slots)
         self._leases: dict[str, set[asyncio.Timeout]] = {}
 
     def expected(self, id: str) -> None:
@@ -45,11 +47,14 @@ class Residency:
 
     def touched(self, id: str) -> None:
         """Note that an adapter was loaded or asked for."""
-        self._use.used(id)
+        self._uses.used(id)
+        self._host_rehearsal.used(id, self._uses, self.load_ms)
+        self._device_rehearsal.used(id, self._uses, self.activate_ms)
 
     def unloaded(self, id: str) -> None:
         """Note that an adapter is gone for good."""
-        self._use.forget(id)
+        for record in (self._uses, self._host_rehearsal, self._device_rehearsal):
+            record.forget(id)
         self.load_ms.pop(id, None)
         self.activate_ms.pop(id, None)
 
@@ -65,7 +70,7 @@ class Residency:
 
     def need(self, id: str) -> float:
         """Say how much it would cost to be without an adapter; for what to load first, and what to give up last."""
-        return worth(id, self._use, self.load_ms)
+        return worth(id, self._uses.long, self.load_ms)
 
     def to_evict(self, id: str) -> str | None:
         """Choose who leaves host memory so that an adapter fits in; None = it is there, or there is room."""
@@ -73,7 +78,8 @@ class Residency:
         if id in self.memory.host or not full:
             return None
         kept = self._kept(self.memory.host, self.host_slots)
-        return victim(self._idle(self.memory.host) - kept, self._use, self.load_ms)
+        leaving = [id for id in self._idle(self.memory.host) if id not in kept]
+        return self._host_rehearsal.rule(leaving, self._uses, self.load_ms) if leaving else None
 
     def to_vacate(self, id: str) -> str | None:
         """Choose who leaves the device so that an adapter fits in; None = it is there, or there is room or no choice."""
@@ -81,7 +87,9 @@ class Residency:
         idle = self._idle(device)
         if id in device or len(device) < self.device_slots or len(idle) < 2:
             return None
-        return victim(idle - self._kept(device, self.device_slots), self._use, self.activate_ms)
+        kept = self._kept(device, self.device_slots)
+        leaving = [id for id in idle if id not in kept]
+        return self._device_rehearsal.rule(leaving, self._uses, self.activate_ms) if leaving else None
 
     def to_fetch(self) -> str | None:
         """Choose a pinned adapter that memory lacks, or the device though it has room."""

@@ -13,7 +13,7 @@ close a holder early only makes batches small.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -37,7 +37,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     slots: int
     most_patience_s: float
-    """An adapter whose oldest request has waited longer gets the slot of another, whatever an answer takes."""
+    """An adapter whose oldest request has waited longer gets the slot of another, whatever an answer takes; and who is
+    closed has so long to end."""
 
     def patience_s(self, waiting: int, answer_s: float) -> float:
         """Patience while so many adapters wait for a slot and an answer takes so long."""
@@ -59,3 +60,8 @@ def closed(
     free = rules.slots - len(holders)
     order = sorted(holders, key=lambda one: (one.adapter not in before, one.running + one.waiting, one.adapter))
     return frozenset(one.adapter for one in order[: max(0, late - free)])
+
+
+def overdue(closed_since_s: Mapping[int, float], rules: Rules, now_s: float) -> frozenset[int]:
+    """Say which of the closed adapters have had their time: their running requests give way."""
+    return frozenset(adapter for adapter, since_s in closed_since_s.items() if now_s - since_s >= rules.most_patience_s)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
@@ -18,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from local_inference.gateway import retry_after
 from local_inference.host import Host
+from local_inference.settings import is_loopback
 from router.core.clock import monotonic_s
 from router.core.errors import (
     InternalError,
@@ -136,25 +138,49 @@ def _json(value: object, status: int = 200) -> Response:
 
 
 class Keyed:
-    """Asks for the key on every /v1 route and /metrics; compares in constant time."""
+    """Asks for the key on every /v1 route and /metrics; compares in constant time. Without one, no web page is answered."""
 
     def __init__(self, app: ASGIApp, key: str | None) -> None:
         self._app = app
         self._expected = f"Bearer {key}".encode() if key else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._expected is not None and _guarded(scope):
-            headers: list[tuple[bytes, bytes]] = scope["headers"]
-            given = next((value for name, value in headers if name == b"authorization"), b"")
-            if not hmac.compare_digest(given, self._expected):
-                await _respond(send, Unauthenticated("missing or wrong API key; send `Authorization: Bearer <key>`"))
-                return
+        if scope["type"] == "http" and _guarded(scope) and (refusal := self._refusal(scope)) is not None:
+            await _respond(send, Unauthenticated(refusal))
+            return
         await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        if self._expected is None:
+            return "web pages aren't answered without a key; set `api_key`" if _is_for_a_page(scope) else None
+        if hmac.compare_digest(_header(scope, b"authorization") or b"", self._expected):
+            return None
+        return "missing or wrong API key; send `Authorization: Bearer <key>`"
 
 
 def _guarded(scope: Scope) -> bool:
     path = str(scope["path"])
     return path.startswith("/v1") or path == "/metrics"
+
+
+def _header(scope: Scope, name: bytes) -> bytes | None:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    return next((value for key, value in headers if key == name), None)
+
+
+def _is_for_a_page(scope: Scope) -> bool:
+    """Say whether a browser asks for a page: it names the page's origin, or the host by a name of the internet's.
+
+    A name without a dot is nobody's there.
+    """
+    if _header(scope, b"origin") is not None:
+        return True
+    asked = _header(scope, b"host")
+    try:
+        host = "localhost" if asked is None else urlsplit(f"//{asked.decode('latin-1')}").hostname or ""
+    except ValueError:  # a bracket that isn't closed
+        return True
+    return not is_loopback(host) and (not host or "." in host or ":" in host)
 
 
 class Guarded:

@@ -116,8 +116,11 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None, key
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
+        raise ConfigError(f"{path}: can't be read: {why}") from None
     tree = _Tree(path, text)
+    if {"server", "providers", "local"} & tree.value.keys():
+        raise ConfigError(f"{path}: this is a router's file; give the engine host's, such as configs/local.yaml")
     given = {"port": port, "api_key": api_key}
     tree.value.update({name: value for name, value in given.items() if value is not None})
     root = path.resolve().parent
@@ -134,6 +137,10 @@ def load(path: Path, *, port: int | None = None, api_key: str | None = None, key
         row = {**row, "model": _model(model, tree, root)}
     engine = _validate(plugin.Config, row, tree, ("engine",), root)
     _check_exposure(settings, tree)
+    if settings.store_dir.is_relative_to(settings.adapters_dir):
+        raise tree.error(
+            ("store_dir",), "what lies there would be taken for adapters; choose a folder outside adapters_dir"
+        )
     trusted = tuple(_public_key(key, tree, root) for key in settings.trusted_keys)
     return Loaded(settings=settings, engine=engine, plugin=plugin, trusted=trusted)
 

@@ -41,14 +41,20 @@ def parse_sums(data: bytes) -> dict[str, str]:
     return sums
 
 
-def check_sums(sums: Mapping[str, str], found: Mapping[str, str], *, whole: bool) -> None:
-    """Compare a list with the sums of the files that were read; `whole` = each of these must be listed.
+def check_sums(sums: Mapping[str, str], found: Mapping[str, str | None], *, whole: bool) -> None:
+    """Compare a list with the sums of the files that were read, None = it isn't there; `whole` = each must be listed.
+
+    One that is listed must be there: a card that went may be what closed the adapter to others.
 
     Raises:
         Rejected: hash_mismatch, unsigned_file.
     """
     for name, sha256 in found.items():
         listed = sums.get(name)
+        if sha256 is None:
+            if listed is not None:
+                raise Rejected("hash_mismatch", f"{SUMS} lists '{name}', which isn't there", "copy the folder again")
+            continue
         if listed is None and whole:
             raise Rejected("unsigned_file", f"{SUMS} doesn't list '{name}'", f"{_SUMS_AGAIN}, and sign it again")
         if listed is not None and listed != sha256:

@@ -207,9 +207,10 @@ def _open_regular(folder: Path, name: str) -> Generator[BinaryIO]:
         descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     finally:
         os.close(directory)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise Rejected("special_file", f"'{name}' is not a regular file", "delete it")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Rejected("special_file", f"'{name}' is not a regular file", "delete it")
         yield file
 
 

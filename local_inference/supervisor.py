@@ -15,6 +15,7 @@ from router.core.errors import Overloaded, UpstreamUnavailable
 
 _log = logging.getLogger(__name__)
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.5, 30.0
+_SAID_EVERY_S = 10
 _HEALTHY_AFTER_S = 60.0
 """Having run this long, the next end counts as the first again."""
 
@@ -44,6 +45,7 @@ class Supervisor:
         self._on_down = on_down
         self._up = asyncio.Event()
         self._failures = 0
+        self._said = 0
         self.status = EngineStatus(state=EngineState.STARTING, since_s=monotonic_s())
 
     @property
@@ -104,8 +106,10 @@ class Supervisor:
 
     def _progress(self, phase: str) -> None:
         seconds = monotonic_s() - self.status.since_s
-        if phase != self.status.detail or int(seconds) % 10 == 0:
-            _log.info("engine: %s %.0f s ...", phase, seconds)
+        tens = int(seconds) // _SAID_EVERY_S
+        if phase != self.status.detail or tens != self._said:
+            _log.info("engine: %s, %d s …", phase, int(seconds))
+        self._said = tens
         self.status = msgspec.structs.replace(self.status, detail=phase)
 
     def _set(self, state: EngineState, detail: str) -> None:

@@ -68,6 +68,7 @@ class _Entry(msgspec.Struct):
 
 _HEADER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ENTRY = msgspec.json.Decoder(_Entry)
+_METADATA = msgspec.json.Decoder(dict[str, str])
 
 
 def header_bytes(prefix: bytes) -> int | None:
@@ -99,6 +100,7 @@ def parse_header(data: bytes) -> Header:
         raise TooManyTensors(f"its header lists more than {MAX_TENSORS} tensors have")
     try:
         raw = _HEADER.decode(data)
+        _METADATA.decode(raw.get("__metadata__", b"{}"))
         entries = {name: _ENTRY.decode(value) for name, value in raw.items() if name != "__metadata__"}
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadFile("its header is not the JSON of a safetensors file") from None
@@ -196,7 +198,7 @@ def _bits(data: Floats) -> NDArray[np.uint16]:
 
 
 def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> object:
-    """Read a JSON file.
+    """Read a JSON file in UTF-8, as engines do: no other encoding, and no mark of the byte order before it.
 
     Raises:
         ValueError: not JSON.
@@ -207,7 +209,7 @@ def read_json(path: Path, most_bytes: int = MAX_JSON_BYTES) -> object:
             data = file.read(most_bytes + 1)
         if len(data) > most_bytes:
             raise ValueError(f"larger than {most_bytes} bytes")
-        return cast(object, json.loads(data))
+        return cast(object, json.loads(data.decode()))
     except RecursionError:
         raise ValueError("nested too deeply") from None
 

@@ -16,7 +16,7 @@ import watchfiles
 
 from local_inference.errors import Rejected
 from local_inference.ingest import MAX_FILES, check_name, missing
-from local_inference.places import find, locate
+from local_inference.places import CONFIG, WEIGHTS, find, locate
 from router.core.clock import monotonic_s, unix_s
 
 _log = logging.getLogger(__name__)
@@ -152,6 +152,7 @@ class Watcher:
         self._wake = asyncio.Event()
         self._tracker = Tracker(stable_s=poll_s, missing=lambda name: lacking(folder, name), known=known)
         self._readable = True
+        self._is_stray = False
         self._again: set[str] = set()
         self.settled = asyncio.Event()
         """Set once everything that was there at the start is complete or known to be incomplete."""
@@ -182,6 +183,10 @@ class Watcher:
             self._readable = False
             return []
         self._readable = True
+        is_stray = any((self._folder / name).exists() for name in (CONFIG, WEIGHTS))
+        if is_stray and not self._is_stray:
+            _log.warning("an adapter's files lie in %s itself: put them into a folder of its own", self._folder)
+        self._is_stray = is_stray
         while self._again:
             self._tracker.look_again(self._again.pop())
         return self._tracker.step(snapshots, monotonic_s(), unix_s())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +37,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="<name>, or <n
 HERE = "http://127.0.0.1:8080"
 HOST_CONFIG = Path("configs/local.yaml")
 FOLDER = Path("adapters")
+_CONFIG = "adapter_config.json"
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+"""Of an adapter; here it also keeps paths out. The engine host knows what else a name can't be."""
 
 
 class _Refused(RouterError):
@@ -81,8 +86,9 @@ class Api:
 
 
 def _refusal(error: HTTPError) -> RouterError:
+    how = "; here: --key, or the variable SONA_KEY" if error.code == HTTPStatus.UNAUTHORIZED else ""
     try:
-        return _Refused(msgspec.json.decode(error.read(), type=_ErrorBody).error.message)
+        return _Refused(msgspec.json.decode(error.read(), type=_ErrorBody).error.message + how)
     except (msgspec.DecodeError, OSError):
         return UpstreamProtocolError(f"{error.url} answered {error.code}")
 
@@ -161,17 +167,22 @@ def add(
     wait_s: Annotated[float, typer.Option(help="How long to wait until it is served.")] = 120.0,
 ) -> None:
     """Check it, copy it to the others, and wait until it is served. Replaces one of the same name by a new version."""
+    called = name or folder.resolve().name
+    if not _NAME.fullmatch(called):
+        raise ConfigError(f"'{called}' can't be an adapter's name: 1 to 64 of a-z 0-9 . _ -; give another as --name")
     api = Api(url, key)
     known = {info.id for info in api.listing().data if info.state == "ready"}
     if (code := _examine(folder, host_config, ())) != 0:
         raise typer.Exit(code)
     if not into.is_dir():
         raise ConfigError(f"there is no folder {into}; give the engine host's adapters_dir as --into")
-    called = name or folder.resolve().name
     _copy(folder, into / called)
-    info = _await(api, called, known, wait_s)
-    typer.echo(_details(info) if info is not None else f"{called}: not served after {wait_s:.0f} s; see `list`")
-    raise typer.Exit(0 if info is not None and info.state == "ready" else 1)
+    served = True
+    for one in _names(folder, called):
+        info = _await(api, one, known, wait_s)
+        typer.echo(_details(info) if info is not None else f"{one}: not served after {wait_s:.0f} s; see `list`")
+        served = served and info is not None and info.state == "ready"
+    raise typer.Exit(0 if served else 1)
 
 
 @app.command()
@@ -180,18 +191,37 @@ def remove(
     into: IntoOption = FOLDER,
 ) -> None:
     """Take its folder away from the others, to `.removed-NAME` beside them; running requests end first."""
-    folder, aside = into / name, into / f".removed-{name}"
-    if not folder.is_dir():
-        raise ConfigError(f"there is no folder {folder}; give the engine host's adapters_dir as --into")
+    folder, aside = _place(into, name), into / f".removed-{name}"
+    if folder is None:
+        raise ConfigError(f"there is no folder '{name}' in {into}; give the engine host's adapters_dir as --into")
     shutil.rmtree(aside, ignore_errors=True)
     folder.rename(aside)
     typer.echo(f"{name}: removed; to take it back: mv {aside} {folder}")
 
 
+def _place(into: Path, name: str) -> Path | None:
+    """Find an adapter's folder: `legal.german` may lie in `legal/german`. Names lead nowhere else."""
+    if not name or name.startswith(".") or "/" in name:
+        return None
+    parts = name.split(".")
+    cuts = range(1, len(parts)) if all(parts) else ()
+    splits = (into / ".".join(parts[:cut]) / ".".join(parts[cut:]) for cut in cuts)
+    return next((place for place in (into / name, *splits) if place.is_dir()), None)
+
+
 def _examine(folder: Path, host_config: Path, options: tuple[str, ...]) -> int:
     """Ask the engine host's own code, in a process of its own: this one never imports it."""
+    if not host_config.is_file():
+        raise ConfigError(f"there is no file {host_config}; give the engine host's configuration as --host-config")
     command = [sys.executable, "-m", "local_inference", "doctor", str(folder), "--config", str(host_config), *options]
     return subprocess.run(command, check=False).returncode
+
+
+def _names(folder: Path, called: str) -> list[str]:
+    """List the adapters that a folder holds: itself, or one in each sub-folder."""
+    if (folder / _CONFIG).exists():
+        return [called]
+    return [f"{called}.{path.parent.name}" for path in sorted(folder.glob(f"*/{_CONFIG}"))] or [called]
 
 
 def _copy(source: Path, to: Path) -> None:
@@ -223,7 +253,7 @@ def _await(api: Api, name: str, known: set[str], wait_s: float) -> AdapterInfo |
     return None
 
 
-_COLUMNS: Mapping[str, int] = {"NAME": 28, "VERSION": 14, "STATE": 12, "MEMORY": 8, "RANK": 5, "MB": 8, "": 0}
+_COLUMNS: Mapping[str, int] = {"NAME": 28, "VERSION": 34, "STATE": 12, "MEMORY": 8, "RANK": 5, "MB": 8, "": 0}
 
 
 def _print(listing: AdapterListing, as_json: bool) -> None:
@@ -246,10 +276,16 @@ def _remark(info: AdapterInfo) -> str:
     parts = [
         "pinned" if info.pinned else "",
         f"takes {info.share:.0%}" if info.share else "",
-        f"for {', '.join(info.card.tenants)}" if info.card.tenants else "",
+        f"for {_tenants(info)}" if _tenants(info) else "",
         f"{info.reason}: {info.message}" if info.reason else (info.message or ""),
     ]
-    return "; ".join(part for part in parts if part)
+    return _plain("; ".join(part for part in parts if part))
+
+
+def _tenants(info: AdapterInfo) -> str:
+    """Name those that may use it; "" = everybody, or nobody can say yet."""
+    named = ", ".join(filter(None, info.card.tenants))
+    return named or ("nobody" if info.card.tenants and info.version else "")
 
 
 def _details(info: AdapterInfo) -> str:
@@ -265,9 +301,14 @@ def _details(info: AdapterInfo) -> str:
         "load": f"{info.load_ms:.0f} ms" if info.load_ms is not None else None,
         "description": card.description or None,
         "languages": ", ".join(card.languages) or None,
-        "tenants": ", ".join(card.tenants) or None,
+        "tenants": _tenants(info) or None,
         "license": card.license,
         "metrics": ", ".join(f"{name} {value:g}" for name, value in card.metrics.items()) or None,
     }
-    lines = [f"  {label}: {value}" for label, value in rows.items() if value is not None]
+    lines = [f"  {label}: {_plain(str(value))}" for label, value in rows.items() if value is not None]
     return "\n".join([info.id.rstrip("@"), *lines])
+
+
+def _plain(text: str) -> str:
+    """Put a card's words on one line that commands no terminal."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable())

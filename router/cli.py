@@ -54,7 +54,7 @@ def check_config(file: Annotated[Path, typer.Argument(help="The configuration fi
     with _clear_errors():
         loaded, source = load(file)
         compose.check(loaded, source)
-    typer.echo(f"{file}: fine ({len(loaded.providers)} providers, {len(loaded.models)} model groups)")
+    typer.echo(f"{file}: fine (providers: {len(loaded.providers)}, model groups: {len(loaded.models)})")
 
 
 @app.command()
@@ -63,6 +63,8 @@ def explain(
     dialect: Annotated[Dialect, typer.Option(help="The API that the request is made for.")] = Dialect.CHAT,
 ) -> None:
     """Read a request as JSON from standard input; print the decision and its reasons. Calls no model."""
+    if sys.stdin.isatty():
+        typer.echo("type the request as JSON, then Ctrl-D; or: explain --config FILE < request.json", err=True)
     with _clear_errors():
         explained = asyncio.run(_explain(config, sys.stdin.buffer.read(), dialect))
     typer.echo(msgspec.json.format(explained, indent=2).decode())
@@ -201,7 +203,8 @@ def keys_create(
         limits = Limits(requests_per_minute=rpm, tokens_per_minute=tpm, concurrency=concurrency, budget=budget)
         models = tuple(model) if model else None
         made = bookkeeping.create_key(config, bookkeeping.bearer(key_id, tenant, models, max_locality.level, limits))
-    typer.echo("Keep it now, it is not shown again:", err=True)
+    typer.echo("Every caller needs a key from now on, also once all are revoked.", err=True)
+    typer.echo("Keep this one now, it is not shown again:", err=True)
     typer.echo(made)
 
 

@@ -14,7 +14,7 @@ from router import strategy_setup
 from router.accounts import Accounts
 from router.canaries import Canaries
 from router.circumstances import Circumstances
-from router.config.load import Source, parse
+from router.config.load import Loc, Source, parse
 from router.config.schema import CascadeConfig, DeploymentConfig, PluginConfig, ProviderConfig, RouterConfig
 from router.core.errors import ConfigError
 from router.core.plugin import load as load_plugin
@@ -36,7 +36,7 @@ from router.providers import _embedder as embedding
 from router.providers._counter import NAME as COUNTER
 from router.providers._counter import TARGET as COUNTER_TARGET
 from router.providers._counter import Counter
-from router.providers._http import is_loopback
+from router.providers._http import host_of, is_loopback
 from router.providers.local import ENGINE, EngineHost
 from router.providers.local import NAME as LOCAL
 from router.record.databases import StoreDown, check_url
@@ -79,8 +79,7 @@ def check(config: RouterConfig, source: Source) -> None:
     """
     _check_server(config, source)
     strategy_setup.check(config, source, _RESERVED)
-    for name in config.providers:
-        _provider_config(config, source, name)
+    _check_urls(config, source)
     _cascades(config, source)
     _check_sinks(config, source)
     try:
@@ -340,6 +339,22 @@ def _provider_config(config: RouterConfig, source: Source, name: str) -> BaseMod
         raise source.error(("providers", name, "kind"), "the engine host isn't a provider row; set 'local.url'")
     module = strategy_setup.plugin(source, "router.providers", row.kind, ("providers", name, "kind"))
     return parse(source, module.Config, row.model_extra or {}, ("providers", name))
+
+
+def _check_urls(config: RouterConfig, source: Source) -> None:
+    """Check each provider's options, and that requests can be sent where it, or the engine host, is said to be."""
+    urls: dict[Loc, object] = {}
+    for name in config.providers:
+        urls["providers", name, "base_url"] = getattr(_provider_config(config, source, name), "base_url", None)
+    if config.local is not None:
+        urls["local", "url"] = config.local.url
+        urls |= {("local", "replicas", at): url for at, url in enumerate(config.local.replicas)}
+    for loc, url in urls.items():
+        try:
+            if isinstance(url, str):
+                host_of(url)
+        except ConfigError as error:
+            raise source.error(loc, error.message) from None
 
 
 def _providers(config: RouterConfig, source: Source) -> tuple[dict[str, Provider], dict[str, str]]:

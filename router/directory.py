@@ -8,6 +8,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -25,6 +26,9 @@ _log = logging.getLogger(__name__)
 
 _RETRY_S = 0.5
 """Pause before the engine host is asked again after it couldn't be reached."""
+
+_AGREE_S = 1.0
+"""How long an order's answer waits for this list; the engine host's news come within milliseconds."""
 
 _MAX_TENANTS = 1000
 """Tenants whose view is kept made; they come from the configuration, so there are few."""
@@ -105,6 +109,7 @@ class AdapterDirectory:
         """What the host serves, to whomever."""
         self._by_tenant: dict[str, LocalModels] = {}
         self._trials: dict[str, AdapterInfo] = {}
+        self._news = asyncio.Event()
         self._draw = draw
 
     @property
@@ -138,9 +143,18 @@ class AdapterDirectory:
         self._trials = {
             info.name: info for info in listing.data if info.share > 0 and info.state == "ready" and not info.current
         }
+        self._news.set()
+        self._news = asyncio.Event()
         if self._selector is not None:  # the engine loads and proves what comes while its card is read here
             coming = tuple(info for info in listing.data if info.state in _COMING)
             await asyncio.get_running_loop().run_in_executor(self._updates, self._selector.prepare, coming)
+
+    async def agrees(self, name: str, told: AdapterListing, within_s: float = _AGREE_S) -> None:
+        """Wait a moment until a name means here what it does in an order's answer, so that the next request sees it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                while _meant(name, self.listing) != _meant(name, told):
+                    await self._news.wait()
 
     def models_for(self, tenant: str) -> LocalModels:
         """What a tenant may ask for. While a new version is tried, its name means it in part of the looks."""
@@ -202,6 +216,11 @@ class AdapterDirectory:
         """End the selector's threads."""
         for thread in (self._thread, self._updates):
             thread.shutdown(wait=False, cancel_futures=True)
+
+
+def _meant(name: str, listing: AdapterListing) -> set[str]:
+    """Find the version that a name means: one, or none."""
+    return {info.id for info in listing.data if info.name == name and info.current}
 
 
 def _base_model(reason: str) -> Selection:

@@ -9,10 +9,11 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from router.core import clock
+from router.core.engine_environment import engine_environment
 
 _STOP_S = 15.0
 """How long the child may take to end the engine before it is killed."""
@@ -27,10 +28,11 @@ KEY_VARIABLE = "SONA_ENGINE_KEY"
 class EngineProcess:
     """`python -m local_inference` on a private loopback port, with a key that only the router knows."""
 
-    def __init__(self, config: Path, say: Callable[[str], None]) -> None:
-        """`say` shows a line of progress to the person at the terminal."""
+    def __init__(self, config: Path, say: Callable[[str], None], environment: Sequence[str] = ()) -> None:
+        """`say` shows a line of progress to the person at the terminal; `environment` names further variables it gets."""
         self._config = config
         self._say = say
+        self._environment = environment
         self._process: asyncio.subprocess.Process | None = None
         self._watcher: asyncio.Task[None] | None = None
         self.key = secrets.token_urlsafe(32)
@@ -77,7 +79,7 @@ class EngineProcess:
             f"env:{KEY_VARIABLE}",
             "--exit-with-parent",
             str(os.getpid()),
-            env={**os.environ, KEY_VARIABLE: self.key},
+            env={**engine_environment({**os.environ}, self._environment), KEY_VARIABLE: self.key},
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
         )

@@ -154,7 +154,8 @@ class Runtime:
         if self.ledger is not None and (trouble := self.ledger.state().trouble):
             missing.append(f"ledger: its store can't be used ({trouble}); usage waits in memory")
         if not self.health.online:
-            missing.append("network: no cloud can be connected to; all is answered locally")
+            instead = "; all is answered locally" if self.host is not None else ""
+            missing.append(f"network: no cloud can be connected to{instead}")
         refused = (name for name, is_refused in self.health.refused_keys().items() if is_refused)
         missing += [f"provider {name}: it refuses the router's key" for name in refused]
         vital = not self._scanner.ready or any(state.required for state in unwritten.values())

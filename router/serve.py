@@ -128,7 +128,9 @@ class _Server(uvicorn.Server):
 def engine_process(config: RouterConfig) -> EngineProcess | None:
     """Make, without starting it, the engine host that `local.managed` asks for."""
     local = config.local
-    return EngineProcess(local.managed, say) if local is not None and local.managed is not None else None
+    if local is None or local.managed is None:
+        return None
+    return EngineProcess(local.managed, say, local.environment)
 
 
 def engine_host(config: RouterConfig, child: EngineProcess | None) -> EngineHost | None:
@@ -152,8 +154,7 @@ async def _greet(runtime: Runtime, url: str) -> None:
     clouds = [name for name in runtime.config.providers if name not in runtime.disabled]
     say(f"ready on {url} (clouds: {', '.join(clouds) or 'none, everything is answered locally'})")
     stored = runtime.ledger is not None and runtime.ledger.has_keys
-    key = "$SONA_KEY" if runtime.config.server.keys or stored else "none"
-    print(_EXAMPLES.format(url=url, key=key), flush=True)  # noqa: T201 this is what the command is for
+    print(examples(url, needs_key=bool(runtime.config.server.keys) or stored), flush=True)  # noqa: T201 this is what the command is for
 
 
 def say(line: str) -> None:
@@ -161,17 +162,26 @@ def say(line: str) -> None:
     print(f"sona-router: {line}", file=sys.stderr, flush=True)  # noqa: T201
 
 
+def examples(url: str, *, needs_key: bool) -> str:
+    """Write calls that can be pasted; a key is taken from the variable SONA_KEY of the caller's shell."""
+    bearer, key, first = "none", '"none"', ""
+    if needs_key:
+        bearer, key, first = "$SONA_KEY", 'os.environ["SONA_KEY"]', "\n  import os"
+    heading = "Try it, with one of your keys (export SONA_KEY=…):" if needs_key else "Try it:"
+    return _EXAMPLES.format(url=url, bearer=bearer, key=key, first=first, heading=heading)
+
+
 _EXAMPLES = """
-Try it:
+{heading}
 
   curl -s {url}/v1/chat/completions -H 'content-type: application/json' \\
-    -H 'authorization: Bearer {key}' \\
+    -H "authorization: Bearer {bearer}" \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Hello, who are you?"}}]}}'
 
 or with the openai package:
-
+{first}
   from openai import OpenAI
-  client = OpenAI(base_url="{url}/v1", api_key="{key}")
+  client = OpenAI(base_url="{url}/v1", api_key={key})
   question = "Write the date as YYYY-MM-DD: the 3rd of March 2024"
   answer = client.chat.completions.create(model="auto", messages=[{{"role": "user", "content": question}}])
   print(answer.model, "->", answer.choices[0].message.content)

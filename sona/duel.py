@@ -58,7 +58,7 @@ def shares(gram: Floats, asked: Floats, sides: Places, count: int) -> Floats:
     away = means - means.mean()
     around = gram - means - away[:, None]
     prompt = asked - asked.mean() - away
-    around.flat[:: len(around) + 1] += RIDGE * np.trace(around) / len(around) + np.float32(1e-6)
+    around.reshape(-1)[:: len(around) + 1] += RIDGE * around.trace() / len(around) + np.float32(1e-6)
     weights = cast("Floats", np.linalg.solve(around, prompt))
     return np.bincount(sides, weights=weights, minlength=count).astype(np.float32)
 

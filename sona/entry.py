@@ -63,9 +63,12 @@ class Background:
         return _weighed(terms, self.idf)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One adapter, ready to be put into a snapshot. Depends on its own card and the background alone."""
+    """One adapter, ready to be put into a snapshot. Depends on its own card and the background alone.
+
+    Where no duels are fought, what only they need is empty: the texts' words, and the last two tables.
+    """
 
     profile: Profile
     direction: Floats
@@ -106,6 +109,8 @@ def build_entry(
     examples: Sequence[Reading],
     negatives: Sequence[Reading],
     background: Background,
+    *,
+    duels: bool = True,
 ) -> Entry:
     """Compute one adapter's part; its cost depends on its own card alone."""
     dims = background.mean.shape[0]
@@ -118,10 +123,10 @@ def build_entry(
     likeness: Floats = background.directions @ direction
     positives = background.centred_whole(np.concatenate([middle[None], shown]))
     described = merge_terms([background.weighed(reading.terms) for reading in hints])
-    texts = build_texts(
-        np.concatenate([positives, background.centred_whole(_rows(negatives, dims))]),
-        [described, *(background.weighed(reading.terms) for reading in (*examples, *negatives))],
-    )
+    words = [described, *(background.weighed(reading.terms) for reading in (*examples, *negatives))]
+    rows = np.concatenate([positives, background.centred_whole(_rows(negatives, dims))])
+    texts = build_texts(rows, words if duels else [])
+    nothing = np.zeros((0, 0), dtype=np.float32)
     return Entry(
         profile=profile,
         direction=direction,
@@ -129,8 +134,8 @@ def build_entry(
         term_weights=weights,
         texts=texts,
         positives=len(positives),
-        gram=gram(texts, texts),
-        generic_gram=gram(texts, background.texts),
+        gram=gram(texts, texts) if duels else nothing,
+        generic_gram=gram(texts, background.texts) if duels else nothing,
         own=_own(shown, total, worth, background),
         common=float(np.quantile(likeness, 0.9)),
     )

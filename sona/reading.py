@@ -62,21 +62,20 @@ def read_terms(text: str, asked: str | None) -> Terms:
 
 def hashed(weights: Mapping[str, float]) -> Terms:
     """Give terms their ids; two terms of one id count as one."""
-    raw = np.fromiter((zlib.crc32(term.encode()) % TERM_SPACE for term in weights), dtype=np.int32, count=len(weights))
-    values = np.fromiter(weights.values(), dtype=np.float32, count=len(weights))
-    return _summed(raw, values)
+    summed: dict[int, float] = {}
+    for term, weight in weights.items():
+        id = zlib.crc32(term.encode()) % TERM_SPACE
+        summed[id] = summed.get(id, 0.0) + weight
+    ids = sorted(summed)
+    return np.array(ids, dtype=np.int32), np.array([summed[id] for id in ids], dtype=np.float32)
 
 
 def merge_terms(parts: Sequence[Terms]) -> Terms:
     """Add up the terms of several texts, scaled to length one."""
-    ids, weights = _summed(np.concatenate([ids for ids, _ in parts]), np.concatenate([own for _, own in parts]))
+    ids, places = np.unique(np.concatenate([ids for ids, _ in parts]), return_inverse=True)
+    weights = np.bincount(places, weights=np.concatenate([own for _, own in parts]), minlength=len(ids))
     length = float(np.linalg.norm(weights))
     return ids, (weights / length if length > 0.0 else weights).astype(np.float32)
-
-
-def _summed(raw: Integers, values: Floats) -> Terms:
-    ids, places = np.unique(raw, return_inverse=True)
-    return ids, np.bincount(places, weights=values, minlength=len(ids)).astype(np.float32)
 
 
 def _blend(whole: Floats, asked: Floats) -> Floats:

@@ -74,7 +74,7 @@ class Selector:
     ) -> None:
         """With a `static` embedder, one that costs next to nothing, the other is asked where that one isn't sure."""
         self._encoder = Tier(embedder)
-        self._static = Tier(static) if static is not None else None
+        self._static = Tier(static, duels=False) if static is not None else None
         self._embedders = embedder.version if static is None else f"{embedder.version} {static.version}"
         self.min_confidence = MIN_CONFIDENCE if min_confidence is None else min_confidence
         self._updating = threading.Lock()

@@ -24,6 +24,7 @@ from sona.kernel import gram
 from sona.reading import TERM_SPACE, Integers, Reading
 
 Floats = NDArray[np.float32]
+PairGram = Callable[[Entry, Entry], Floats]
 
 WORDS_SHARE = 0.45
 """Weight of shared words, and of the tasks that they ask for, beside the meaning."""
@@ -126,8 +127,8 @@ class Snapshot:
     """Which adapters a request may have."""
     floor: float
     """What score a prompt that fits no adapter still gets."""
-    pair_gram: Callable[[int, int], Floats]
-    """How alike the texts of two adapters are, by their indexes. It remembers cards' texts, nothing of a prompt."""
+    pair_gram: PairGram
+    """How alike the texts of two adapters are; asked for each two in one order only."""
 
     def score(self, text: Reading, allowed: NDArray[np.bool_] | None = None, words: Floats | None = None) -> Scores:
         """Return the best of the allowed adapters, best first, at most `SHORTLIST`; `words` if they are known."""
@@ -206,8 +207,8 @@ class Snapshot:
                 return self.background.gram if left == right else self.entries[front[left]].generic_gram
             if left == right:
                 return self.entries[front[left]].gram
-            one, other = front[left], front[right]
-            return self.pair_gram(one, other) if one < other else self.pair_gram(other, one).T
+            one, other = self.entries[front[left]], self.entries[front[right]]
+            return self.pair_gram(one, other) if front[left] < front[right] else self.pair_gram(other, one).T
 
         terms = self.background.weighed(text.terms)
         *shares, none = duel(terms, [*contenders[:DUEL_SIZE], generic], alike).tolist()
@@ -238,18 +239,29 @@ def _rank(one: Scored, explained: float, kind: float, own: float) -> float:
     return (1.0 - kind) * new + kind * shown
 
 
+def remembered_grams() -> PairGram:
+    """Compute how alike the texts of two adapters are, and remember it. It holds cards' texts, nothing of a prompt."""
+
+    @lru_cache(PAIRS_KEPT)
+    def pair_gram(one: Entry, other: Entry) -> Floats:
+        return gram(one.texts, other.texts)
+
+    return pair_gram
+
+
 def build_snapshot(
-    version: str, entries: Sequence[Entry], background: Background, *, like: Snapshot | None = None
+    version: str,
+    entries: Sequence[Entry],
+    background: Background,
+    pair_gram: PairGram,
+    *,
+    like: Snapshot | None = None,
 ) -> Snapshot:
     """Put entries side by side, in the order of their ids; `like` is one of the same cards, by another embedder."""
     ordered = tuple(sorted(entries, key=lambda entry: entry.profile.adapter))
     directions = np.stack([entry.direction for entry in ordered])
     likeness = np.array([entry.common for entry in ordered], dtype=np.float32)
     common = (COMMON_SHARE * np.maximum(0.0, likeness - COMMON_FREE)).astype(np.float32)
-
-    @lru_cache(PAIRS_KEPT)
-    def pair_gram(one: int, other: int) -> Floats:
-        return gram(ordered[one].texts, ordered[other].texts)
 
     return Snapshot(
         version=version,

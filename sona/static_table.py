@@ -33,7 +33,7 @@ class StaticTable:
         """Return (n, dims) float32, rows of unit length, or of zeros for a text without tokens."""
         rows = np.empty((len(texts), self.dims), dtype=np.float32)
         for row, text in enumerate(texts):
-            places = self._tokens(text)[1:-1]
+            places = np.array(self._tokens(text)[1:-1], dtype=np.intp)
             total = self._scales[places] @ self._rows[places].astype(np.float32)
             rows[row] = total / max(float(np.linalg.norm(total)), 1e-9)
         return rows

@@ -9,14 +9,17 @@ from sona.embedder import Embedder
 from sona.entry import Background, Entry, build_background, build_entry
 from sona.profile import Profile
 from sona.reading import Reading, read
-from sona.snapshot import Snapshot, build_snapshot
+from sona.snapshot import Snapshot, build_snapshot, remembered_grams
 
 
 class Tier:
     """Reads each card once, as long as it is wanted."""
 
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: Embedder, *, duels: bool = True) -> None:
+        """Without `duels`, its snapshots can only glance, and hold much less."""
         self.embedder = embedder
+        self._duels = duels
+        self._pair_gram = remembered_grams()
         self._background: Background | None = None
         self._entries: dict[Profile, Entry] = {}
         self._prepared: dict[Profile, Entry] = {}
@@ -31,9 +34,11 @@ class Tier:
         before = {**self._prepared, **self._entries}
         known = {profile: before[profile] for profile in profiles if profile in before}
         known |= self._read([profile for profile in profiles if profile not in known], background)
+        if not self._entries.keys() <= known.keys():
+            self._pair_gram = remembered_grams()  # what was remembered of the others goes with them
         self._entries = known
         self._prepared = {profile: entry for profile, entry in before.items() if profile not in known}
-        return build_snapshot(version, tuple(known.values()), background, like=like)
+        return build_snapshot(version, tuple(known.values()), background, self._pair_gram, like=like)
 
     def prepare(self, profiles: Sequence[Profile]) -> None:
         """Read cards that will be wanted soon, and forget what was read of others that aren't. Blocking."""
@@ -51,11 +56,10 @@ class Tier:
         """Embed the texts of some new cards, each text once."""
         texts = dict.fromkeys(text for profile in profiles for text in profile.positives + profile.negatives)
         readings = dict(zip(texts, read(self.embedder, tuple(texts)), strict=True))
-        return {profile: _entry(profile, readings, background) for profile in profiles}
+        return {profile: self._entry(profile, readings, background) for profile in profiles}
 
-
-def _entry(profile: Profile, readings: Mapping[str, Reading], background: Background) -> Entry:
-    hints, examples, negatives = (
-        [readings[text] for text in texts] for texts in (profile.hints, profile.examples, profile.negatives)
-    )
-    return build_entry(profile, hints, examples, negatives, background)
+    def _entry(self, profile: Profile, readings: Mapping[str, Reading], background: Background) -> Entry:
+        hints, examples, negatives = (
+            [readings[text] for text in texts] for texts in (profile.hints, profile.examples, profile.negatives)
+        )
+        return build_entry(profile, hints, examples, negatives, background, duels=self._duels)

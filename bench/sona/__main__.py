@@ -1,4 +1,4 @@
-"""`python -m bench.sona`: how well and how fast adapters are chosen, beside simpler ways to choose.
+"""`python -m bench.sona`: how well adapters are chosen, beside simpler ways to choose. How fast: `bench.sona.speed`.
 
 Made worlds of 10 to 5,000 adapters, and with `--data DIR` labelled prompts of your own (see `labelled`).
 `--cards FILE` measures those once more with descriptions and keywords: `{"name": {"description": "...", "keywords":
@@ -15,7 +15,6 @@ import platform
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle, islice
 from pathlib import Path
 from statistics import mean
 
@@ -26,16 +25,11 @@ from bench.sona.methods import METHODS, CachedEmbedder
 from bench.sona.metrics import answered, at_coverage, auroc, calibration_error, curve
 from bench.sona.world import World, stuffed, world
 from router.core.adapters import AdapterCard, AdapterInfo
-from sona.embedder import OnnxEmbedder, load_embedder
+from sona.embedder import load_embedder
 from sona.selector import MIN_CONFIDENCE, Selector
 
 RESULTS = Path(__file__).parents[1] / "results"
 Row = dict[str, float]
-
-TEXT = (
-    "please write me a short note about the meeting on Tuesday that we moved because the room was taken and nobody "
-    "had asked the office before sending the invitation to all of the guests from the other building in town"
-)
 
 
 def measure(
@@ -87,35 +81,6 @@ def wins_when_stuffed(adapters: tuple[AdapterInfo, ...], prompts: Sequence[str],
     selector = Selector(embedder)
     selector.update([*adapters, stuffed(adapters)])
     return mean((selector.select(prompt).adapter or "").startswith("omnibus@") for prompt in prompts)
-
-
-def speed(embedder: OnnxEmbedder, cached: CachedEmbedder) -> dict[str, float]:
-    """Return milliseconds: of choosing among 1,000 adapters, alone and with the embedding; of an adapter more."""
-    made = world(1_000, examples=4)
-    selector = Selector(cached)
-    selector.update(made.adapters[:-1])
-    result: dict[str, float] = {}
-    start = time.perf_counter()
-    selector.update(made.adapters)
-    result["an adapter more, of 1,000"] = (time.perf_counter() - start) * 1e3
-    prompts = [prompt for prompt, _ in made.inside]
-    for prompt in prompts:
-        selector.select(prompt)
-    times = sorted(_ms(lambda prompt=prompt: selector.select(prompt)) for prompt in prompts)
-    result["select without embedding, p50"] = times[len(times) // 2]
-    result["select without embedding, p99"] = times[int(len(times) * 0.99)]
-    for count in (30, 200):
-        text = " ".join(islice(cycle(TEXT.split()), count))
-        result[f"embedding, {count} words, p50"] = sorted(
-            _ms(lambda text=text: embedder.embed([text])) for _ in range(40)
-        )[20]
-    return result
-
-
-def _ms(action: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    action()
-    return (time.perf_counter() - start) * 1e3
 
 
 def table(title: str, rows: dict[str, Row]) -> str:
@@ -184,8 +149,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("var/sona"))
     arguments = parser.parse_args()
 
-    embedder = load_embedder(arguments.cache)
-    cached = CachedEmbedder(embedder)
+    cached = CachedEmbedder(load_embedder(arguments.cache))
     report: dict[str, object] = {"machine": platform.machine(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
     for size in arguments.sizes:
         # The embedding of 100,000 made-up examples alone takes minutes, and they hardly differ.
@@ -217,9 +181,6 @@ def main() -> None:
         cards = described_cards(arguments.cards) if arguments.cards else {}
         for told, known in (("names alone", {}), ("described", cards)) if cards else (("names alone", {}),):
             report |= _labelled(arguments.data, known, cached, told, examples=arguments.examples, seeds=arguments.seeds)
-    if 1_000 in arguments.sizes:
-        report["ms"] = times = speed(embedder, cached)
-        print("", *(f"{name}: {value:.2f} ms" for name, value in times.items()), sep="\n")
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "sona.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import threading
 import time
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from itertools import cycle, islice
+from itertools import cycle, islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.sona.world import world
+from router.core.adapters import AdapterInfo
 from sona.distil import DIMS as DISTILLED_DIMS
 from sona.embedder import DIMS, LAYER_DIMS, load_embedder
 from sona.reading import read
@@ -28,6 +31,9 @@ from sona.static_table import load_static_table
 
 Floats = NDArray[np.float32]
 T = TypeVar("T")
+
+UPDATES_MOST = 1_000
+"""So many cards are read as an update; more take minutes while memory is traced."""
 
 TEXT = (
     "please write me a short note about the meeting on Tuesday that we moved because the room was taken and nobody "
@@ -88,6 +94,37 @@ def stages(count: int, *, examples: int, prompts: int) -> list[Row]:
     return rows
 
 
+def updates(count: int, *, examples: int) -> list[str]:
+    """Say what it costs to read so many cards, and then one more, and what selections take meanwhile; no embedding."""
+    made, embedder = world(count + 1, examples=examples, tests=100), WordVectors()
+    asked = [prompt for prompt, _ in made.inside]
+    Selector(embedder).update(made.adapters)
+    tracemalloc.start()
+    selector = Selector(embedder)
+    selector.update(made.adapters[:count])
+    held, peak = (size / 2**20 for size in tracemalloc.get_traced_memory())
+    tracemalloc.stop()
+    lines = [f"\n{count} cards with {examples} examples hold {held:.0f} MiB, {peak:.0f} MiB while they are read."]
+    selector = Selector(embedder)
+    selector.update(made.adapters[:1])
+    for name, cards in ((f"{count} cards", made.adapters[:count]), ("One card more", made.adapters)):
+        cpu_us, wall_us = meanwhile(selector, cards, asked)
+        lines.append(
+            f"{name}: {cpu_us / 1e3:.0f} ms of CPU time; 99 of 100 selections meanwhile {wall_us:.0f} µs or less."
+        )
+    return lines
+
+
+def meanwhile(selector: Selector, cards: Sequence[AdapterInfo], asked: Sequence[str]) -> tuple[float, float]:
+    """Update in one thread and select in another; return the update's CPU time and the selections' p99, microseconds."""
+    updated: list[tuple[float, float]] = []
+    updating = threading.Thread(target=lambda: updated.extend(timed(selector.update, [cards])))
+    updating.start()
+    times = timed(selector.select, takewhile(lambda _: updating.is_alive(), cycle(asked)))
+    updating.join()
+    return updated[0][1], float(np.quantile([wall for wall, _ in times], 0.99))
+
+
 def embedding(cache: Path, runs: int) -> list[Row]:
     """Time the embedding of texts of 10, 30 and 200 words, and what is read of them."""
     embedder = load_embedder(cache)
@@ -146,6 +183,8 @@ def main() -> None:
     for size in arguments.sizes:
         rows = stages(size, examples=arguments.examples, prompts=arguments.prompts)
         print(table(f"{size} adapters with {arguments.examples} examples", rows), flush=True)
+        if size <= UPDATES_MOST:
+            print(*updates(size, examples=arguments.examples), sep="\n", flush=True)
     print(table("Embedding, one core", embedding(arguments.cache, 100)))
     print(table("Selections by tier, 10 adapters, embedding included", tiers(arguments.cache)))
 

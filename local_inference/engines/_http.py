@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from types import MappingProxyType
 
-from pyreqwest.client import Client, ClientBuilder
-from pyreqwest.exceptions import PyreqwestError
-from pyreqwest.response import Response
+import aiohttp
 
 from router.core.errors import UpstreamUnavailable
 
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_CONNECT = timedelta(seconds=5)
-_IDLE = timedelta(seconds=2)
+_CONNECT_S = 5.0
+_IDLE_S = 2.0
 """Shorter than any engine keeps an idle connection: a request never meets one that is just being closed."""
+_LARGE_BYTES = 1024 * 1024
+"""A body from here on is sent piece by piece, so that nothing else waits for it."""
+_FOREIGN = (aiohttp.ClientError, TimeoutError, OSError)
+"""What the HTTP client may raise."""
 
 
 class HttpAnswer:
     """An answer whose body is still on its way."""
 
-    def __init__(self, response: Response) -> None:
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
 
     @property
@@ -31,20 +34,20 @@ class HttpAnswer:
 
     @property
     def content_type(self) -> str:
-        return self._response.get_header("content-type") or "application/json"
+        return self._response.headers.get("content-type", "application/json")
 
     async def read(self) -> bytes:
         try:
-            return bytes(await self._response.bytes())
-        except PyreqwestError as error:
+            return await self._response.read()
+        except _FOREIGN as error:
             raise _gone(error) from None
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        reader = self._response.body_reader
+        content = self._response.content
         try:
-            while (chunk := await reader.read_chunk()) is not None:
-                yield bytes(chunk)
-        except PyreqwestError as error:
+            while chunk := await content.readany():
+                yield chunk
+        except _FOREIGN as error:
             raise _gone(error) from None
 
 
@@ -52,29 +55,31 @@ class HttpEngine:
     """A client of one engine's address. Has no time limits of its own: generation takes as long as it takes."""
 
     def __init__(self, url: str, key: str) -> None:
-        headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
-        builder = ClientBuilder().base_url(url).default_headers(headers).connect_timeout(_CONNECT)
-        builder = builder.pool_idle_timeout(_IDLE)
-        self._client: Client = builder.no_proxy().follow_redirects(False).build()
+        """Open no connection yet."""
+        self._url = url
+        self._headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+        self._session: aiohttp.ClientSession | None = None
+        self._closed = False
 
     @asynccontextmanager
     async def send(self, path: str, body: bytes, headers: Mapping[str, str] = NO_HEADERS) -> AsyncGenerator[HttpAnswer]:
-        """Post a body; leaving the context closes the connection if the answer isn't over.
+        """Post a body; leaving the context, or being cancelled before it is entered, closes the connection unless the
+        answer is over.
 
         Raises:
             UpstreamUnavailable: the engine can't be reached or breaks off.
         """
-        # With its default buffer of 64 KiB the client reads ahead that much before it hands an answer over.
-        post = self._client.post(path).headers(dict(headers)).body_bytes(body)
-        request = post.streamed_read_buffer_limit(0).build_streamed()
+        data = body if len(body) < _LARGE_BYTES else io.BytesIO(body)
         try:
-            response = await request.__aenter__()
-        except PyreqwestError as error:
+            response = await self._connections().post(
+                self._url + path, data=data, headers=headers, allow_redirects=False
+            )
+        except _FOREIGN as error:
             raise _gone(error) from None
         try:
             yield HttpAnswer(response)
         finally:
-            await request.__aexit__(None, None, None)
+            response.close()
 
     async def get(self, path: str) -> bytes:
         """Read a path.
@@ -83,9 +88,9 @@ class HttpEngine:
             UpstreamUnavailable: the engine can't be reached, breaks off or answers with an error.
         """
         try:
-            response = await self._client.get(path).build().send()
-            data = bytes(await response.bytes())
-        except PyreqwestError as error:
+            async with self._connections().get(self._url + path) as response:
+                data = await response.read()
+        except _FOREIGN as error:
             raise _gone(error) from None
         if response.status != 200:
             raise UpstreamUnavailable(f"the engine answers {path} with status {response.status}")
@@ -94,14 +99,30 @@ class HttpEngine:
     async def is_healthy(self, timeout_s: float) -> bool:
         """Ask its health route."""
         try:
-            response = await self._client.get("/health").timeout(timedelta(seconds=timeout_s)).build().send()
-        except PyreqwestError:
+            async with asyncio.timeout(timeout_s), self._connections().get(self._url + "/health") as response:
+                return response.status == 200
+        except (*_FOREIGN, UpstreamUnavailable):
             return False
-        return response.status == 200
 
     async def close(self) -> None:
-        await self._client.close()
+        """Close all connections, also those in use."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close()
+
+    def _connections(self) -> aiohttp.ClientSession:
+        """Make the pool at the first request: it belongs to the event loop that runs then."""
+        if self._closed:
+            raise UpstreamUnavailable("the engine is not running")
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_IDLE_S),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_S),
+            )
+        return self._session
 
 
-def _gone(error: PyreqwestError) -> UpstreamUnavailable:
+def _gone(error: Exception) -> UpstreamUnavailable:
     return UpstreamUnavailable(f"the engine's connection failed ({type(error).__name__})")

@@ -3,7 +3,8 @@
 From outside, steps pass before the end of an answer is heard of, and a slot would stay empty meanwhile. Inside, the rule
 of `local_inference.scheduler` is asked before every step, with exact counts, and vLLM starts what it allows in that step.
 vLLM asks `_handle_blocked_waiting_request` of each waiting request whether it may start; that is where adapters that are
-closed say no. If a later vLLM has moved this, the engine refuses to start rather than let adapters starve.
+closed say no. Requests that have to give way are preempted as vLLM itself does where memory is short, but they go
+behind those that wait; what they have computed is mostly still cached when they go on. If a later vLLM has moved this, the engine refuses to start rather than let adapters starve.
 Source: vllm/v1/core/sched/scheduler.py, vllm/config/scheduler.py in 0.32.0.
 """
 
@@ -16,8 +17,9 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Protocol, cast
 
+from local_inference.engines._vllm_waiting import doze_between_messages
 from local_inference.ports import SPARE_SLOTS
-from local_inference.scheduler import Group, Rules, closed
+from local_inference.scheduler import Group, Rules, closed, overdue
 
 PATIENCE_VARIABLE = "SONA_ADAPTER_PATIENCE_S"
 """Environment variable with the longest patience, in seconds."""
@@ -50,6 +52,7 @@ class Queue(Protocol):
     def __len__(self) -> int: ...
     def remove_request(self, request: Request) -> None: ...
     def prepend_request(self, request: Request) -> None: ...
+    def add_request(self, request: Request) -> None: ...
 
 
 class Begun(Protocol):
@@ -79,8 +82,9 @@ class Scheduler:
     """What is used of vLLM's scheduler: for the type checker alone."""
 
     waiting: Queue
-    running: Sequence[Request]
+    running: list[Request]
     finished_req_ids: Set[str]
+    requires_kv_delivery: bool
 
     def __init__(self, *, vllm_config: VllmConfig, **rest: object) -> None: ...
 
@@ -90,12 +94,16 @@ class Scheduler:
 
     def _handle_blocked_waiting_request(self, request: Request) -> bool: ...
 
+    def _preempt_request(self, request: Request, timestamp: float, drop_stale_output: bool) -> None: ...
+
 
 class Turns:
     """What is known of the requests in an engine, and which adapters are closed; the owner around the pure rule."""
 
     def __init__(self, rules: Rules) -> None:
         self.closed: frozenset[int] = frozenset()
+        self.overdue: frozenset[int] = frozenset()
+        self._closed_since_s: dict[int, float] = {}
         self._rules = rules
         self._callers: set[int] = set()
         """Adapters in the next step, but for those that are being proven."""
@@ -121,9 +129,15 @@ class Turns:
                 took_s, mean_s = now_s - started_s, self._answer_s
                 self._answer_s = took_s if mean_s == math.inf else mean_s + _SMOOTHING * (took_s - mean_s)
 
+    def gave_way(self, request_ids: Iterable[str], now_s: float) -> None:
+        """Requests are computed no more for now, and wait anew."""
+        for request_id in request_ids:
+            self._came_s[request_id] = now_s
+            self._started_s.pop(request_id, None)  # how long it takes in all says nothing of answers
+
     def rest(self) -> None:
         """Nobody waits."""
-        self.closed = frozenset()
+        self._close(frozenset(), 0.0)
 
     def decide(self, running: Sequence[Request], waiting: Iterable[Request], now_s: float) -> None:
         """Choose who is closed in the next step."""
@@ -142,7 +156,18 @@ class Turns:
             Group(adapter=adapter, running=int(now), waiting=int(later), oldest_s=oldest_s)
             for adapter, (now, later, oldest_s) in counts.items()
         )
-        self.closed = closed(groups, self._rules, self.closed, self._answer_s, now_s)
+        self._close(closed(groups, self._rules, self.closed, self._answer_s, now_s), now_s)
+        self._callers -= self.overdue
+
+    def _close(self, adapters: frozenset[int], now_s: float) -> None:
+        self.closed = adapters
+        self._closed_since_s = {adapter: self._closed_since_s.get(adapter, now_s) for adapter in adapters}
+        self.overdue = overdue(self._closed_since_s, self._rules, now_s)
+
+    def gives_way(self, request: Request) -> bool:
+        """Whether a running request must be preempted now."""
+        lora = request.lora_request
+        return lora is not None and lora.lora_int_id in self.overdue and URGENT not in request.request_id
 
     def holds_back(self, request: Request) -> bool:
         """Whether a waiting request may not start now. One that was computed in part goes on: it holds memory."""
@@ -162,8 +187,9 @@ class Turns:
 
 def with_turns(base: type[Scheduler]) -> type[Scheduler]:
     """Extend a scheduler of vLLM's."""
-    if not hasattr(base, _MAY_START):
-        raise RuntimeError(f"vLLM's scheduler has no {_MAY_START} any more: adapters would starve; use vLLM 0.32")
+    for needed in (_MAY_START, _PREEMPT):
+        if not hasattr(base, needed):
+            raise RuntimeError(f"vLLM's scheduler has no {needed} any more: adapters would starve; use vLLM 0.32")
 
     class WithTurns(base):
         def __init__(self, *, vllm_config: VllmConfig, **rest: object) -> None:
@@ -177,11 +203,21 @@ def with_turns(base: type[Scheduler]) -> type[Scheduler]:
             self._turns.ended(self.finished_req_ids, now_s)
             if len(self.waiting):
                 self._turns.decide(self.running, self.waiting, now_s)
+                self._preempt(now_s)
             else:
                 self._turns.rest()
             output = super().schedule(throttle_prefills)
             self._turns.started((one.req_id for one in output.scheduled_new_reqs), now_s)
             return output
+
+        def _preempt(self, now_s: float) -> None:
+            giving = [request for request in self.running if self._turns.gives_way(request)]
+            for request in giving:
+                self.running.remove(request)
+                self._preempt_request(request, now_s, drop_stale_output=self.requires_kv_delivery)
+                self.waiting.remove_request(request)  # from the front, where it would get the slot back at once
+                self.waiting.add_request(request)
+            self._turns.gave_way((request.request_id for request in giving), now_s)
 
         def add_request(self, request: Request) -> None:
             self._turns.came(request.request_id, time.monotonic())
@@ -197,11 +233,13 @@ def with_turns(base: type[Scheduler]) -> type[Scheduler]:
     return WithTurns
 
 
-_MAY_START = "_handle_blocked_waiting_request"
+_MAY_START, _PREEMPT = "_handle_blocked_waiting_request", "_preempt_request"
 
 
 def scheduler(*, vllm_config: VllmConfig, **rest: object) -> Scheduler:
     """Make the scheduler: what vLLM calls where it would call its own class."""
+    if importlib.import_module("vllm.platforms").current_platform.is_cpu():
+        doze_between_messages()
     name = "async_scheduler" if vllm_config.scheduler_config.async_scheduling else "scheduler"
     module = importlib.import_module(f"vllm.v1.core.sched.{name}")
     own = "AsyncScheduler" if vllm_config.scheduler_config.async_scheduling else "Scheduler"

@@ -25,7 +25,7 @@ class Config(EngineConfig):
     load_ms: float = Field(1.0, ge=0)
     token_ms: float = Field(0.0, ge=0)
     fail_load: tuple[str, ...] = ()
-    """Adapter names that the engine refuses to load."""
+    """Adapter names, or ids of versions, that the engine refuses to load."""
     no_effect: tuple[str, ...] = ()
     """Adapter names that load and change nothing."""
     not_finite: tuple[str, ...] = ()
@@ -134,7 +134,7 @@ class FakeEngine:
         if adapter in self._config.crash_on_load:
             self.crash(f"crashed while loading {adapter}")
             self._check_alive()
-        if adapter in self._config.fail_load or not path.is_absolute():
+        if {adapter, name} & set(self._config.fail_load) or not path.is_absolute():
             raise UpstreamRejected(f"refused to load '{adapter}'")
         self.loaded[name] = path
         self._touch(name)

@@ -22,6 +22,7 @@ from local_inference.engines._http import NO_HEADERS, HttpAnswer, HttpEngine
 from local_inference.engines._vllm_scheduler import PATIENCE_VARIABLE, URGENT
 from local_inference.ports import BASE_NAME, SPARE_SLOTS, EngineConfig, EngineDeps, Memory
 from router.core.clock import monotonic_s
+from router.core.engine_environment import engine_environment
 from router.core.errors import UpstreamRejected, UpstreamUnavailable
 
 Shape = TypeVar("Shape")
@@ -33,6 +34,8 @@ _MIDDLEWARE = "local_inference.engines._vllm_admin.AdminRoutes"
 _SCHEDULER = "local_inference.engines._vllm_scheduler.scheduler"
 _EXTENSION = "local_inference.engines._vllm_slots.AdapterSlots"
 _CPU_EXTENSION = "local_inference.engines._vllm_worker.WorkerExtension"
+_NO_HOST = "nothing.invalid"
+"""The only host from which vLLM may fetch images and recordings. Source: RFC 6761, 6.4: names in `.invalid` never exist."""
 _PACKAGE_ROOT = Path(guard.__file__).parents[1]
 _CPU_NICENESS = 10
 """The host and the router answer at once, and the engine has what they leave: nearly all."""
@@ -68,6 +71,8 @@ class Config(EngineConfig):
     """How the model writes tool calls; None = requests with tools are refused. See vLLM's list for each model."""
     extra_args: tuple[str, ...] = ()
     """Further options of `vllm serve`."""
+    environment: tuple[str, ...] = ()
+    """Variables that vLLM gets of the host's environment, beside those of `router.core.engine_environment`."""
 
     @field_validator("max_lora_rank")
     @classmethod
@@ -236,14 +241,14 @@ class VllmEngine:
             *(("--enforce-eager",) if eager else ()),
             *(("--enable-auto-tool-choice",) if config.tool_call_parser else ()),
             *("--worker-extension-cls", _CPU_EXTENSION if cpu else _EXTENSION, "--middleware", _MIDDLEWARE),
-            *("--scheduler-cls", _SCHEDULER),
+            *("--scheduler-cls", _SCHEDULER, "--allowed-media-domains", _NO_HOST),
             *config.extra_args,
         ]
 
     def _environment(self, key: str) -> dict[str, str]:
         local = {"HF_HUB_OFFLINE": "1"} if Path(self._config.model).is_absolute() else {}
         return {
-            **os.environ,
+            **engine_environment({**os.environ}, self._config.environment),
             **local,
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH")))),
             "VLLM_API_KEY": key,
@@ -251,6 +256,7 @@ class VllmEngine:
             "VLLM_NO_USAGE_STATS": "1",
             "VLLM_HTTP_TIMEOUT_KEEP_ALIVE": "120",
             "VLLM_DO_NOT_TRACK": "1",
+            "VLLM_MEDIA_URL_ALLOW_REDIRECTS": "0",
             PATIENCE_VARIABLE: str(self._config.adapter_patience_s),
             "VLLM_CPU_KVCACHE_SPACE": str(self._config.kv_cache_gib),
         }

@@ -58,7 +58,8 @@ class Source:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path}: can't read the configuration: {error}") from None
+            why = error.strerror if isinstance(error, OSError) else "it isn't UTF-8"
+            raise ConfigError(f"{path}: can't read the configuration: {why}") from None
         try:
             node = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
             self.data: JsonValue = yaml.safe_load(text)
@@ -113,6 +114,8 @@ def load(path: Path, stand_in: StandIn = lambda loc: None) -> tuple[RouterConfig
         ConfigError: with file, line, key path and what to write instead.
     """
     source = Source(path)
+    if isinstance(source.data, dict) and "engine" in source.data:
+        raise ConfigError(f"{path}: this is an engine host's file; name it under 'local.managed' of a router's file")
     data = _secrets(source, source.data, (), stand_in)
     config = parse(source, RouterConfig, data, ())
     base = path.resolve().parent

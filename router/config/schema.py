@@ -117,6 +117,9 @@ class LocalConfig(Section):
     replicas: tuple[str, ...] = ()
     """Further engine hosts with the same base model, adapters and key as the one at `url`."""
     managed: Path | None = None
+    environment: tuple[str, ...] = ()
+    """Variables that a managed engine host gets of the router's environment, beside those of
+    `core.engine_environment`."""
     api_key: SecretStr | None = None
     connect_s: float = Field(default=2.0, gt=0)
     ttft_s: float = Field(default=60.0, gt=0)
@@ -133,6 +136,8 @@ class LocalConfig(Section):
             raise ValueError("give either 'url' (a running engine host) or 'managed' (one to start), not both")
         if self.replicas and self.url is None:
             raise ValueError("'replicas' stand beside the engine host at 'url': give that too")
+        if self.url is None and self.managed is None and self.model_fields_set:
+            raise ValueError("give 'url' (a running engine host) or 'managed' (one to start); `local: null` for none")
         return self
 
 

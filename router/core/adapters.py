@@ -45,12 +45,21 @@ class AdapterCard(msgspec.Struct, frozen=True, kw_only=True):
         return not self.tenants or (tenant != "" and tenant in self.tenants)
 
 
+VERSION_DIGITS = 32
+"""Hexadecimal digits of a version: 128 bits, so that nobody can make two contents that have the same."""
+
+
+def version_of(sha256: str) -> str:
+    """Name a content by the beginning of its SHA-256, in hexadecimal digits."""
+    return sha256[:VERSION_DIGITS]
+
+
 class AdapterInfo(msgspec.Struct, frozen=True, kw_only=True):
     """One adapter version as the engine host reports it on `GET /v1/adapters`."""
 
     name: str
     version: str
-    """First 12 hex digits of the content hash."""
+    """See `version_of`."""
     state: str
     """copying, checking, stored, loading, canary, ready, draining, disabled or quarantined."""
     reason: str | None = None

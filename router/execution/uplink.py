@@ -125,6 +125,6 @@ class UplinkWatch:
     def _become(self, uplink: Uplink) -> None:
         before, self._uplink = self._uplink.ratio, uplink
         if before > 0.0 and uplink.ratio == 0.0:
-            _log.error("no cloud can be connected to: all is answered locally until one can")
+            _log.error("no cloud can be connected to: the local engine, if there is one, answers until one can")
         elif before == 0.0 and uplink.ratio > 0.0:
             _log.warning("a cloud can be connected to again: traffic goes back there by steps")

@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, supp
 from urllib.parse import quote
 
 import msgspec
-from pyreqwest.response import Response
 
 from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.clock import monotonic_s
@@ -20,7 +19,7 @@ from router.core.errors import AdapterNotFound, AdapterNotReady, Overloaded, Rou
 from router.core.errors import UpstreamUnavailable as Unavailable
 from router.core.ports import ignored
 from router.core.types import Cleared
-from router.providers._http import Egress
+from router.providers._http import Answer, Egress
 
 WAIT_HEADER = "x-engine-wait-ms"
 """How long the next request would wait at a host; on its answers."""
@@ -120,7 +119,7 @@ class Replicas:
         cleared: Cleared,
         headers: Mapping[str, str] | None = None,
         heard: Callable[[Mapping[str, str]], None] = ignored,
-    ) -> AsyncGenerator[Response]:
+    ) -> AsyncGenerator[Answer]:
         """See `Egress.post`. Where a host refuses before it answers, the next one is asked.
 
         Raises:
@@ -140,7 +139,7 @@ class Replicas:
                     host.refused(error)
                     first = first or error
                     continue
-                host.answered(adapter, response.get_header(WAIT_HEADER))
+                host.answered(adapter, response.headers.get(WAIT_HEADER))
                 yield response
                 return
         assert first is not None, "there is at least one host"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
-from pyreqwest.response import Response
-
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.types import Delta
 from router.providers import _reading
+from router.providers._http import Answer
 from router.wire.outbound import responses
 
 
-async def whole(response: Response, name: str) -> Delta:
+async def whole(response: Answer, name: str) -> Delta:
     """Read a whole answer.
 
     Raises:
@@ -21,7 +20,7 @@ async def whole(response: Response, name: str) -> Delta:
     return responses.whole(await _reading.whole(response, name), name)
 
 
-async def stream(response: Response, name: str) -> AsyncGenerator[Delta, None]:
+async def stream(response: Answer, name: str) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to the one that ends the response.
 
     The first events, which only say that it begins, are held back until something of the answer comes: an upstream that

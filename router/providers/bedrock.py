@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import RouterError, UpstreamProtocolError, UpstreamUnavailable
@@ -16,7 +15,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers import _reading
 from router.providers._aws import ChainKeys, EventParser, FixedKeys, Keys, KeySource, Signer, require_botocore
-from router.providers._http import UNREADABLE, Egress
+from router.providers._http import UNREADABLE, Answer, Egress
 from router.wire.outbound._bedrock_answer import error_named
 from router.wire.outbound._hub import Head
 from router.wire.outbound.bedrock import AnswerStream, decode_answer, encode_request
@@ -111,7 +110,7 @@ class Bedrock:
         await self._egress.aclose()
 
 
-async def _stream(response: Response, name: str, head: Head) -> AsyncGenerator[Delta, None]:
+async def _stream(response: Answer, name: str, head: Head) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to its metadata.
 
     Raises:

@@ -6,14 +6,13 @@ from collections.abc import AsyncGenerator, Mapping
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import RouterError, UpstreamAuthFailed, UpstreamProtocolError, UpstreamTimeout
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers import _reading
-from router.providers._http import Egress
+from router.providers._http import Answer, Egress
 from router.wire.outbound.cohere import AnswerStream, decode_answer, encode_request
 
 CAPABILITIES: frozenset[str] = frozenset({"tools", "vision", "json_schema", "json_object", "logprobs"})
@@ -71,7 +70,7 @@ class Cohere:
         await self._egress.aclose()
 
 
-async def _stream(response: Response, name: str, model: str) -> AsyncGenerator[Delta, None]:
+async def _stream(response: Answer, name: str, model: str) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to `message-end`.
 
     Raises:

@@ -9,7 +9,6 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pyreqwest.response import Response
 
 from router.core import clock
 from router.core.errors import ConfigError, RouterError, UpstreamProtocolError
@@ -17,7 +16,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers import _reading
 from router.providers._google import Account, TokenRefused, Tokens, google_refusal
-from router.providers._http import Egress, is_loopback
+from router.providers._http import Answer, Egress, is_loopback
 from router.wire import sse
 from router.wire.outbound.gemini import encode_request
 from router.wire.outbound.gemini_answer import AnswerStream, Asked, decode_answer
@@ -101,7 +100,7 @@ class Gemini:
         body: bytes,
         cleared: Cleared,
         heard: Callable[[Mapping[str, str]], None],
-    ) -> Response:
+    ) -> Answer:
         """Send a request; with a token that is refused once more, with a new one."""
         if self._tokens is None:
             return await stack.enter_async_context(self._egress.post(path, body, cleared, None, heard))
@@ -131,7 +130,7 @@ def _bearer(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
 
 
-async def _stream(response: Response, asked: Asked) -> AsyncGenerator[Delta, None]:
+async def _stream(response: Answer, asked: Asked) -> AsyncGenerator[Delta, None]:
     """Read a stream's events until the upstream closes it.
 
     Raises:

@@ -14,13 +14,14 @@ from urllib.parse import quote, urlencode
 import msgspec
 
 from router.core.adapters import AdapterListing
-from router.core.errors import InvalidRequest, RouterError, UpstreamProtocolError, UpstreamRejected
+from router.core.errors import InvalidRequest, RouterError, UnsupportedFeature, UpstreamProtocolError, UpstreamRejected
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, JsonObject
+from router.core.types import Cleared, Delta, JsonObject, JsonValue
 from router.providers._http import UNREADABLE, Egress, read_bounded
 from router.providers._quirks import Quirks
 from router.providers._replicas import Replicas, merged
 from router.providers.openai_compatible import OpenAICompatible
+from router.wire import openai_media
 
 NAME = "local"
 _ORDER_S = 30
@@ -65,7 +66,14 @@ class EngineHost(OpenAICompatible):
         super().__init__(self._replicas, NAME, ENGINE, "/v1")
 
     async def send(self, cleared: Cleared, clocks: Clocks) -> AsyncGenerator[Delta, None]:
-        """See `core.ports.Provider`. What was found to be sensitive shares the engine's cache within its tenant alone."""
+        """See `core.ports.Provider`. What was found to be sensitive shares the engine's cache within its tenant alone.
+
+        Raises:
+            UnsupportedFeature: an image, recording or file is given by its address, which the engine would have to fetch.
+        """
+        place = openai_media.fetched_part(_contents(cleared.body))
+        if place is not None:
+            raise UnsupportedFeature(openai_media.refusal(place), param=place)
         if cleared.isolated:
             body: JsonObject = {**cleared.body, "cache_salt": self._salt(cleared)}
             cleared = msgspec.structs.replace(cleared, body=body)
@@ -175,6 +183,13 @@ class EngineHost(OpenAICompatible):
         if state.ready:
             return None
         return "; ".join(f"{item.what} {item.state} {item.detail}".strip() for item in state.missing) or "not ready"
+
+
+def _contents(body: JsonObject) -> list[JsonValue]:
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return []
+    return [message.get("content") if isinstance(message, dict) else None for message in messages]
 
 
 async def _order(egress: Egress, path: str) -> AdapterListing | RouterError:

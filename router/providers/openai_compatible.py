@@ -8,13 +8,12 @@ from urllib.parse import quote
 
 import msgspec
 from pydantic import Field, SecretStr, model_validator
-from pyreqwest.response import Response
 
 from router.core.errors import UpstreamProtocolError, UpstreamUnavailable
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect, JsonObject
 from router.providers import _reading, _responses
-from router.providers._http import UNREADABLE, Egress, Sender
+from router.providers._http import UNREADABLE, Answer, Egress, Sender
 from router.providers._quirks import Quirks, adapt, with_reasoning, with_vendor
 from router.wire import openai_chat, openai_embeddings, sse
 from router.wire.outbound import responses as native
@@ -91,7 +90,7 @@ class OpenAICompatible:
         version = f"?api-version={quote(self._quirks.api_version, safe='')}" if self._quirks.api_version else ""
         return f"{self._prefix}{deployment}{PATHS[cleared.dialect]}{version}"
 
-    def _answer(self, response: Response, cleared: Cleared) -> AsyncGenerator[Delta, None]:
+    def _answer(self, response: Answer, cleared: Cleared) -> AsyncGenerator[Delta, None]:
         """Begin to read an answer: each of its events has to pass every generator on its way, so there is but one."""
         name, quirks, dialect = self._name, self._quirks, cleared.dialect
         if dialect is Dialect.EMBEDDINGS:
@@ -124,7 +123,7 @@ def upstream_body(cleared: Cleared, body: JsonObject, quirks: Quirks) -> JsonObj
     return sent
 
 
-async def whole(response: Response, name: str, quirks: Quirks, dialect: Dialect) -> Delta:
+async def whole(response: Answer, name: str, quirks: Quirks, dialect: Dialect) -> Delta:
     """Read a whole answer.
 
     Raises:
@@ -141,7 +140,7 @@ async def whole(response: Response, name: str, quirks: Quirks, dialect: Dialect)
     return Delta(payload=payload, dialect=dialect, usage=facts.usage, finish_reason=facts.finish_reason)
 
 
-async def embeddings(response: Response, name: str) -> Delta:
+async def embeddings(response: Answer, name: str) -> Delta:
     """Read an answer of vectors.
 
     Raises:
@@ -168,7 +167,7 @@ async def _alone(answer: Awaitable[Delta]) -> AsyncGenerator[Delta, None]:
 
 
 async def stream(
-    response: Response, name: str, quirks: Quirks, dialect: Dialect = Dialect.CHAT, asked: int = 1
+    response: Answer, name: str, quirks: Quirks, dialect: Dialect = Dialect.CHAT, asked: int = 1
 ) -> AsyncGenerator[Delta, None]:
     """Read a stream's events up to `[DONE]`; where a vendor sends none, up to its end, which must then be that of all answers.
 

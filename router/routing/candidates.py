@@ -6,6 +6,7 @@ import re
 
 import msgspec
 
+from router.core.adapters import VERSION_DIGITS
 from router.core.types import Candidate, Locality, Target
 from router.routing.ranking import Ranking
 
@@ -13,8 +14,7 @@ AUTO = "auto"
 LOCAL = "local"
 LOCAL_BASE = "local/base"
 
-_VERSION = re.compile(r"[0-9a-f]{12}")
-"""See `core.adapters.AdapterInfo.version`."""
+_VERSION = re.compile(rf"[0-9a-f]{{{VERSION_DIGITS}}}")
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

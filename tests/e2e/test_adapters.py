@@ -14,13 +14,16 @@ from typer.testing import CliRunner
 from router import compose
 from router.cli import app
 from router.config.load import load
+from router.core.errors import RouterError
 from router.server.app import create_app
 from tests.fakes.engine_tiny_model import write_adapter
 from tests.fakes.stack import Stack, running
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 
-ADMIN, LAW, SALES = (f"sk-{name}-0123456789abcdef" for name in ("admin", "law", "sales"))
+ADMIN, LAW, SALES, NARROW, NOTHING = (
+    f"sk-{name}-0123456789abcdef" for name in ("admin", "law", "sales", "narrow", "nothing")
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +34,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Stac
         ("ops", ADMIN, {"admin": True}),
         ("law", LAW, {"tenant": "law", "budget": {"day_usd": 5}}),
         ("sales", SALES, {"tenant": "sales"}),
+        ("narrow", NARROW, {"models": ["auto", "query", "contract"]}),
+        ("nothing", NOTHING, {"models": ["gone"]}),
     ):
         (folder / name).write_text(key)
         keys.append({"id": name, "key": f"file:{name}", **more})
@@ -70,6 +75,15 @@ async def test_a_tenant_neither_sees_nor_reaches_an_adapter_of_others(http: http
     chosen = await ask(http, SALES, "local")
     assert chosen.status_code == 200
     assert chosen.headers["x-router-adapter"] != "contract"
+
+
+async def test_a_key_for_some_models_is_shown_those_alone(http: httpx.AsyncClient) -> None:
+    for key, names in ((NARROW, ["auto", "query"]), (NOTHING, [])):
+        for shape in ({}, {"anthropic-version": "2023-06-01"}):
+            answer = await http.get("/v1/models", headers={**bearer(key), **shape})
+            assert answer.status_code == 200
+            assert [model["id"] for model in answer.json()["data"]] == names
+    assert (await http.get("/v1/models/local", headers=bearer(NARROW))).status_code == 404
 
 
 async def test_metrics_tell_a_tenant_nothing_of_another_s_keys_and_adapters(http: httpx.AsyncClient) -> None:
@@ -125,6 +139,9 @@ async def test_the_command_line_adds_shows_rolls_back_and_removes(stack: Stack, 
         data = json.loads(run("show", "new", "--json", *there))["data"]
         return next(info["version"] for info in data if info["current"])
 
+    keyless = CliRunner().invoke(app, ["adapters", "list", "--url", stack.url], env={"SONA_KEY": ""}).exception
+    assert isinstance(keyless, RouterError)
+    assert "--key" in keyless.message
     added = run("add", str(model), "--into", into, "--host-config", host, *there)
     assert "license: mit" in added
     assert "metrics: exact 0.9" in added
@@ -135,6 +152,10 @@ async def test_the_command_line_adds_shows_rolls_back_and_removes(stack: Stack, 
     assert re.search(rf"^\* new +{first} +ready", run("rollback", "new", *there), re.MULTILINE)
     assert "pinned" in run("pin", "new", *there)
     assert "contract" in run("list", *there)
+    write_adapter(tmp_path / "pair" / "german", seed=7)
+    write_adapter(tmp_path / "pair" / "french", seed=8)
+    pair = run("add", str(tmp_path / "pair"), "--into", into, "--host-config", host, "--wait-s", "20", *there)
+    assert re.findall(r"^pair\.(\w+)@", pair, re.MULTILINE) == ["french", "german"]
     write_adapter(model, use_dora=True)
     assert run("doctor", str(model), "--host-config", host, code=1) == ""  # said by a process of its own
     assert "removed" in run("remove", "new", "--into", into)

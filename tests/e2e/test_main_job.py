@@ -23,7 +23,7 @@ from sona.demo.tasks import TASKS
 from sona.demo.tasks.common import Example, Task
 from sona.demo.words import Split
 from tests.fakes.cloud import Cloud, completion
-from tests.fakes.stack import Stack, children, cloud_config
+from tests.fakes.stack import ENVIRONMENT, Stack, children, cloud_config
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(600)]
 
@@ -117,6 +117,18 @@ async def test_a_patient_stays_here_and_the_headers_say_so(stack: Stack) -> None
     assert "Gonzalez" not in record
     assert "536-22-8726" not in record
     assert "Gonzalez" not in stack.router.log.read_text()
+
+
+def test_the_key_of_a_cloud_stays_with_the_router(stack: Stack) -> None:
+    key = ENVIRONMENT["CLOUD_KEY"].encode()
+    assert key in Path(f"/proc/{stack.router.pid}/environ").read_bytes()
+    commands = {pid: _command(pid) for pid in children(stack.router.pid)}
+    engine = [pid for pid, command in commands.items() if b"local_inference" in command or b"vllm" in command.lower()]
+    assert len(engine) >= 4, "the host, vLLM's guard, its server and its core"
+    for pid in engine:
+        held = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"PATH=" in held
+        assert key not in held
 
 
 async def test_sona_picks_the_adapter_and_the_answer_is_right_where_the_base_model_s_is_not(stack: Stack) -> None:

@@ -274,6 +274,35 @@ async def test_a_client_who_leaves_cancels_the_cloud(http: httpx.AsyncClient, st
         stack.cloud.token_s = 0.0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_who_leaves_before_the_answer_begins_cancels_the_cloud(
+    http: httpx.AsyncClient, stack: Stack, stream: bool
+) -> None:
+    stack.cloud.mode, before = "hang", stack.cloud.cancelled
+    started_s = asyncio.get_running_loop().time()
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            await http.post("/v1/chat/completions", json={**HELLO, "stream": stream}, timeout=0.5)
+        async with asyncio.timeout(1):  # the router itself gives up after 2 s
+            while stack.cloud.cancelled == before:
+                await asyncio.sleep(0.02)
+    finally:
+        stack.cloud.mode = None
+    assert asyncio.get_running_loop().time() - started_s < 2
+
+
+async def test_a_deadline_before_the_answer_begins_cancels_the_cloud(http: httpx.AsyncClient, stack: Stack) -> None:
+    stack.cloud.mode, before = "hang", stack.cloud.cancelled
+    try:
+        answer = await http.post("/v1/chat/completions", json=HELLO)
+    finally:
+        stack.cloud.mode = None
+    assert int(answer.headers["x-router-attempts"]) > 1
+    async with asyncio.timeout(1):
+        while stack.cloud.cancelled == before:
+            await asyncio.sleep(0.02)
+
+
 async def test_metrics_and_records_count_and_hold_no_text(http: httpx.AsyncClient, stack: Stack) -> None:
     secret = "536-22-8727"
     body = {**HELLO, "messages": [{"role": "user", "content": f"My SSN is {secret}, remember the zebra"}]}

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 import msgspec
 from faker import Faker
+from stdnum import luhn
 
 from tests.fakes.sight import Sight
 
@@ -35,15 +36,6 @@ class Case(msgspec.Struct, frozen=True):
     field: str
     body: Body
     canary: Canary | None
-
-
-def _luhn(digits: str) -> str:
-    """Append the check digit."""
-    total = 0
-    for index, digit in enumerate(reversed(digits)):
-        value = int(digit) * (2 if index % 2 == 0 else 1)
-        total += value - 9 if value > 9 else value
-    return digits + str(-total % 10)
 
 
 _CARDS = (("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("34", 15), ("37", 15), ("6011", 16), ("3528", 16))
@@ -69,7 +61,7 @@ class Canaries:
     def _card(self) -> Canary:
         prefix, length = self._random.choice(_CARDS)
         body = prefix + "".join(self._random.choices(string.digits, k=length - len(prefix) - 1))
-        number = _luhn(body)
+        number = body + luhn.calc_check_digit(body)
         if length == 16 and self._random.random() < 0.5:
             number = self._random.choice(" -").join(number[i : i + 4] for i in range(0, 16, 4))
         return Canary("card", number, number)
@@ -271,7 +263,7 @@ def _with(body: Body, key: str, value: Body) -> Body:
     return body[key]
 
 
-_HARMLESS = (
+HARMLESS = (
     "What is the capital of France?",
     "Explain how a binary search works.",
     "Write a haiku about the sea.",
@@ -283,7 +275,7 @@ _HARMLESS = (
 
 def case(canaries: Canaries, chance: random.Random, model: str, *, harmless: bool = False) -> Case:
     """Make one request."""
-    body: Body = {"model": model, "messages": [{"role": "user", "content": chance.choice(_HARMLESS)}]}
+    body: Body = {"model": model, "messages": [{"role": "user", "content": chance.choice(HARMLESS)}]}
     if chance.random() < 0.5:
         body["stream"] = True
     if harmless:

@@ -87,7 +87,7 @@ class Life:
         rules = Rules(limits=Limits(max_rank=16, max_bytes=10**9))
         self.catalog = Catalog()
         residency = Residency(device_slots=2, host_slots=4)
-        limits = QueueLimits(slots=2, seats=8, max_wait_s=30, max_waiting=100)
+        limits = QueueLimits(slots=2, batch=8, seats=8, max_wait_s=30, max_waiting=100)
         self.lifecycle = Lifecycle(
             catalog=self.catalog,
             journal=self.journal,

@@ -19,6 +19,9 @@ from local_inference.server import create_app
 from local_inference.settings import load
 from router.core.adapters import AdapterInfo, AdapterListing
 
+BOUND_S = 20.0
+"""How long a probe may take to find what it looks for; it measures nothing, and a busy machine needs seconds."""
+
 
 class Running:
     """A host that serves, and a client of it."""
@@ -43,7 +46,7 @@ class Running:
     async def infos(self, name: str) -> list[AdapterInfo]:
         return [info for info in (await self.listing()).data if info.name == name]
 
-    async def state(self, name: str, state: str, timeout_s: float = 5.0) -> AdapterInfo:
+    async def state(self, name: str, state: str, timeout_s: float = BOUND_S) -> AdapterInfo:
         """Wait until some version of an adapter is in a state."""
 
         async def found() -> AdapterInfo | None:
@@ -52,7 +55,7 @@ class Running:
         return await until(found, timeout_s)
 
 
-async def until(probe: Callable[[], Awaitable[AdapterInfo | bool | None]], timeout_s: float = 5.0) -> AdapterInfo:
+async def until(probe: Callable[[], Awaitable[AdapterInfo | bool | None]], timeout_s: float = BOUND_S) -> AdapterInfo:
     """Wait until a probe finds something."""
     async with asyncio.timeout(timeout_s):
         while not (found := await probe()):

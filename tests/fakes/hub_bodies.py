@@ -91,6 +91,12 @@ _CHOICES = st.sampled_from(
     ]
 )
 _BUDGET = st.none() | st.integers(-5, 50_000)
+_EFFORT = st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max", "x"])
+_THINKING = st.builds(
+    lambda kind, budget: {"type": kind, "budget_tokens": budget},
+    st.sampled_from(["enabled", "disabled", "adaptive"]),
+    _BUDGET,
+)
 _MAD: st.SearchStrategy[dict[str, Any]] = st.builds(
     lambda messages, fields, more: {**more, "model": "m", "messages": messages, **fields},
     st.lists(_MESSAGES, min_size=1, max_size=4),
@@ -111,12 +117,8 @@ _MAD: st.SearchStrategy[dict[str, Any]] = st.builds(
         response_format=_FORMATS,
         logprobs=st.booleans(),
         top_logprobs=st.sampled_from([0, 0, 3]),
-        reasoning_effort=st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max", "x"]),
-        thinking=st.builds(
-            lambda kind, budget: {"type": kind, "budget_tokens": budget},
-            st.sampled_from(["enabled", "disabled", "adaptive"]),
-            _BUDGET,
-        ),
+        reasoning_effort=_EFFORT,
+        thinking=_THINKING,
         service_tier=st.sampled_from(["auto", "default", "flex", "priority", "x"]),
         documents=st.lists(TEXTS | st.builds(lambda data: {"data": data}, ANYTHING), max_size=2),
         citation_options=st.sampled_from([{"mode": "FAST"}, {}]),
@@ -182,12 +184,8 @@ _GOOD: st.SearchStrategy[dict[str, Any]] = st.builds(
         response_format=st.sampled_from(
             [{"type": "text"}, {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "object"}}}]
         ),
-        reasoning_effort=st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max", "x"]),
-        thinking=st.builds(
-            lambda kind, budget: {"type": kind, "budget_tokens": budget},
-            st.sampled_from(["enabled", "disabled", "adaptive"]),
-            _BUDGET,
-        ),
+        reasoning_effort=_EFFORT,
+        thinking=_THINKING,
         service_tier=st.sampled_from(["auto", "default", "flex", "priority", "x"]),
     ),
     st.dictionaries(TEXTS, ANYTHING, max_size=1),

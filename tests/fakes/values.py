@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from router.core.types import (
     Candidate,
+    Cleared,
+    Dialect,
     Finding,
     Hints,
     JsonObject,
@@ -69,6 +71,24 @@ def target(name: str = "cloud/a", locality: Locality = Locality.ANY, *, select: 
         upstream_model=model,
         locality=locality,
         select_adapter=select,
+    )
+
+
+def cleared(
+    target: Target, body: JsonObject, *, stream: bool = False, dialect: Dialect = Dialect.CHAT, tenant: str = ""
+) -> Cleared:
+    """Permission to send a body, as if it had been scanned."""
+    return Cleared(
+        request_id="r",
+        body=body,
+        stream=stream,
+        target=target,
+        rule_id="default",
+        ruleset="1",
+        dialect=dialect,
+        leaves=1,
+        scanned_bytes=9,
+        tenant=tenant,
     )
 
 

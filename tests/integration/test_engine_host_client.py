@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from types import SimpleNamespace
 from typing import cast
 
@@ -15,7 +15,7 @@ import pytest
 from starlette.routing import Route, Router
 
 from router.core.adapters import AdapterListing
-from router.core.errors import LocalityViolation
+from router.core.errors import LocalityViolation, UnsupportedFeature
 from router.core.ports import Clocks
 from router.core.types import Cleared, JsonObject, Masking, Principal, ScanReport, ScanStatus, Sensitivity, Verdict
 from router.directory import AdapterDirectory
@@ -81,6 +81,19 @@ async def test_sensitive_requests_share_the_engines_cache_within_their_tenant_al
     assert (await salts(cloud, other, cleared("a", found))) != [a], "the key is new at every start"
     await host.aclose()
     await other.aclose()
+
+
+async def test_what_the_engine_would_have_to_fetch_is_not_sent(cloud: Cloud) -> None:
+    host = EngineHost((cloud.url.removesuffix("/v1"),), None, connect_s=2)
+    plain = cleared("a", Sensitivity.RESTRICTED)
+    for address, sent in (("https://example.com/a.png", False), ("data:image/png;base64,AAAA", True)):
+        part: JsonObject = {"type": "image_url", "image_url": {"url": address}}
+        body: JsonObject = {"model": "local", "messages": [{"role": "user", "content": [part]}]}
+        with nullcontext() if sent else pytest.raises(UnsupportedFeature, match="data:") as caught:
+            await salts(cloud, host, msgspec.structs.replace(plain, body=body))
+        assert caught is None or address not in str(caught.value)
+        assert len(cloud.received) == sent
+    await host.aclose()
 
 
 async def test_the_host_hears_whose_request_it_is(cloud: Cloud) -> None:

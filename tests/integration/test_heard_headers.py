@@ -12,7 +12,8 @@ import pytest
 from router.core.errors import RouterError
 from router.core.plugin import load
 from router.core.ports import Clocks
-from router.core.types import Cleared, Locality, Target
+from router.core.types import JsonObject
+from tests.fakes.values import cleared, target
 
 pytestmark = pytest.mark.anyio
 
@@ -48,23 +49,14 @@ async def test_a_provider_hands_on_the_headers_of_every_answer(kind: str, stream
     def hear(headers: Mapping[str, str]) -> None:
         heard.append(dict(headers))
 
-    target = Target(group="m", deployment="up/m", provider="up", upstream_model="m", locality=Locality.ANY)
-    cleared = Cleared(
-        request_id="r",
-        body={"model": "m", "messages": [{"role": "user", "content": "hi"}]},
-        stream=stream,
-        target=target,
-        rule_id="",
-        ruleset="",
-        leaves=1,
-        scanned_bytes=2,
-    )
+    body: JsonObject = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    permit = cleared(target("up/m"), body, stream=stream)
     module = load("router.providers", kind)
     async with answering(status) as url:
         settings = module.Config.model_validate({"base_url": url, **PROVIDERS[kind]})
         provider = module.build(settings, "up")
         with contextlib.suppress(RouterError):
-            async with aclosing(provider.send(cleared, Clocks(ttft_s=5, total_s=5, heard=hear))) as deltas:
+            async with aclosing(provider.send(permit, Clocks(ttft_s=5, total_s=5, heard=hear))) as deltas:
                 async for _ in deltas:
                     pass
         await provider.aclose()

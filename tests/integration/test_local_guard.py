@@ -88,4 +88,4 @@ def test_a_command_gives_way_to_others_where_asked() -> None:
     started = [sys.executable, "-I", guard.__file__, "7", *told]
     with subprocess.Popen(started, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        assert int(process.stdout.read()) == os.nice(0) + 7
+        assert int(process.stdout.read()) == min(os.nice(0) + 7, 19)  # nothing gives way further than by 19

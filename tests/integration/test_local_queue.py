@@ -17,9 +17,10 @@ import pytest
 from router.core.adapters import AdapterInfo, AdapterListing
 from router.core.errors import AdapterNotFound, UpstreamUnavailable
 from router.core.ports import Clocks
-from router.core.types import Cleared, Locality, Target
+from router.core.types import Cleared, JsonObject, Locality, Target
 from router.providers._replicas import Reach, merged, move_ms, ranked
 from router.providers.local import EngineHost
+from tests.fakes import values
 from tests.fakes.engine_host import Running, serving, until
 from tests.fakes.engine_tiny_model import write_adapter
 
@@ -171,18 +172,8 @@ def cleared(adapter: str | None, tenant: str = "acme") -> Cleared:
         locality=Locality.LOCAL,
         adapter=adapter,
     )
-    body = {"model": "local", "messages": [{"role": "user", "content": "hello"}]}
-    return Cleared(
-        request_id="r",
-        body=body,
-        stream=False,
-        target=target,
-        rule_id="",
-        ruleset="",
-        tenant=tenant,
-        leaves=1,
-        scanned_bytes=5,
-    )
+    body: JsonObject = {"model": "local", "messages": [{"role": "user", "content": "hello"}]}
+    return values.cleared(target, body, tenant=tenant)
 
 
 @pytest.mark.parametrize(

@@ -85,6 +85,16 @@ async def test_the_engine_reads_a_copy_of_its_own_by_an_absolute_path(tmp_path: 
         await until(unloaded, 10)
 
 
+def test_vllm_gets_no_key_of_a_cloud_but_what_the_configuration_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "AWS_PROFILE", "SONA_ENGINE_KEY"):
+        monkeypatch.setenv(name, "secret")
+    config = Config(kind="vllm", model=str(tmp_path), environment=("AWS_PROFILE", "NOT_SET"))
+    environment = VllmEngine(config, EngineDeps(log_path=tmp_path / "log"))._environment("the-key")
+    assert [name for name, value in environment.items() if value == "secret"] == ["AWS_PROFILE"]
+
+
 def test_vllm_listens_on_loopback_with_a_key_and_fetches_nothing(tmp_path: Path) -> None:
     """Its routes that load adapters are open to whoever reaches them, and its key guards only /v1."""
     engine = VllmEngine(
@@ -97,3 +107,5 @@ def test_vllm_listens_on_loopback_with_a_key_and_fetches_nothing(tmp_path: Path)
     assert not any("the-key" in argument for argument in arguments)
     assert environment["VLLM_ALLOW_RUNTIME_LORA_UPDATING"] == "1"
     assert environment["HF_HUB_OFFLINE"] == "1"
+    assert arguments[arguments.index("--allowed-media-domains") + 1].endswith(".invalid")
+    assert "--allowed-local-media-path" not in arguments

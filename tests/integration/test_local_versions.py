@@ -11,11 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from local_inference.errors import Rejected
-from local_inference.registry import Adapter
-from local_inference.store import Copy
+from local_inference.registry import Adapter, Kept, Stored
+from local_inference.store import Copy, hashes
+from router.core.adapters import VERSION_DIGITS, version_of
 from tests.fakes.engine_host import Running, serving, until
 from tests.fakes.engine_tiny_model import write_adapter, write_model
 
@@ -70,6 +72,35 @@ async def test_versions_are_kept_served_and_rolled_back_to_without_a_load(tmp_pa
 
 def _with_id(info: dict[str, object]) -> dict[str, object]:
     return {**info, "id": f"{info['name']}@{info['version']}"}
+
+
+async def test_a_content_that_has_another_version_s_name_is_refused_and_touches_neither(tmp_path: Path) -> None:
+    """Nobody can make one, so the journal is told that the version of a content to come belongs to another."""
+    write_adapter(tmp_path / "adapters" / "legal")
+    write_adapter(tmp_path / "other" / "legal", seed=2)
+    sha256 = hashes(tmp_path / "other" / "legal")[0]
+    forged = sha256[:VERSION_DIGITS] + sha256[VERSION_DIGITS:][::-1]
+    assert version_of(forged) == version_of(sha256)
+    assert forged != sha256
+    async with serving(tmp_path) as running:
+        first = await running.state("legal", "ready")
+        mine = Kept(sha256=forged, info=msgspec.structs.replace(first, version=version_of(forged)))
+        running.host.journal.append(Stored(name="legal", kept=mine, wanted=False))
+        loads, answer = dict(running.engine.loaded), (await running.ask("legal")).content
+        write_adapter(running.adapters / "legal", seed=2)
+        refused = await running.state("legal", "quarantined")
+        assert (refused.reason, refused.version) == ("version_collision", "")
+        assert running.engine.loaded == loads
+        assert await served(running) == first.id
+        assert (await running.ask("legal")).json()["choices"] == json.loads(answer)["choices"]
+        assert (await running.ask(f"legal@{version_of(sha256)}")).status_code == 404
+        assert running.host.journal.get("legal").kept(version_of(sha256)) == mine
+        write_adapter(running.adapters / "legal", seed=3)
+
+        async def mended() -> bool:
+            return await served(running) != first.id
+
+        await until(mended)
 
 
 async def test_only_so_many_versions_are_kept_in_engine_and_store(tmp_path: Path) -> None:
@@ -306,7 +337,7 @@ async def test_a_template_stands_around_each_user_message_once(tmp_path: Path) -
     write_adapter(tmp_path / "adapters" / "legal", card=card)
     async with serving(tmp_path) as running:
         await running.state("legal", "ready")
-        parts = [{"type": "text", "text": "one"}, {"type": "image_url", "image_url": {"url": "x"}}]
+        parts = [{"type": "text", "text": "one"}, {"type": "image_url", "image_url": {"url": "data:,x"}}]
         asked = [
             {"role": "user", "content": "hello"},
             {"role": "assistant", "content": "hi"},

@@ -29,6 +29,12 @@ pytestmark = [
     pytest.mark.timeout(300),
 ]
 START_S = 200
+BASE_BODY: dict[str, object] = {
+    "model": "base",
+    "max_tokens": 8,
+    "temperature": 0,
+    "messages": [{"role": "user", "content": "hello"}],
+}
 
 
 class HostProcess:
@@ -38,7 +44,7 @@ class HostProcess:
         self.root = root
         self.adapters = root / "adapters"
         write_model(root / "model")
-        engine = "{kind: vllm, model: model, max_loras: 2, max_cpu_loras: 3}"
+        engine = "{kind: vllm, model: model, max_loras: 2, max_cpu_loras: 3, adapter_patience_s: 1}"
         (root / "local.yaml").write_text(f"port: 0\nadapters_dir: adapters\nstore_dir: var/store\nengine: {engine}\n")
         self.log = (root / "host.log").open("wb")
         self.process = subprocess.Popen(
@@ -62,8 +68,7 @@ class HostProcess:
         return time.monotonic() - started
 
     def ask(self, model: str, **fields: object) -> httpx.Response:
-        body = {"model": model, "max_tokens": 8, "temperature": 0, "messages": [{"role": "user", "content": "hello"}]}
-        return self.http.post("/v1/chat/completions", json={**body, **fields})
+        return self.http.post("/v1/chat/completions", json={**BASE_BODY, "model": model, **fields})
 
     def infos(self) -> dict[str, dict[str, str]]:
         return {info["name"]: info for info in self.http.get("/v1/adapters").json()["data"]}
@@ -193,10 +198,15 @@ def memory_of(host: HostProcess) -> dict[str, list[str]]:
 
 
 def computed(host: HostProcess) -> float:
-    """Count the requests that vLLM computes now, by its own metrics."""
+    """Count the requests that vLLM computes now."""
+    return told(host, "vllm:num_requests_running")
+
+
+def told(host: HostProcess, name: str) -> float:
+    """Read one of vLLM's own metrics."""
     url, headers = engine(host)
-    told = httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
-    found = re.search(r"^vllm:num_requests_running\S* (\S+)", told, re.MULTILINE)
+    text = httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
+    found = re.search(rf"^{name}\S* (\S+)", text, re.MULTILINE)
     assert found is not None
     return float(found.group(1))
 
@@ -270,7 +280,7 @@ def test_an_adapter_that_is_pinned_while_it_is_on_the_disk_is_fetched(host: Host
 
 
 def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostProcess) -> None:
-    wait_for(lambda: computed(host) == 0, 60)  # an answer is never cut for another's slot
+    wait_for(lambda: computed(host) == 0, 60)
     enough = threading.Event()
     took_s: list[float] = []
 
@@ -295,11 +305,64 @@ def test_a_rare_adapter_gets_a_slot_though_two_others_never_let_go(host: HostPro
     assert max(rare_s) < 8 * statistics.median(took_s), "left alone, vLLM lets it wait for tens of answers"
 
 
+def test_answers_that_do_not_end_give_way_and_are_finished_later(host: HostProcess) -> None:
+    tokens = 1200
+    long = {"prompt": "hello", "max_tokens": tokens, "ignore_eos": True, "temperature": 0}
+
+    def ask(name: str) -> dict[str, object]:
+        answer = host.http.post("/v1/completions", json={"model": name, **long}).json()
+        return {"text": answer["choices"][0]["text"], "tokens": answer["usage"]["completion_tokens"]}
+
+    alone = ask("legal")
+    with ThreadPoolExecutor(2) as pool:
+        asking = [pool.submit(ask, name) for name in ("legal", "medical")]
+        wait_for(lambda: running(host) == 2)
+        assert host.ask("sql").status_code == 200
+        assert [one.done() for one in asking] == [False, False], "the rare one need not wait for their ends"
+        legal, medical = (one.result() for one in asking)
+    assert medical["tokens"] == tokens
+    assert legal == alone, "nothing is lost and nothing comes twice"
+    assert told(host, "vllm:num_preemptions_total") > 0
+
+
+def test_vllms_processes_doze_while_they_wait_for_each_other(host: HostProcess) -> None:
+    """As vLLM is, its engine and its worker spin for a second after each message, and take the cores from all else."""
+
+    def cpu_s() -> float:
+        return sum(sum(process.cpu_times()[:2]) for process in host.engine_processes())
+
+    assert host.ask("legal").status_code == 200
+    before_s, start_s = cpu_s(), time.monotonic()
+    time.sleep(0.8)
+    assert cpu_s() - before_s < 0.5 * (time.monotonic() - start_s)
+
+
 def test_a_stream_comes_through_with_usage(host: HostProcess) -> None:
     text = host.ask("legal", stream=True, stream_options={"include_usage": True}).text
     assert text.endswith("data: [DONE]\n\n")
     assert '"completion_tokens":8' in text
     assert '"model":"legal@' in text
+
+
+def test_a_caller_who_leaves_a_whole_answer_frees_the_engine_at_once(host: HostProcess) -> None:
+    url, headers = engine(host)
+    tokens = {"max_tokens": 800, "ignore_eos": True}
+
+    def running() -> float:
+        text = httpx.get(f"{url}/metrics", headers=headers, trust_env=False).text
+        return sum(float(value) for value in re.findall(r"^vllm:num_requests_running{.*} (\S+)$", text, re.M))
+
+    started = time.monotonic()
+    assert host.ask("base", **tokens).json()["usage"]["completion_tokens"] == 800
+    answer_s = time.monotonic() - started
+    with ThreadPoolExecutor(1) as callers:
+        asking = callers.submit(host.http.post, "/v1/chat/completions", json=BASE_BODY | tokens, timeout=answer_s / 4)
+        wait_for(lambda: running() == 1)
+        with pytest.raises(httpx.ReadTimeout):
+            asking.result()
+    left = time.monotonic()
+    wait_for(lambda: running() == 0)
+    assert time.monotonic() - left < answer_s / 2
 
 
 def test_the_base_model_answers_alike_whoever_shares_its_batch(host: HostProcess) -> None:

@@ -21,9 +21,9 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Dialect
 from router.providers.openai_compatible import Config, OpenAICompatible, build
 from router.wire.outbound import responses
+from tests.fakes import values
 from tests.fakes.cloud import Cloud
 from tests.fakes.cloud_responses import events, frames, message, response, thought
-from tests.fakes.values import target
 
 pytestmark = pytest.mark.anyio
 
@@ -47,17 +47,8 @@ async def provider(cloud: Cloud) -> AsyncGenerator[OpenAICompatible]:
 
 
 def cleared(model: str, *, stream: bool) -> Cleared:
-    return Cleared(
-        request_id="r",
-        body={**BODY, "stream": stream},
-        stream=stream,
-        target=target(f"cloud/{model}"),
-        rule_id="",
-        ruleset="t",
-        dialect=Dialect.RESPONSES,
-        leaves=1,
-        scanned_bytes=9,
-    )
+    to, body = values.target(f"cloud/{model}"), {**BODY, "stream": stream}
+    return values.cleared(to, body, stream=stream, dialect=Dialect.RESPONSES)
 
 
 async def answer(provider: OpenAICompatible, model: str, *, stream: bool) -> list[Delta]:

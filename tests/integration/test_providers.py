@@ -9,7 +9,7 @@ from contextlib import aclosing
 
 import msgspec
 import pytest
-from pyreqwest import exceptions as foreign
+from aiohttp import client_exceptions
 
 from router.core.errors import (
     ConfigError,
@@ -24,7 +24,7 @@ from router.core.errors import (
 )
 from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality
-from router.providers._http import Egress, translate
+from router.providers._http import FOREIGN, Egress, translate
 from router.providers.openai_compatible import Config, OpenAICompatible, build
 from tests.fakes.cloud import Cloud
 from tests.fakes.values import target
@@ -179,14 +179,15 @@ def test_a_base_url_that_can_not_be_is_refused_at_start(url: str) -> None:
 
 
 def test_every_exception_of_the_http_client_becomes_one_of_ours() -> None:
-    kinds = [kind for _, kind in inspect.getmembers(foreign, inspect.isclass) if issubclass(kind, Exception)]
-    mapped = [kind for kind in kinds if issubclass(kind, foreign.PyreqwestError)]
-    assert len(mapped) > 15
-    for kind in mapped:
-        error = kind.__new__(kind)
-        ours = translate(error, "cloud")
+    kinds = {kind for _, kind in inspect.getmembers(client_exceptions, inspect.isclass) if issubclass(kind, Exception)}
+    here = {kind for kind in kinds if kind.__module__ == client_exceptions.__name__}
+    foreign = {kind for kind in here if not kind.__name__.startswith("WS")}  # no web socket is opened
+    assert len(foreign) > 15
+    for kind in foreign | {TimeoutError, ConnectionResetError, OSError}:
+        assert issubclass(kind, FOREIGN), f"{kind.__name__} would pass as a fault of ours"
+        ours = translate(kind.__new__(kind), "cloud")
         assert isinstance(ours, RouterError)
-        assert not isinstance(ours, InternalError) or kind in (foreign.BuilderError, foreign.RequestPanicError)
+        assert not isinstance(ours, InternalError) or issubclass(kind, client_exceptions.InvalidURL)
 
 
 async def test_a_stream_is_not_held_back_until_it_is_long(cloud: Cloud, provider: OpenAICompatible) -> None:
@@ -206,3 +207,18 @@ async def test_closing_a_stream_cancels_it_upstream(cloud: Cloud, provider: Open
     async with asyncio.timeout(5):
         while not cloud.cancelled:
             await asyncio.sleep(0.01)
+
+
+async def test_the_machine_s_proxy_is_used_but_for_what_is_here(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", f"127.0.0.1:{cloud.port}")
+    monkeypatch.setenv("no_proxy", "near.invalid")
+    egress = Egress("cloud", "http://far.invalid/v1", {}, connect_s=1, local=False)
+    async with egress.post("/chat/completions", b'{"model": "ok"}', cleared("ok", stream=False)) as answer:
+        assert answer.status == 200
+    assert cloud.requests[-1].url == b"http://far.invalid/v1/chat/completions"
+    await egress.aclose()
+    monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1")
+    with pytest.raises(ConfigError, match=r"far\.invalid in no_proxy"):
+        Egress("cloud", "http://far.invalid/v1", {}, connect_s=1, local=False)
+    for url, local in (("http://near.invalid", False), ("http://127.0.0.1:1", False), ("http://host.invalid", True)):
+        await Egress("cloud", url, {}, connect_s=1, local=local).aclose()

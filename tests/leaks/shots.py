@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 from faker import Faker
 
-from tests.fakes.canaries import BARE, Body, Canaries, Canary
+from tests.fakes.canaries import BARE, HARMLESS, Body, Canaries, Canary
 from tests.fakes.canaries_messages import MESSAGES_BARE
 from tests.fakes.faulty_router import HEADER
 from tests.fakes.wire_client import Manner
@@ -67,7 +67,7 @@ class Shots:
         if fault.detail in ("mask", "unmask"):
             key = "mask"
         model = fault.detail if fault.kind is Kind.CLOUD else chance.choice(("auto", "ok", "ok", "chain", "claude"))
-        body = endpoint.make(model, chance.choice(_QUESTIONS))
+        body = endpoint.make(model, chance.choice(HARMLESS))
         history = self._history(endpoint, body)
         harmless = chance.random() < (0.4 if travels else 0.15) and fault.detail not in ("mask", "unmask")
         canary, field = None, "none"
@@ -119,16 +119,6 @@ class Shots:
         if hint:
             headers[hint] = "any" if hint == "x-router-locality" else chance.choice(("code", "fast", "chat"))
         return headers
-
-
-_QUESTIONS = (
-    "What is the capital of France?",
-    "Explain how a binary search works.",
-    "Write a haiku about the sea.",
-    "Translate 'good morning' into Spanish.",
-    "Give me three ideas for a birthday cake.",
-    "Why is the sky blue?",
-)
 
 
 def _sentence(chance: random.Random) -> str:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from local_inference.engines._vllm_scheduler import URGENT, Turns
 from local_inference.ports import SPARE_SLOTS
-from local_inference.scheduler import Group, Rules, closed
+from local_inference.scheduler import Group, Rules, closed, overdue
 
 ADAPTERS = tuple(range(8))
 NOW_S = 100.0
@@ -104,6 +104,10 @@ class Engine:
 
     def step(self) -> None:
         self.turns.decide(self.running, self.waiting, self.now)
+        giving = [one for one in self.running if self.turns.gives_way(one)]
+        self.running = [one for one in self.running if one not in giving]
+        self.waiting.extend(giving)
+        self.turns.gave_way([one.request_id for one in giving], self.now)
         slots = {one.lora_request.lora_int_id for one in self.running}
         left: deque[Request] = deque()
         for one in self.waiting:
@@ -113,7 +117,7 @@ class Engine:
                 left.append(one)
                 continue
             slots.add(adapter)
-            one.left = self.answer_steps
+            one.left = one.left or self.answer_steps
             self.worst_wait = max(self.worst_wait, self.now - one.came)
             self.turns.started([one.request_id], self.now)
             self.running.append(one)
@@ -146,6 +150,46 @@ def test_nobody_starves_whoever_else_keeps_coming(slots: int, patience: int, ste
     for _ in range(bound):
         engine.step()
     assert not engine.waiting, "all that came was started"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 3), st.integers(1, 20), st.integers(50, 10_000), st.sets(st.sampled_from(ADAPTERS), min_size=4))
+def test_nobody_waits_for_an_answer_without_end(slots: int, patience: int, steps: int, adapters: set[int]) -> None:
+    engine = Engine(Rules(slots=slots, most_patience_s=patience), steps)
+    for adapter in adapters:
+        engine.ask(adapter)
+    first = {id(one) for one in engine.waiting}
+    # In its turn each waits out its patience, and then those of the others: until they give way.
+    bound = 2 * (patience + 1) * len(adapters)
+    for _ in range(bound):
+        engine.step()
+    begun = {id(one) for one in (*engine.running, *engine.waiting) if one.left}
+    assert first <= begun or steps < bound
+    while engine.waiting or engine.running:
+        engine.step()
+    assert engine.now <= 2 * steps * len(adapters) + bound, "who gave way came to its end"
+
+
+def test_who_gave_way_waits_anew_and_goes_on_where_it_was() -> None:
+    engine = Engine(Rules(slots=1, most_patience_s=5), 100)
+    engine.ask(0)
+    engine.step()
+    engine.ask(1)
+    long = engine.running[0]
+    for _ in range(12):
+        engine.step()
+    assert [one.lora_request.lora_int_id for one in engine.running] == [1]
+    assert list(engine.waiting) == [long]
+    left = long.left
+    assert 0 < left < 100
+    while long not in engine.running:
+        engine.step()
+    assert long.left == left - 1
+
+
+def test_only_who_was_closed_for_the_longest_patience_gives_way() -> None:
+    given_rules = Rules(slots=1, most_patience_s=5)
+    assert overdue({1: 0.0, 2: 4.0, 3: 5.0}, given_rules, 9.5) == {1, 2}
 
 
 def test_without_patience_a_favourite_keeps_its_slot_for_ever() -> None:

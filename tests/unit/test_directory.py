@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence, Set
 
+import msgspec
 import pytest
 
 from router.core.adapters import AdapterCard, AdapterInfo, AdapterListing, Selection
@@ -185,3 +186,22 @@ async def test_a_choice_does_not_wait_until_hundreds_of_new_cards_are_read() -> 
     assert not updating.done()
     selector.read.set()
     await updating
+
+
+async def test_an_order_is_answered_once_the_next_request_sees_what_it_did() -> None:
+    old, new = info("law", "1", current=True), info("law", "2", current=True)
+    spare = msgspec.structs.replace(old, current=False)
+    one = await directory(old, info("law", "2"))
+    told = AdapterListing(revision=9, base_model="b", data=(spare, new))
+    waiting = asyncio.create_task(one.agrees("law", told))
+    await one.update(AdapterListing(revision=2, base_model="b", data=(old, info("sql"))))  # news of another
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await one.update(told)
+    await waiting
+    assert one.models_for("a").current == {"law": "law@2"}
+
+
+async def test_an_order_is_answered_though_the_list_never_comes() -> None:
+    one = await directory(info("law", "1", current=True))
+    await one.agrees("law", AdapterListing(revision=9, base_model="b", data=()), within_s=0.01)

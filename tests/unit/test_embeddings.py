@@ -22,6 +22,7 @@ from router.providers import _embedder as embedder
 from router.providers._embedder import InProcess
 from router.wire.dialects import codec
 from sona.embedder import OnnxEmbedder, load_embedder
+from tests.fakes import values
 from tests.fakes.values import target
 
 pytestmark = pytest.mark.anyio
@@ -79,10 +80,7 @@ async def provider(model: OnnxEmbedder) -> AsyncGenerator[InProcess]:
 
 
 def cleared(body: JsonObject) -> Cleared:
-    where = embedder.candidate().target
-    return Cleared(
-        request_id="r", body=body, stream=False, target=where, rule_id="", ruleset="t", leaves=1, scanned_bytes=1
-    )
+    return values.cleared(embedder.candidate().target, body)
 
 
 async def embed(provider: InProcess, **body: object) -> Delta:

@@ -25,9 +25,10 @@ class Clock:
 
 
 def admission(clock: Callable[[], float] | None = None, **changes: float) -> Admission:
-    values = {"slots": 2, "seats": 4, "max_wait_s": 30.0, "max_waiting": 100, **changes}
+    values = {"slots": 2, "batch": 100, "seats": 4, "max_wait_s": 30.0, "max_waiting": 100, **changes}
     limits = Limits(
         slots=int(values["slots"]),
+        batch=int(values["batch"]),
         seats=int(values["seats"]),
         max_wait_s=values["max_wait_s"],
         max_waiting=int(values["max_waiting"]),
@@ -140,6 +141,17 @@ async def test_a_wait_that_would_be_too_long_is_refused_at_once() -> None:
         with pytest.raises(Overloaded, match="expected wait"):
             async with queue.turn(None):
                 pass
+
+
+async def test_the_wait_in_the_engine_counts_too() -> None:
+    clock = Clock()
+    for batch, expected_s in ((4, 0.0), (2, 4.0), (1, 6.0)):
+        queue = admission(clock, seats=4, batch=batch)
+        async with callers(queue, (None, "")) as made:
+            clock.now_s += 8.0
+            await made[0].end()  # so long does a request take
+        async with callers(queue, *[(None, "")] * 4):
+            assert queue.facts().expected_wait_s == expected_s
 
 
 async def test_a_modest_tenant_is_not_refused_for_anothers_queue() -> None:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from local_inference.canary import distance
-from local_inference.card import read_card
+from local_inference.card import UNREAD, read_card
 from local_inference.catalog import Catalog, Entry, State
 from local_inference.store import Store
-from router.core.adapters import AdapterInfo
+from router.core.adapters import AdapterCard, AdapterInfo
 from router.core.errors import AdapterIncompatible, AdapterNotFound, AdapterNotReady, InternalError
 from tests.fakes.engine_tiny_model import write_adapter
 
@@ -146,3 +146,18 @@ def test_the_store_keeps_equal_content_once_and_clears_leftovers(tmp_path: Path)
     assert sorted(entry.name for entry in root.iterdir()) == [".incoming", one.sha256]
     assert list((root / ".incoming").iterdir()) == []
     assert (path / "adapter_config.json").stat().st_mode & 0o222 == 0
+
+
+def test_a_folder_that_is_looked_at_is_there_for_those_whom_it_admitted_before() -> None:
+    """As after a restart: what was stored isn't loaded yet, and the card that its folder holds now isn't read."""
+    catalog = Catalog()
+    card = AdapterCard(tenants=("law",))
+    catalog.put(Entry(info=AdapterInfo(name="legal", version="1", state="stored", card=card)))
+    for state in ("copying", "checking", "quarantined"):
+        catalog.put(Entry(info=AdapterInfo(name="legal", version="", state=state, card=UNREAD)))
+        for tenant, kind in (("law", AdapterNotReady), ("sales", AdapterNotFound)):
+            with pytest.raises(kind):
+                catalog.resolve("legal", lambda card, tenant=tenant: card.admits(tenant))
+    catalog.put(Entry(info=AdapterInfo(name="new", version="", state="copying", card=UNREAD)))
+    with pytest.raises(AdapterNotFound):
+        catalog.resolve("new", lambda card: card.admits("law"))

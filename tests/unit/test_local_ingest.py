@@ -90,6 +90,17 @@ def test_a_configuration_that_cannot_be_served_is_refused_by_name(
     assert reason(write_adapter(tmp_path / "bad", **changes), model) == code
 
 
+@pytest.mark.parametrize(("rank", "fix"), [(24, "max_lora_rank: 32`"), (600, "at most 512"), (10**400, "at most 512")])
+def test_a_rank_that_is_too_high_is_answered_with_a_setting_that_the_engine_takes(
+    tmp_path: Path, model: Path, rank: int, fix: str
+) -> None:
+    with pytest.raises(Rejected) as caught:
+        judge(write_adapter(tmp_path / "high", r=rank), model)
+    assert fix in caught.value.fix
+    assert ("max_lora_rank" in caught.value.fix) == (rank < 512)
+    assert len(caught.value.message) < 200
+
+
 def test_a_list_instead_of_a_configuration_is_refused(tmp_path: Path, model: Path) -> None:
     folder = write_adapter(tmp_path / "bad")
     (folder / CONFIG).write_text("[]")

@@ -179,6 +179,25 @@ def test_a_line_that_was_changed_ends_what_is_believed(tmp_path: Path) -> None:
     again.close()
 
 
+def test_a_registry_with_a_damaged_line_is_kept_aside_and_a_torn_end_is_not(tmp_path: Path) -> None:
+    """Orders behind the damage are lost, such as that an adapter is disabled: somebody may want to read them."""
+    path, aside = tmp_path / "registry.jsonl", tmp_path / "registry.damaged"
+    journal = Journal(tmp_path)
+    journal.open()
+    for version in VERSIONS:
+        journal.append(Stored(name="law", kept=kept("law", version)))
+    journal.append(Ordered(name="law", disabled=True))
+    journal.close()
+    whole = path.read_bytes()
+    for data, is_kept in ((whole[:-9], False), (whole.replace(b"law", b"lav", 1), True)):
+        path.write_bytes(data)
+        journal = Journal(tmp_path)
+        journal.open()
+        journal.close()
+        assert aside.exists() == is_kept
+    assert b'"disabled":true' in aside.read_bytes()
+
+
 def test_a_full_disk_changes_nothing_and_spoils_no_later_line(tmp_path: Path) -> None:
     full = False
 

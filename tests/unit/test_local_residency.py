@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_inference.eviction import DecayedUse, victim
+from local_inference.eviction import (
+    DecayedUse,
+    Rehearsal,
+    Uses,
+    by_age,
+    by_age_and_cost,
+    by_use,
+    by_use_latest_first,
+)
 from local_inference.ports import Memory
 from local_inference.residency import Residency
 from router.core.errors import AdapterNotReady
@@ -117,37 +126,78 @@ async def test_a_requests_own_timeout_is_not_taken_for_a_revocation() -> None:
             raise TimeoutError
 
 
+def counted(names: Iterable[str]) -> Uses:
+    uses = Uses()
+    for id in names:
+        uses.used(id)
+    return uses
+
+
 @given(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=60))
-def test_of_equal_costs_what_was_used_in_every_way_more_is_kept(uses: list[str]) -> None:
-    use = DecayedUse(half_life_uses=10)
-    for id in uses:
-        use.used(id)
-    chosen = victim("abcdef", use, {})
-    assert chosen is not None
+def test_of_equal_costs_what_was_used_in_every_way_more_is_kept(names: list[str]) -> None:
+    uses = counted(names)
+    for rule, use in ((by_use, uses.short), (by_use_latest_first, uses.long)):
+        chosen = rule("abcdef", uses, {})
+        assert all(use.rate(chosen) <= use.rate(id) + 0.5 * math.sqrt(use.rate(id) + 1) for id in "abcdef")
+        assert use.rate("never") == 0
+    chosen, use = by_use("abcdef", uses, {}), uses.short
     assert not any(use.rate(id) < use.rate(chosen) and use.age(id) > use.age(chosen) for id in "abcdef")
-    assert all(use.rate(chosen) <= use.rate(id) + 0.5 * math.sqrt(use.rate(id) + 1) for id in "abcdef")
-    assert use.rate("never") == 0
+    chosen, use = by_use_latest_first("abcdef", uses, {}), uses.long
+    assert not any(use.rate(id) < use.rate(chosen) and use.age(id) < use.age(chosen) for id in "abcdef")
+    assert by_age("abcdef", uses, {}) == by_age_and_cost("abcdef", uses, {}) == max("abcdef", key=use.age)
 
 
 def test_where_counts_tell_nothing_age_decides_by_cost() -> None:
-    use = DecayedUse()
-    for id in ("a", "a", "b", "c"):
-        use.used(id)
-    assert victim("bca", use, {}) == "a", "twice at once or once: that tells nothing yet"
-    assert victim("bca", use, {"a": 9.0, "b": 1.0, "c": 1.0}) == "b"
+    uses = counted(("a", "a", "b", "c"))
+    assert by_use("bca", uses, {}) == "a", "twice at once or once: that tells nothing yet"
+    assert by_use("bca", uses, {"a": 9.0, "b": 1.0, "c": 1.0}) == "b"
+    assert by_use_latest_first("bca", uses, {}) == "c"
+    assert by_age_and_cost("bca", uses, {"a": 9.0, "b": 1.0, "c": 1.0}) == "b"
 
 
 def test_a_burst_counts_less_than_as_many_uses_apart() -> None:
-    use = DecayedUse()
-    for id in ["burst"] * 10 + ["apart", "other"] * 10:
-        use.used(id)
+    use = counted(["burst"] * 10 + ["apart", "other"] * 10).long
     assert use.rate("burst") < use.rate("apart") / 2
 
 
 def test_an_old_favourite_loses_to_a_new_one() -> None:
-    use = DecayedUse(half_life_uses=20)
-    for _ in range(50):
-        use.used("old")
-    for _ in range(60):
-        use.used("new")
-    assert victim(("old", "new"), use, {}) == "old"
+    assert by_use(("old", "new"), counted(["old"] * 50 + ["new"] * 60), {}) == "old"
+
+
+def test_counts_stay_right_however_long_it_runs() -> None:
+    use = DecayedUse(half_life_uses=2)
+    for _ in range(1000):
+        for id in "aab":
+            use.used(id)
+    assert use.rate("a") == pytest.approx(1.25 / math.sqrt(2) / (1 - 0.5))
+    assert use.rate("b") == pytest.approx(1 / (1 - 0.5))
+
+
+def rehearsed(names: Iterable[str], slots: int) -> Rehearsal:
+    rehearsal, uses = Rehearsal(slots), Uses()
+    for id in names:
+        uses.used(id)
+        rehearsal.used(id, uses, {})
+    return rehearsal
+
+
+def test_the_rule_that_would_have_cost_least_is_followed_and_left_when_traffic_changes() -> None:
+    rounds = list("abcdefgh") * 300
+    moving = [id for start in range(0, 160, 4) for id in [f"{start + place}" for place in range(4)] * 8]
+    assert rehearsed([], 6).rule is by_use
+    assert rehearsed(rounds, 6).rule is by_use_latest_first
+    assert rehearsed(rounds + moving, 6).rule is by_age_and_cost
+
+
+@given(st.lists(st.sampled_from("abcdefgh"), max_size=200), st.integers(1, 8))
+def test_a_rehearsal_forgets_what_is_gone_and_never_names_another(names: list[str], slots: int) -> None:
+    rehearsal, uses = Rehearsal(slots), Uses()
+    for place, id in enumerate(names):
+        uses.used(id)
+        rehearsal.used(id, uses, {})
+        assert rehearsal.rule(names[: place + 1], uses, {}) in names[: place + 1]
+        if place % 7 == 0:
+            uses.forget(id)
+            rehearsal.forget(id)
+            assert all(id not in inside for inside in rehearsal._inside)
+        assert all(len(inside) <= slots for inside in rehearsal._inside)

@@ -44,6 +44,7 @@ def test_a_hub_name_stays_as_it_is(tmp_path: Path) -> None:
         ("engine:\n  kind: fkae\n", r":2: engine.kind: .*'fkae'; did you mean 'fake'"),
         ("engine: {kind: vllm, model: ./nowhere}\n", r"engine.model: there is no folder"),
         ("engine: {kind: vllm}\n", r"engine.model: "),
+        ("adapters_dir: a\nstore_dir: a/b\nengine: {kind: fake}\n", r":2: store_dir: .*outside"),
         ("engine: {kind: vllm, model: a/b, max_lora_rank: 20}\n", r"engine.max_lora_rank: .*8, 16, 32"),
         ("port: 1\n", r"engine: "),
         ("port: [\n", r"local.yaml:\d+: not valid YAML"),

@@ -196,6 +196,39 @@ def card_after_signing(root: Path) -> Path:
     return folder
 
 
+def card_gone_after_signing(root: Path) -> Path:
+    """The card may be what closes the adapter to others."""
+    (folder_of(root) / "card.yaml").write_text("tenants: [law]")
+    folder = signed(root, files=(CONFIG, WEIGHTS, "card.yaml"))
+    (folder / "card.yaml").unlink()
+    return folder
+
+
+def noted(metadata: object) -> Callable[[Path], Path]:
+    """Write something else where the header holds notes; engines read no such file."""
+
+    def make(root: Path) -> Path:
+        folder = folder_of(root)
+        data = (folder / WEIGHTS).read_bytes()
+        end = 8 + int.from_bytes(data[:8], "little")
+        header = json.dumps({**json.loads(data[8:end]), "__metadata__": metadata}).encode()
+        (folder / WEIGHTS).write_bytes(len(header).to_bytes(8, "little") + header + data[end:])
+        return folder
+
+    return make
+
+
+def _far_layer(tensors: Tensors) -> None:
+    for name in [name for name in tensors if ".layers.0." in name]:
+        tensors[name.replace(".0.", f".{'9' * 5000}.")] = tensors.pop(name)
+
+
+def card_folder(root: Path) -> Path:
+    folder = folder_of(root)
+    (folder / "card.yaml").mkdir()
+    return folder
+
+
 def _set(name: str, change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Tensors], object]:
     return lambda tensors: tensors.__setitem__(name, change(tensors[name]))
 
@@ -287,6 +320,10 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("a configuration of lists without end", "bad_config", text(CONFIG, '{"a":[' + "[]," * 100_000 + "[]]}")),
     ("a rank that is a word", "bad_config", configured(r="4")),
     ("an alpha that is no number", "bad_config", configured(lora_alpha=float("nan"))),
+    ("an alpha that no float can hold", "bad_config", configured(lora_alpha=10**400)),
+    ("a pattern's alpha that no float can hold", "bad_config", configured(alpha_pattern={"q_proj": 10**400})),
+    ("a configuration behind a mark of its byte order", "bad_config", text(CONFIG, '\ufeff{"peft_type": "LORA", "r": 4}')),
+    ("a configuration in UTF-16", "bad_config", text(CONFIG, '{"r": 4}'.encode("utf-16"))),
     ("no targets", "bad_config", configured(target_modules=None)),
     ("an expression for a rank", "bad_config", configured(rank_pattern={"(a|aa)+$": 4})),
     ("an expression for an alpha", "bad_config", configured(alpha_pattern={"(a|aa)+$": 4})),
@@ -297,6 +334,7 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("LoRA with biases", "lora_bias", configured(lora_bias=True)),
     ("trained biases", "bias", configured(bias="all")),
     ("whole modules", "modules_to_save", configured(modules_to_save=["embed_tokens"])),
+    ("whole modules in lists of lists", "modules_to_save", configured(modules_to_save=[["classifier"]])),
     ("PiSSA", "init_lora_weights", configured(init_lora_weights="pissa")),
     ("LoftQ", "init_lora_weights", configured(init_lora_weights="loftq")),
     ("Activated LoRA", "alora", configured(alora_invocation_tokens=[1])),
@@ -306,6 +344,11 @@ UNFIT: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("half a configuration", "unfinished", cut(CONFIG)),
     ("half the weights", "unfinished", cut(WEIGHTS)),
     ("a list of sums that is none", "bad_sums", text(SUMS, "no sums at all\n")),
+    ("a card that is a folder", "special_file", card_folder),
+    ("a layer whose number has 5,000 digits", "unknown_module", weights(_far_layer)),
+    ("a header whose notes are no texts", "bad_safetensors", noted({"a": 1})),
+    ("a header whose notes are a list", "bad_safetensors", noted([])),
+    ("a listed card that isn't there", "hash_mismatch", text(SUMS, f"{'0' * 64}  card.yaml\n")),
     ("a sum of another file", "hash_mismatch", text(SUMS, f"{'0' * 64}  {WEIGHTS}\n")),
 ]  # fmt: skip
 UNSIGNED: list[tuple[str, str, Callable[[Path], Path]]] = [
@@ -315,6 +358,7 @@ UNSIGNED: list[tuple[str, str, Callable[[Path], Path]]] = [
     ("weights outside the list", "unsigned_file", lambda root: signed(root, files=(CONFIG,))),
     ("weights changed after signing", "hash_mismatch", changed_after_signing),
     ("a card added after signing", "unsigned_file", card_after_signing),
+    ("a card taken away after signing", "hash_mismatch", card_gone_after_signing),
 ]
 
 
@@ -400,6 +444,48 @@ def test_a_broken_list_of_tenants_opens_the_adapter_to_nobody(card: str) -> None
     assert not reading.card.admits("a")
     assert not reading.card.admits("default")
     assert not reading.card.admits("")
+
+
+def test_a_strangers_names_command_no_terminal_and_fill_no_list(tmp_path: Path, base: BaseFacts) -> None:
+    folder = folder_of(tmp_path, **{"\x1b[2J\nERROR": True, "x" * 500_000: 1})
+    (folder / "card.yaml").write_text('pin: "\\e[31m"')
+    found = examine("legal", folder, base, PLAIN)
+    assert found.accepted
+    assert found.message is not None
+    assert found.message.isprintable()
+    assert len(found.message) < 2000
+    refused = examine("a\nb", folder_of(tmp_path, "a\nb", peft_type="\x1b" * 9000), base, PLAIN)
+    assert (refused.name + (refused.message or "")).isprintable()
+    assert len(refused.message or "") < 2000
+
+
+@pytest.mark.parametrize("key", ["tenant", "Tenants", "TENANT", "tenats", "tennants", "tenants "])
+@pytest.mark.parametrize("file", ["card.yaml", "README.md"])
+def test_misspelt_tenants_open_the_adapter_to_nobody(key: str, file: str) -> None:
+    text = f"'{key}': [law]\ndescription: one\n"
+    data = (text if file == "card.yaml" else f"---\n{text}---\n").encode()
+    reading = read_card(lambda name: data if name == file else None)
+    assert reading.card.tenants == ("",)
+    assert reading.card.description == "one"
+    assert any("did you mean 'tenants'" in one for one in reading.warnings)
+
+
+def test_a_misspelt_field_of_a_card_is_warned_of_and_others_front_matter_is_left_alone() -> None:
+    card, readme = b"exmaples: [a]\n", b"---\nexmaples: [a]\nlibrary_name: peft\ntags: [lora]\ntenancy: x\n---\n"
+    reading = read_card({"card.yaml": card, "README.md": readme}.get)
+    assert reading.warnings == ("card.yaml: unknown field 'exmaples'; did you mean 'examples'?",)
+    assert reading.card.tenants == ()
+
+
+def test_what_is_wrong_in_a_card_is_told_once_and_says_what_follows() -> None:
+    wrong = b"tenants: [1, 2]\npin: perhaps\n"
+    warnings = read_card(lambda name: wrong if name == "card.yaml" else None).warnings
+    assert [one.partition(":")[0] for one in warnings] == ["card"] * 2
+    assert sorted("nobody may use it" in one for one in warnings) == [False, True]
+    unreadable = read_card(lambda name: b"tenants: &a [x, *a]" if name == "card.yaml" else None)
+    assert unreadable.card.tenants == ("",)
+    assert any("aliases" in one for one in unreadable.warnings)
+    assert any("nobody may use it" in one for one in unreadable.warnings)
 
 
 def test_sub_folders_are_adapters_of_their_own_and_checkpoints_are_not(tmp_path: Path, base: BaseFacts) -> None:

@@ -389,8 +389,8 @@ def test_local_is_no_answer_to_an_outage_where_the_clouds_only_cannot_do_what_is
 
 
 def test_what_no_version_can_be_called_names_no_model_so_that_no_record_holds_it() -> None:
-    local = LocalModels(current={"sql": "sql@0123456789ab"}, known=frozenset({"sql"}))
-    assert planner().named("sql@ba9876543210", local) is not None, "not listed, perhaps not yet"
+    local = LocalModels(current={"sql": "sql@0123456789abcdef0123456789abcdef"}, known=frozenset({"sql"}))
+    assert planner().named("sql@ba98765432100123456789abcdef0123", local) is not None, "not listed, perhaps not yet"
     for model in ("sql@my card is 4111 1111 1111 1111", "local/sql@4111111111111111", "sql@"):
         assert planner().named(model, local) is None
         with pytest.raises(ModelNotFound):

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,8 @@ from router.wire.outbound.anthropic import (
     AnswerStream,
     decode_answer,
 )
+from tests.fakes import values
+from tests.fakes.folding import fold, pieces
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "anthropic"
 USER = {"role": "user", "content": "hi"}
@@ -54,32 +55,9 @@ def fixture(name: str) -> bytes:
     return (FIXTURES / name).read_bytes()
 
 
-def pieces(data: bytes, cuts: Iterable[int]) -> list[bytes]:
-    edges = [0, *sorted(cuts), len(data)]
-    return [data[start:end] for start, end in pairwise(edges)]
-
-
 def streamed(chunks: Iterable[bytes]) -> list[Delta]:
     parser, answer = sse.Parser(), AnswerStream("claude", 123)
     return [delta for chunk in chunks for event in parser.feed(chunk) for delta in answer.feed(event.data)]
-
-
-def fold(deltas: Iterable[Delta]) -> dict[str, Any]:
-    """Put a stream's chunks together, as a client does."""
-    message: dict[str, Any] = {}
-    calls: list[dict[str, Any]] = []
-    for delta in deltas:
-        for choice in json.loads(delta.payload)["choices"]:
-            for key, value in choice["delta"].items():
-                if key != "tool_calls":
-                    message[key] = message[key] + value if key in message else value
-            for part in choice["delta"].get("tool_calls", ()):
-                index = part.pop("index")
-                if index == len(calls):
-                    calls.append(part)
-                else:
-                    calls[index]["function"]["arguments"] += part["function"]["arguments"]
-    return message | ({"tool_calls": calls} if calls else {})
 
 
 def answer(**fields: object) -> bytes:
@@ -377,16 +355,7 @@ def cleared(*, stream: bool = False, provider: str = "claude", **body: object) -
         group="g", deployment="claude/x", provider=provider, upstream_model="claude-x", locality=Locality.ANY
     )
     full: Any = {"model": "g", "messages": [USER], **body}
-    return Cleared(
-        request_id="r",
-        body=full,
-        stream=stream,
-        target=target,
-        rule_id="default",
-        ruleset="1",
-        leaves=1,
-        scanned_bytes=9,
-    )
+    return values.cleared(target, full, stream=stream)
 
 
 async def collect(provider: anthropic.Anthropic, permit: Cleared) -> list[Delta]:

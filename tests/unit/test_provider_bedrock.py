@@ -35,6 +35,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality, Target
 from router.providers import bedrock
 from router.providers._aws import Keys, signed
+from tests.fakes import values
 from tests.fakes.aws import Spec, signature_holds
 from tests.fakes.converse import (
     ARN,
@@ -80,16 +81,7 @@ def stream_reply(*parts: bytes, hang: bool = False) -> Reply:
 def cleared(*, stream: bool = False, provider: str = "aws", model: str = MISTRAL, **body: object) -> Cleared:
     target = Target(group="g", deployment="aws/x", provider=provider, upstream_model=model, locality=Locality.ANY)
     full: Any = {"model": "g", "messages": [USER], **body}
-    return Cleared(
-        request_id="r",
-        body=full,
-        stream=stream,
-        target=target,
-        rule_id="default",
-        ruleset="1",
-        leaves=1,
-        scanned_bytes=9,
-    )
+    return values.cleared(target, full, stream=stream)
 
 
 async def collect(provider: bedrock.Bedrock, permit: Cleared) -> list[Delta]:

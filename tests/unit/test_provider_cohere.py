@@ -27,6 +27,7 @@ from router.core.ports import Clocks
 from router.core.types import Cleared, Delta, Locality, Target
 from router.providers import cohere as provider_module
 from router.selftest.dialects import cohere as selftest_dialect
+from tests.fakes import values
 from tests.fakes.command import CALLS, NAMES, PLAIN, USER, events, fixture, whole
 from tests.fakes.folding import fold
 from tests.fakes.scripted import Asked, Reply, Scripted, scripted
@@ -56,16 +57,7 @@ def sse_reply(*parts: bytes, hang: bool = False) -> Reply:
 def cleared(*, stream: bool = False, provider: str = "co", **body: object) -> Cleared:
     target = Target(group="g", deployment="co/x", provider=provider, upstream_model="command-x", locality=Locality.ANY)
     full: Any = {"model": "g", "messages": [USER], **body}
-    return Cleared(
-        request_id="r",
-        body=full,
-        stream=stream,
-        target=target,
-        rule_id="default",
-        ruleset="1",
-        leaves=1,
-        scanned_bytes=9,
-    )
+    return values.cleared(target, full, stream=stream)
 
 
 async def collect(provider: provider_module.Cohere, permit: Cleared) -> list[Delta]:

@@ -11,9 +11,9 @@ import pytest
 
 from router.core.errors import LocalityViolation
 from router.core.ports import Clocks
-from router.core.types import Cleared, Dialect
+from router.core.types import Dialect
 from router.providers._counter import IMAGE_TOKENS, PDF_TOKENS, TARGET, Counter, count, estimate
-from tests.fakes.values import target
+from tests.fakes.values import cleared, target
 
 GERMAN = (
     "Der Router prüft jede Anfrage, bevor ein Modell gewählt wird. Enthält sie personenbezogene Daten, so wird sie im "
@@ -90,15 +90,12 @@ def test_a_megabyte_is_counted_in_linear_time() -> None:
 @pytest.mark.anyio
 async def test_the_provider_answers_with_one_count() -> None:
     body: Any = {"messages": [{"role": "user", "content": ENGLISH}]}
-    cleared = Cleared(
-        request_id="r", body=body, stream=False, target=TARGET, rule_id="", ruleset="", dialect=Dialect.COUNT_TOKENS,
-        leaves=1, scanned_bytes=30_000,
-    )  # fmt: skip
+    permit = cleared(TARGET, body, dialect=Dialect.COUNT_TOKENS)
     provider = Counter()
-    (delta,) = [one async for one in provider.send(cleared, Clocks(ttft_s=1, total_s=1))]
+    (delta,) = [one async for one in provider.send(permit, Clocks(ttft_s=1, total_s=1))]
     assert json.loads(delta.payload) == {"input_tokens": count(body)}
     assert delta.dialect is Dialect.COUNT_TOKENS
-    elsewhere = msgspec.structs.replace(cleared, target=target("cloud/x"))
+    elsewhere = msgspec.structs.replace(permit, target=target("cloud/x"))
     with pytest.raises(LocalityViolation):
         [one async for one in provider.send(elsewhere, Clocks(ttft_s=1, total_s=1))]
     await provider.aclose()

@@ -35,6 +35,7 @@ from router.core.types import Cleared, Delta, Locality, Target
 from router.providers._google import google_refusal
 from router.providers.gemini import Config, Gemini, build, vertex_url
 from tests.fakes import gemini as fakes
+from tests.fakes import values
 from tests.fakes.gemini import KEY, KEY_INVALID, error, fixture
 
 pytestmark = pytest.mark.anyio
@@ -47,16 +48,7 @@ MODEL = "gemini-3-flash-preview"
 def cleared(*, stream: bool = False, provider: str = "google", model: str = MODEL, **body: object) -> Cleared:
     target = Target(group="g", deployment="google/x", provider=provider, upstream_model=model, locality=Locality.ANY)
     full: Any = {"model": "g", "messages": [USER], **body}
-    return Cleared(
-        request_id="r",
-        body=full,
-        stream=stream,
-        target=target,
-        rule_id="",
-        ruleset="1",
-        leaves=1,
-        scanned_bytes=9,
-    )
+    return values.cleared(target, full, stream=stream)
 
 
 async def collect(provider: Gemini, permit: Cleared) -> list[Delta]:

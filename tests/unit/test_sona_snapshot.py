@@ -93,6 +93,21 @@ def test_selecting_does_not_wait_for_an_update() -> None:
     assert selector.select("count the silver coins").adapter == "coins@1"
 
 
+def test_what_adapters_have_in_common_outlasts_an_adapter_more_and_goes_with_an_adapter_less() -> None:
+    selector = selector_with(ROSES, PRUNING)
+
+    def in_common() -> Floats:
+        assert selector._state is not None
+        pruning, roses = selector._state.full.entries[-2:]
+        return selector._state.full.pair_gram(pruning, roses)
+
+    first = in_common()
+    selector.update([ROSES, PRUNING, COINS])
+    assert in_common() is first
+    selector.update([ROSES, PRUNING])
+    assert in_common() is not first
+
+
 def test_an_adapter_of_other_tenants_is_neither_chosen_nor_named() -> None:
     own = adapter("harbour", *HARBOUR.card.examples, tenants=("acme",))
     selector = selector_with(own, GARDEN)

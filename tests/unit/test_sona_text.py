@@ -7,6 +7,7 @@ import math
 import pytest
 
 from sona.background import BACKGROUND
+from sona.reading import TERM_SPACE, hashed
 from sona.text import WINDOW_CHARS, instruction, term_weights, window
 from sona.thesaurus import task_of
 
@@ -90,3 +91,16 @@ def test_texts_that_share_no_word_share_the_task_that_they_ask_for() -> None:
     asked, card = term_weights("tl;dr please"), term_weights("Summarizes claims")
     assert asked.keys() & card.keys() == {"=summary"}
     assert asked["=summary"] > asked["please"]
+
+
+def test_terms_of_one_hash_count_as_one_and_ids_are_sorted() -> None:
+    met: dict[int, str] = {}
+    words = (f"word{number}" for number in range(TERM_SPACE))
+    one, other = next(
+        (word, found) for word in words if (found := met.setdefault(int(hashed({word: 1.0})[0][0]), word)) != word
+    )
+    ids, weights = hashed({"zebra": 0.25, one: 0.5, "apple": 2.0, other: 1.0})
+    assert ids.tolist() == sorted(set(ids.tolist()))
+    assert dict(zip(ids.tolist(), weights.tolist(), strict=True)) == {
+        int(hashed({word: 1.0})[0][0]): weight for word, weight in (("zebra", 0.25), (one, 1.5), ("apple", 2.0))
+    }

@@ -146,3 +146,12 @@ def off_diagonal(rows: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 WORDS = "the of city river music army school water king game film church road house team war law year day book".split()
+
+
+def test_what_only_duels_need_is_not_kept_of_what_the_table_reads(selector: Selector) -> None:
+    state = selector._state
+    assert state is not None
+    assert state.static is not None
+    for full, glanced in zip(state.full.entries, state.static.entries, strict=True):
+        assert all(part.size for part in (full.gram, full.generic_gram, full.texts.weights))
+        assert not any(part.size for part in (glanced.gram, glanced.generic_gram, glanced.texts.weights))

@@ -20,13 +20,13 @@ from router import compose
 from router.config.load import load
 from router.core.errors import UnsupportedFeature
 from router.core.ports import Clocks
-from router.core.types import Cleared, Delta, Dialect, JsonObject
+from router.core.types import Delta, Dialect, JsonObject
 from router.providers._quirks import CAPABILITIES, Quirks, adapt, vendors, with_reasoning
 from router.providers.openai_compatible import PATHS, Config, build
 from router.record.pricing import listed
 from router.wire.openai_fields import FIELDS
 from tests.fakes.cloud import Cloud, completion
-from tests.fakes.values import target
+from tests.fakes.values import cleared, target
 
 pytestmark = pytest.mark.anyio
 
@@ -71,12 +71,10 @@ async def sending(cloud: Cloud, dialect: Dialect, *, stream: bool = False, body:
     row = {"api_key": "sk-secret", **row, "base_url": cloud.url.removesuffix("/v1") + path}
     provider = build(Config.model_validate(row), "cloud")
     sent = body if body is not None else BODIES[dialect]
-    cleared = Cleared(
-        request_id="r", body={**sent, **({"stream": True} if stream else {})}, stream=stream, dialect=dialect,
-        target=target("cloud/ok"), rule_id="", ruleset="t", leaves=1, scanned_bytes=9,
-    )  # fmt: skip
+    body = {**sent, **({"stream": True} if stream else {})}
+    permit = cleared(target("cloud/ok"), body, stream=stream, dialect=dialect)
     try:
-        async with aclosing(provider.send(cleared, CLOCKS)) as deltas:
+        async with aclosing(provider.send(permit, CLOCKS)) as deltas:
             yield [delta async for delta in deltas]
     finally:
         await provider.aclose()

@@ -24,7 +24,9 @@ def build(runtime: Runtime) -> APIRouter:
         require_admin(request)
         if runtime.host is None:
             raise AdapterNotFound("there is no local engine, and so there are no adapters; set 'local' to have one")
-        return _json(await runtime.host.order(adapter, verb, query))
+        told = await runtime.host.order(adapter, verb, query)
+        await runtime.directory.agrees(adapter.partition("@")[0], told)
+        return _json(told)
 
     async def list_adapters(request: Request) -> Response:
         return _json(runtime.directory.visible(_caller(request)))

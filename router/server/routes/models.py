@@ -33,15 +33,20 @@ def _anthropic(model: Model) -> dict[str, str]:
     return {"type": "model", "id": model.id, "display_name": model.id, "created_at": created, "lifecycle": "active"}
 
 
-def models(runtime: Runtime, tenant: str) -> list[Model]:
-    """List every model name that works now for a tenant."""
+def models(runtime: Runtime, caller: Principal) -> list[Model]:
+    """List every model name that works now for a caller."""
     named = [(AUTO, "sona-router"), *((name, "cloud") for name in runtime.planner.group_names)]
     named += [(name, "local") for name in runtime.planner.own_names]
     if runtime.host is not None:
-        local = runtime.directory.models_for(tenant)
+        local = runtime.directory.models_for(caller.tenant)
         named += [(LOCAL, "local"), (LOCAL_BASE, "local"), *((name, "adapter") for name in sorted(local.current))]
         named += [(one, "adapter") for one in sorted(local.ids)]
-    return [Model(id=name, created=runtime.started_unix_s, owned_by=owner) for name, owner in named]
+    allowed = caller.allowed_models
+    return [
+        Model(id=name, created=runtime.started_unix_s, owned_by=owner)
+        for name, owner in named
+        if allowed is None or name in allowed
+    ]
 
 
 def build(runtime: Runtime) -> APIRouter:
@@ -50,13 +55,14 @@ def build(runtime: Runtime) -> APIRouter:
 
     async def list_models(request: Request) -> Response:
         if VERSION_HEADER in request.headers:
-            listed = [_anthropic(model) for model in models(runtime, _caller(request).tenant)]
-            ends = {"first_id": listed[0]["id"], "last_id": listed[-1]["id"]}
+            listed = [_anthropic(model) for model in models(runtime, _caller(request))]
+            first, last = (listed[0]["id"], listed[-1]["id"]) if listed else (None, None)
+            ends = {"first_id": first, "last_id": last}
             return _json({"data": listed, "has_more": False, **ends})
-        return _json({"object": "list", "data": models(runtime, _caller(request).tenant)})
+        return _json({"object": "list", "data": models(runtime, _caller(request))})
 
     async def one_model(model: str, request: Request) -> Response:
-        known = {entry.id: entry for entry in models(runtime, _caller(request).tenant)}
+        known = {entry.id: entry for entry in models(runtime, _caller(request))}
         if model not in known:
             raise ModelNotFound(f"there is no such model{nearest(model, sorted(known))}", param="model")
         return _json(_anthropic(known[model]) if VERSION_HEADER in request.headers else known[model])
