@@ -45,23 +45,33 @@ poetry: poem* rhyme* lyrics haiku verse*
 """A line a task, `*` for whatever follows, `_` between two words."""
 
 
-def _read(lines: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the task of whole terms, and that of stems."""
+START_CHARS = 4
+"""By so many letters stems are looked up; none is shorter."""
+
+Stems = dict[str, tuple[tuple[str, str], ...]]
+
+
+def _read(lines: str) -> tuple[dict[str, str], Stems]:
+    """Return the task of whole terms, and stems and their tasks by how they start."""
     pairs = [
         (word.replace("_", " "), f"={task}")
         for task, _, words in (line.partition(": ") for line in lines.splitlines())
         for word in words.split()
     ]
     whole = {word: task for word, task in pairs if not word.endswith("*")}
-    return whole, {word[:-1]: task for word, task in pairs if word.endswith("*")}
+    stems: Stems = {}
+    for word, task in pairs:
+        if word.endswith("*"):
+            stems[word[:START_CHARS]] = (*stems.get(word[:START_CHARS], ()), (word[:-1], task))
+    return whole, stems
 
 
 _WHOLE, _STEMS = _read(_TASKS)
-_LENGTHS = sorted({len(stem) for stem in _STEMS}, reverse=True)
 
 
 def task_of(term: str) -> str | None:
     """Return the task that a word, or two words in a row, ask for, such as `=summary`; lower case."""
-    if (task := _WHOLE.get(term)) is not None or " " in term:
+    task = _WHOLE.get(term)
+    if task is not None or (stems := _STEMS.get(term[:START_CHARS])) is None or " " in term:
         return task
-    return next((_STEMS[term[:length]] for length in _LENGTHS if term[:length] in _STEMS), None)
+    return next((task for stem, task in stems if term.startswith(stem)), None)
