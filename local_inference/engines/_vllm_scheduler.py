@@ -17,7 +17,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Protocol, cast
 
-from local_inference.engines._vllm_waiting import doze_between_messages
 from local_inference.ports import SPARE_SLOTS
 from local_inference.scheduler import Group, Rules, closed, overdue
 
@@ -238,8 +237,6 @@ _MAY_START, _PREEMPT = "_handle_blocked_waiting_request", "_preempt_request"
 
 def scheduler(*, vllm_config: VllmConfig, **rest: object) -> Scheduler:
     """Make the scheduler: what vLLM calls where it would call its own class."""
-    if importlib.import_module("vllm.platforms").current_platform.is_cpu():
-        doze_between_messages()
     name = "async_scheduler" if vllm_config.scheduler_config.async_scheduling else "scheduler"
     module = importlib.import_module(f"vllm.v1.core.sched.{name}")
     own = "AsyncScheduler" if vllm_config.scheduler_config.async_scheduling else "Scheduler"

@@ -15,7 +15,6 @@ from typing import cast
 import torch
 
 from local_inference.engines._vllm_slots import AdapterSlots
-from local_inference.engines._vllm_waiting import doze_between_messages
 
 _KERNELS = "vllm.lora.ops.torch_ops.lora_ops"
 _USERS = ("vllm.lora.ops.torch_ops", "vllm.lora.punica_wrapper.punica_cpu")
@@ -93,7 +92,7 @@ def _put(outputs: torch.Tensor, into: torch.Tensor, *, add_inputs: bool) -> None
 
 
 class WorkerExtension(AdapterSlots):
-    """What vLLM mixes into its worker class on a CPU: that it is imported mends the arithmetic and the waiting."""
+    """What vLLM mixes into its worker class on a CPU: that it is imported mends the arithmetic."""
 
 
 def mend() -> None:
@@ -109,4 +108,3 @@ def mend() -> None:
 
 
 mend()
-doze_between_messages()
