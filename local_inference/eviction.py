@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 
 LONG_USES = 1500
 """In the long memory a use counts half after so many further ones,"""
-SHORT_USES = 200
+SHORT_USES = 300
 """and in the short one after so many."""
 JUDGED_LOADS = 200
 """What a rule would have cost counts half after so many uses for which some rule would have loaded: where loads are rare,

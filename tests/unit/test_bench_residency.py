@@ -14,9 +14,8 @@ LONG = [traces(seed, uses=20_000) for seed in (1, 2, 3)]
 @pytest.mark.parametrize("slots", [2, 8, 16, 64])
 @pytest.mark.parametrize("name", [name for name in TRACES if name not in CHANGING])
 def test_the_live_policy_costs_no_more_than_age_alone_and_much_less_with_many_slots(name: str, slots: int) -> None:
-    """Where only two are hot, loads are rare: a short trace is for the most part everybody's first load."""
-    trace, costs = (LONG[0] if name == "two hot" else TRACES)[name], costs_of("spread")
-    live, age = (replay(trace, slots, costs, policy) for policy in (Live, Lru))
+    costs = costs_of("spread")
+    live, age = (replay(TRACES[name], slots, costs, policy) for policy in (Live, Lru))
     assert live <= age * (0.85 if slots >= 16 else 1.0)
 
 
