@@ -32,7 +32,7 @@ ROUNDS = 3
 SLOW_S = 2.0
 """How long at least a slow store is silent; it stays so until its window is over."""
 
-FLOOR_S = SLOW_S / 20
+FLOOR_S = SLOW_S / 40
 """How late the system may wake a process that has no core for itself: a request that waited for the store would wait until
 the store answers, or gives up."""
 

@@ -19,8 +19,8 @@ from local_inference.server import create_app
 from local_inference.settings import load
 from router.core.adapters import AdapterInfo, AdapterListing
 
-BOUND_S = 20.0
-"""How long a probe may take to find what it looks for; it measures nothing, and a busy machine needs seconds."""
+BOUND_S = 5.0
+"""How long a probe may take to find what it looks for; on a busy machine it needs seconds."""
 
 
 class Running:
